@@ -1,0 +1,208 @@
+"""The weight files beside a config: which there are, what their headers say, and the LoRA modules they hold."""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from lora_lint.document import Problem, UnreadableError
+from lora_lint.facts import Checkpoint, Tensor
+from lora_lint.readers.safetensors import Header, read_header
+
+LARGEST_INDEX = 32 * 2**20
+
+_STEMS = {"adapter_config.json": "adapter_model", "config.json": "model"}
+_PICKLED = "adapter_model.bin"
+
+
+def beside(config_path: str) -> Checkpoint | None:
+    """The weights in the folder of a config, or None when there are none; pickled ones are named and never opened."""
+    folder, config = os.path.split(config_path)
+    stem = _STEMS.get(config)
+    if stem is None:
+        return None
+    single = f"{stem}.safetensors"
+    if os.path.lexists(os.path.join(folder, single)):
+        return _read(folder, [single], {})
+    index = f"{single}.index.json"
+    if os.path.lexists(os.path.join(folder, index)):
+        return _read_sharded(folder, index)
+    if stem == "adapter_model" and os.path.lexists(os.path.join(folder, _PICKLED)):
+        return Checkpoint((_PICKLED,), {}, {})
+    return None
+
+
+def _read_sharded(folder: str, index: str) -> Checkpoint:
+    if _leads_out(folder, index):
+        return Checkpoint((), {}, {}, escaping_shards=(index,))
+    try:
+        shards = _weight_map(os.path.join(folder, index))
+    except (UnreadableError, OSError) as error:
+        return Checkpoint((index,), {}, {}, unreadable=True, problems=((index, _problem(error)),))
+    return _read(folder, dict.fromkeys(shards.values()), shards)
+
+
+def _weight_map(path: str) -> dict[str, str]:
+    """Which tensor is in which file.
+
+    Raises:
+        UnreadableError: when the index doesn't say so.
+        OSError: when it can't be read.
+    """
+    if not os.path.isfile(path):
+        raise UnreadableError("is a directory, not a file" if os.path.isdir(path) else "is not a regular file")
+    with open(path, "rb") as file:
+        data = file.read(LARGEST_INDEX + 1)
+    if len(data) > LARGEST_INDEX:
+        raise UnreadableError(f"is not read: larger than {LARGEST_INDEX} bytes")
+    try:
+        index = json.loads(data.decode())
+    except UnicodeDecodeError as error:
+        raise UnreadableError(f"is not UTF-8: byte 0x{data[error.start]:02x} at {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise UnreadableError(f"is not JSON: {error.msg[:1].lower()}{error.msg[1:]}", error.pos) from None
+    except RecursionError:
+        raise UnreadableError("is not read: nested too deep") from None
+    except ValueError as error:
+        raise UnreadableError(f"is not read: {error}") from None
+    shards = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(shards, dict):
+        raise UnreadableError("has no weight_map, which says what tensor is in what file")
+    for name, shard in shards.items():
+        if not isinstance(shard, str):
+            raise UnreadableError(f"weight_map has no file name under {name[:80]!r}")
+    return shards
+
+
+def _read(folder: str, names: Iterable[str], shards: Mapping[str, str]) -> Checkpoint:
+    """The tensors of some files; where two files have one of the same name, the one in `shards` counts."""
+    files, missing, escaping = [], [], []
+    problems: list[tuple[str, Problem]] = []
+    tensors: dict[str, Tensor] = {}
+    metadata: dict[str, str] = {}
+    unreadable = False
+    for name in names:
+        if _leads_out(folder, name):
+            escaping.append(name)
+            continue
+        try:
+            header = read_header(os.path.join(folder, name))
+        except (UnreadableError, OSError) as error:
+            if isinstance(error, FileNotFoundError) and not os.path.islink(os.path.join(folder, name)):
+                missing.append(name)
+                continue
+            unreadable = True
+            problems.append((name, _problem(error)))
+        else:
+            tensors |= {
+                tensor: Tensor(tensor, info.dtype, info.shape, name)
+                for tensor, info in header.tensors.items()
+                if tensor not in tensors or shards.get(tensor) == name
+            }
+            metadata |= header.metadata
+            problems += ((name, problem) for problem in _warnings(header))
+        files.append(name)
+    return Checkpoint(tuple(files), tensors, metadata, tuple(missing), tuple(escaping), unreadable, tuple(problems))
+
+
+def _warnings(header: Header) -> Iterator[Problem]:
+    if header.duplicates:
+        others = f" and {len(header.duplicates) - 1} more" if len(header.duplicates) > 1 else ""
+        yield Problem(f"has the tensor {header.duplicates[0][:200]!r}{others} twice; loaders take the last one")
+    if header.warning:
+        yield Problem(header.warning)
+
+
+def _problem(error: UnreadableError | OSError) -> Problem:
+    if isinstance(error, UnreadableError):
+        return error.problem
+    if isinstance(error, FileNotFoundError):
+        return Problem("is a link to a file that isn't there")
+    return Problem(f"can't be read: {(error.strerror or str(error)).lower()}")
+
+
+def _leads_out(folder: str, name: str) -> bool:
+    """Whether a file name, by itself or through links, leads out of the root of a config's folder, or is none."""
+    parts = name.split("/")
+    if "\\" in name or ".." in parts or "" in parts or name[1:2] == ":" or not name.isprintable():
+        return True
+    path = os.path.join(folder, name)
+    if len(parts) == 1 and not os.path.islink(path):
+        return False
+    return not os.path.realpath(path).startswith(os.path.join(_root(folder), ""))
+
+
+def _root(folder: str) -> str:
+    """The folder itself; in a Hugging Face cache the whole model, whose snapshots link to the blobs beside them."""
+    real = os.path.realpath(folder)
+    parts = real.split(os.sep)
+    for at in range(len(parts) - 2, 0, -1):
+        if parts[at] == "snapshots" and parts[at - 1].startswith("models--"):
+            return os.sep.join(parts[:at])
+    return real
+
+
+class LoraModule(NamedTuple):
+    """The tensors of one adapter on one module; `module` is its name in the base model.
+
+    `adapter` is empty as saved by PEFT, and `default` or another name in a dump of the wrapped model. `of_parameter`:
+    the adapter is on a parameter of the module, likely one that stacks experts, and not on its forward pass; PEFT nests
+    them where several parameters of one module are adapted.
+    """
+
+    module: str
+    adapter: str = ""
+    a: Tensor | None = None
+    b: Tensor | None = None
+    magnitude: Tensor | None = None
+    bias: Tensor | None = None
+    of_parameter: bool = False
+
+    @property
+    def rank(self) -> int | None:
+        """The rows of A, or None without an A; on a parameter of several experts they are experts times rank.
+
+        B doesn't tell: a grouped convolution divides its columns.
+        """
+        return self.a.shape[0] if self.a is not None and len(self.a.shape) > 1 else None
+
+    def has_rank(self, rank: float) -> bool:
+        """Whether the tensors can come from a layer of this rank."""
+        rows = self.rank
+        return rows is None or rows == rank or (self.of_parameter and rank > 0 and rows > 0 and rows % rank == 0)
+
+
+_LORA = re.compile(
+    r"\.lora_(?:(?:embedding_)?(?P<side>[AB])|(?P<magnitude>magnitude_vector))"
+    r"(?:\.(?P<adapter>(?!(?:weight|bias)\Z)[^.]+))?(?P<bias>\.bias)?(?:\.weight)?\Z"
+)
+_NESTED = ".base_layer"
+
+
+def tensor_modules(checkpoint: Checkpoint) -> Iterator[LoraModule]:
+    """The LoRA modules that PEFT's tensor names make up, in the order in which they first occur."""
+    found: dict[tuple[str, str], dict[str, Tensor]] = {}
+    for name, tensor in checkpoint.tensors.items():
+        if match := _LORA.search(name):
+            role = "bias" if match["bias"] else match["side"] or "magnitude"
+            found.setdefault((name[: match.start()], match["adapter"] or ""), {})[role] = tensor
+    nests = {path.partition(_NESTED)[0] for path, _ in found if path.endswith(_NESTED)}
+    for (path, adapter), roles in found.items():
+        while path.endswith(_NESTED):
+            path = path.removesuffix(_NESTED)
+        yield LoraModule(
+            _in_base_model(path),
+            adapter,
+            roles.get("A"),
+            roles.get("B"),
+            roles.get("magnitude"),
+            roles.get("bias"),
+            of_parameter=path in nests or path.rpartition(".")[2] == "experts",
+        )
+
+
+def _in_base_model(path: str) -> str:
+    """A module's name without the wrapper that PEFT puts around the model, or around a part of it."""
+    path = f".{path}."
+    return path.replace(".base_model.model.", ".", 1).strip(".")

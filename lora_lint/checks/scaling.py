@@ -1,0 +1,176 @@
+"""Is the number that reaches `B @ A` the one that was meant?"""
+
+import math
+from collections.abc import Iterator
+
+from lora_lint.facts import Setup, Site
+from lora_lint.finding import Finding, Insert, Replace
+from lora_lint.policy import Policy
+from lora_lint.scaling import classic, number, rslora
+
+
+def alpha_not_2r(site: Site, policy: Policy) -> Iterator[Finding]:
+    if site.alpha is None or site.fixed or site.formula is not classic or site.alpha.origin == "default":
+        return
+    if site.folded and site.alpha.value == site.rank.value:
+        return
+    if policy.holds(site):
+        return
+    if not site.rank.known or not site.alpha.known:
+        wanted = f"scale {number(policy.scale(site))}"
+        yield Finding(f"scale is {number(site.scale)}, policy {policy} wants {wanted}", at=site.alpha.path)
+        return
+    wanted = number(policy.alpha(site))
+    yield Finding(
+        f"scale is {number(site.scale)}, policy {policy} wants alpha {wanted}",
+        at=site.alpha.path,
+        related=((site.rank.path, "rank"),),
+        fix=Replace(site.alpha.path, wanted) if site.alpha.origin == "written" else None,
+    )
+
+
+def alpha_left_at_default(site: Site, policy: Policy, setup: Setup) -> Iterator[Finding]:
+    alpha = site.alpha
+    if alpha is None or site.fixed or site.formula is not classic or alpha.origin != "default" or alpha.value is None:
+        return
+    if not site.rank.known and site.rank.expression is not None and policy.wanted_scale is not None:
+        yield from _default_over_names(site, alpha.value, policy.wanted_scale)
+        return
+    if policy.holds(site):
+        return
+    scale, rank, default = number(site.scale), site.rank, number(alpha.value)
+    wanted = number(policy.alpha(site))
+    who = "is not set; the default"
+    if alpha.path and setup.document.entry(alpha.path) is not None:
+        who = "comes from the default"
+    left = f"alpha {who} {default} makes the scale {scale}"
+    if rank.origin == "default":
+        left = f"rank and alpha are left at {number(rank.value)} and {default}, which makes the scale {scale}"
+    insertable = rank.origin == "written" and alpha.key and not setup.document.through
+    yield Finding(
+        f"{left}, policy {policy} wants alpha {wanted}",
+        at=rank.path if rank.origin == "written" else alpha.path,
+        related=((rank.path, "rank"),) if rank.origin != "written" and rank.path != alpha.path else (),
+        fix=Insert(rank.path, alpha.key, wanted) if insertable else None,
+    )
+
+
+def _default_over_names(site: Site, alpha: float, wanted: float) -> Iterator[Finding]:
+    """The rank is a variable and alpha stays behind: right at one rank only."""
+    assert site.rank.expression is not None
+    yield Finding(
+        f"alpha is not set and stays {number(alpha)} whatever {site.rank.expression.text} is: "
+        f"the scale is {number(wanted)} at rank {number(alpha / wanted)} only",
+        at=site.rank.path,
+    )
+
+
+_ALPHA_WORDS = ("alpha", "scal")
+
+
+def alpha_follows_other_rank(site: Site) -> Iterator[Finding]:
+    alpha, rank = site.alpha, site.rank
+    if alpha is None or alpha.expression is None or rank.expression is None:
+        return
+    names, others = alpha.expression.names, rank.expression.names
+    if not names or not others or names & others:
+        return
+    if any(word in name.lower() for name in names for word in _ALPHA_WORDS):
+        return
+    if not all(_names_a_rank(name) for name in names):
+        return
+    yield Finding(
+        f"alpha is {alpha.expression.text}, but the rank is {rank.expression.text}: "
+        "the scale follows another module's rank",
+        at=alpha.path,
+        related=((rank.path, "rank"),),
+    )
+
+
+def _names_a_rank(name: str) -> bool:
+    """Whether a name is spelled like a rank: `args.vision_rank`, `use_llm_lora`, `lora_r`, `dim`."""
+    last = name.rpartition(".")[2].lower().strip("[]'\"")
+    return last in ("r", "rank", "dim") or any(word in last for word in ("rank", "lora", "dim")) or last.endswith("_r")
+
+
+def pattern_ratio_drift(setup: Setup, policy: Policy) -> Iterator[Finding]:
+    plain = next((site for site in setup.sites if not site.pattern and not site.undecided), None)
+    base = plain.scale if plain is not None else setup.base_scale
+    for site in setup.sites:
+        if not site.pattern or site.state != "active" or site.undecided or site.alpha is None or policy.holds(site):
+            continue
+        if math.isnan(base) or math.isclose(site.scale, base, rel_tol=1e-6):
+            continue
+        by_rank = len(site.rank.path) > 1
+        by_alpha = len(site.alpha.path) > 1
+        cause = "the pattern" if by_rank and by_alpha else "rank_pattern alone" if by_rank else "alpha_pattern alone"
+        yield Finding(
+            f"{cause} makes the scale {number(site.scale)}, the other modules have {number(base)}; "
+            f"policy {policy} wants alpha {number(policy.alpha(site))}",
+            at=site.rank.path if by_rank else site.alpha.path,
+            related=((site.alpha.path, "alpha"),) if by_rank else ((site.rank.path, "rank"),),
+            fix=Replace(site.alpha.path, number(policy.alpha(site))) if by_alpha else None,
+        )
+
+
+def rslora_scale(site: Site, policy: Policy) -> Iterator[Finding]:
+    if site.formula is not rslora or site.alpha is None or policy.holds(site):
+        return
+    wanted = number(policy.alpha(site))
+    written = site.alpha.origin == "written"
+    yield Finding(
+        f"rsLoRA divides by the root of the rank: scale is {number(site.scale)}, "
+        f"policy {policy} wants {number(policy.scale(site))}, which is alpha {wanted}",
+        at=site.alpha.path if written else site.rank.path,
+        related=((site.rank.path, "rank"),),
+        fix=Replace(site.alpha.path, wanted) if written else None,
+    )
+
+
+def alpha_missing_or_invalid(site: Site, setup: Setup) -> Iterator[Finding]:
+    alpha = site.alpha
+    if alpha is None or site.fixed or alpha.origin == "derived":
+        return
+    value = alpha.value
+    if alpha.origin == "default":
+        if value is None:
+            yield Finding(f"alpha is not set and {setup.title} has no default for it", at=site.rank.path)
+        elif setup.kind == "checkpoint":
+            yield Finding(
+                f"alpha is missing: {setup.title} takes {number(value)}, which makes the scale {number(site.scale)}; "
+                "other runtimes refuse the adapter or take 1",
+                at=site.rank.path,
+            )
+    elif value is None:
+        yield Finding("alpha is null: the layer can't be built", at=alpha.path)
+    elif value == 0:
+        yield Finding("alpha is 0: the scale is 0 and the adapter does nothing", at=alpha.path)
+    elif not math.isfinite(value):
+        yield Finding(f"alpha is {value}: every weight becomes NaN", at=alpha.path)
+    elif value < 0:
+        yield Finding(f"alpha is {number(value)}: the scale is negative, the update is subtracted", at=alpha.path)
+
+
+SMALL_RANK = 4
+"""At rank 1 to 4 a fixed alpha of 32 is a published recipe (TRL's LoRA without regret)."""
+
+
+def extreme_scale(site: Site, *, floor: float = 1 / 16, ceiling: float = 16.0) -> Iterator[Finding]:
+    scale = abs(site.scale)
+    if scale == 0 or floor <= scale <= ceiling or (site.rank.known and site.rank.value <= SMALL_RANK):
+        return
+    limit = f"over {number(ceiling)}" if scale > ceiling else f"under {number(floor)}"
+    yield Finding(
+        f"scale is {number(site.scale)}, {limit}",
+        at=site.alpha.path if site.alpha is not None else site.rank.path,
+        related=((site.rank.path, "rank"),),
+    )
+
+
+def scale_fixed_by_framework(site: Site, policy: Policy, setup: Setup) -> Iterator[Finding]:
+    if (site.alpha is None or site.fixed) and not math.isclose(site.scale, policy.scale(site), rel_tol=1e-6):
+        yield Finding(
+            f"{setup.title} fixes the scale at {number(site.scale)}; policy {policy} wants "
+            f"{number(policy.scale(site))}, which can't be written here",
+            at=site.rank.path,
+        )

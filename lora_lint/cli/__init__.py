@@ -1,0 +1,64 @@
+"""The command line: one module per command; the only place that prints or exits."""
+
+import sys
+
+import typer
+
+from lora_lint.cli.check import check
+from lora_lint.cli.explain import explain
+from lora_lint.cli.facts import facts
+from lora_lint.cli.overview import overview
+from lora_lint.cli.rules import rules
+from lora_lint.cli.schema import schema
+from lora_lint.cli.verify import verify
+
+EXAMPLES = """Checks that LoRA configs and adapters have the scale you think they have.
+
+An adapter adds s * B @ A to a frozen weight, with s = alpha / r in classic LoRA.
+lora-lint reads configs, launch scripts, Python and checkpoints, and says what s is.
+
+  lora-lint                            what this folder holds, and what is wrong
+  lora-lint check configs/ run.sh      check files and folders
+  lora-lint check --fix --unsafe-fixes mend what can be mended
+  lora-lint facts --format json        rank, alpha and scale of everything
+  lora-lint explain alpha-not-2r       why a rule exists, with examples
+  lora-lint verify adapter/            what the tensors really do
+"""
+
+app = typer.Typer(
+    name="lora-lint",
+    help=EXAMPLES.replace("\n", "\n\n", 1),
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from lora_lint import __version__
+
+        typer.echo(f"lora-lint {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _start(
+    context: typer.Context,
+    version: bool = typer.Option(False, "--version", "-V", callback=_version, is_eager=True, help="Show the version."),
+) -> None:
+    if context.invoked_subcommand is None:
+        overview()
+
+
+for command in (check, facts, verify, explain, rules, schema):
+    app.command()(command)
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)

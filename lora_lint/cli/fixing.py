@@ -1,0 +1,83 @@
+"""Writing fixes into files, or showing them as a diff."""
+
+from typing import TYPE_CHECKING
+
+from lora_lint.cli.output import emit, say, write_file
+
+if TYPE_CHECKING:
+    from lora_lint.document import Document, Source
+    from lora_lint.finding import Diagnostic
+    from lora_lint.linter import Linter
+    from lora_lint.reading import Reading
+
+_BOMS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
+
+
+def mended(linter: "Linter", reading: "Reading", *, unsafe: bool, write: bool) -> "Reading":
+    """The file as it stands after its fixes, which are written or shown as a diff."""
+    from lora_lint.finding import Report
+    from lora_lint.fix import apply
+
+    if not reading.setups:
+        return reading
+    diagnostics = list(linter.check(reading, Report()))
+    latest = reading
+
+    def check_again(source: "Source") -> "tuple[list[Document], list[Diagnostic]] | None":
+        nonlocal latest
+        again = _read_again(linter, reading, source.text)
+        if again.problem is not None:
+            return None
+        latest = again
+        return again.documents, list(linter.check(again, Report()))
+
+    text, applied = apply(reading.source, diagnostics, reading.documents, check_again, unsafe=unsafe)
+    if not applied:
+        return reading
+    if not write:
+        emit(_diff(reading.path, reading.source.text, text))
+        return reading
+    if not _replace(reading, text):
+        return reading
+    say(f"{reading.path}: {applied} fixed")
+    return _read_again(linter, reading, text)
+
+
+def _read_again(linter: "Linter", reading: "Reading", text: str) -> "Reading":
+    from lora_lint.checkpoint import beside
+    from lora_lint.reading import read_bytes
+
+    only = linter.effective(reading.path).framework
+    again = read_bytes(
+        reading.source.name, text.encode("utf-8", "surrogatepass"), only=only, beside=lambda: beside(reading.path)
+    )
+    again.path = reading.path
+    return again
+
+
+def _replace(reading: "Reading", text: str) -> bool:
+    """Write the new text in the file's own encoding, unless the file changed since it was read."""
+    from lora_lint.reading import decode
+
+    try:
+        with open(reading.path, "rb") as file:
+            old = file.read()
+        if decode(old) != reading.source.text:
+            say(f"{reading.path}: changed while it was checked; left alone")
+            return False
+        bom = next((mark for mark in _BOMS if old.startswith(mark)), b"")
+        encoding = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}.get(bom, "utf-8")
+        write_file(reading.path, bom + text.encode(encoding))
+    except OSError as error:
+        say(f"{reading.path}: can't be written: {(error.strerror or str(error)).lower()}")
+        return False
+    return True
+
+
+def _diff(path: str, old: str, new: str) -> str:
+    from difflib import unified_diff
+
+    from lora_lint.printable import printable
+
+    lines = unified_diff(old.splitlines(), new.splitlines(), f"a/{path}", f"b/{path}", lineterm="")
+    return "\n".join(printable(line) for line in lines)

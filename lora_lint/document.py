@@ -1,0 +1,161 @@
+"""Documents: plain data as a framework would read it, and where in the file each value stands."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+from lora_lint.expression import Expression
+
+Path = tuple[str | int, ...]
+"""Keys and indices from the root of a document, the shape of pydantic's `loc`."""
+
+Syntax = Literal["yaml", "json", "toml", "shell", "python", "safetensors"]
+
+
+class Span(NamedTuple):
+    """Half-open range of code points in a file's text."""
+
+    start: int
+    end: int
+
+
+class Position(NamedTuple):
+    """Line and column, both from 1; a byte order mark is not counted."""
+
+    line: int
+    column: int
+
+
+@dataclass(slots=True, frozen=True)
+class Unknown:
+    """A value that only running the program would give: `$RANK`, `args.lora_r`, `{{ jinja }}`."""
+
+    text: str
+    reason: str
+
+
+@dataclass(slots=True, frozen=True)
+class Entry:
+    """Where one value stands.
+
+    `literal` is the one place that holds the value's text and that may be rewritten: the value itself, or the
+    assignment of the only variable it comes from. It is None where a rewrite would touch something else as well.
+    """
+
+    value: Span
+    key: Span | None = None
+    literal: Span | None = None
+    origin: Span | None = None
+    """The other place that gives the value (a variable, a default), where there is one."""
+
+
+class Duplicate(NamedTuple):
+    """The same key twice in one mapping; the last one counts in every syntax we read."""
+
+    path: Path
+    first: Span
+    second: Span
+
+
+class Problem(NamedTuple):
+    """Why a text, or a part of it, can't be read, and where."""
+
+    message: str
+    offset: int = 0
+
+
+class UnreadableError(Exception):
+    """The text can't be read at all; carries the message and the offset of the fault."""
+
+    def __init__(self, message: str, offset: int = 0) -> None:
+        super().__init__(message)
+        self.problem = Problem(message, offset)
+
+
+@dataclass(eq=False)
+class Source:
+    """One file, decoded once. All offsets count code points of `text`, which holds no byte order mark."""
+
+    name: str
+    text: str
+    size: int = 0
+
+    @cached_property
+    def line_starts(self) -> list[int]:
+        starts, at = [0], self.text.find("\n")
+        while at >= 0:
+            starts.append(at + 1)
+            at = self.text.find("\n", at + 1)
+        return starts
+
+    def position(self, offset: int) -> Position:
+        from bisect import bisect_right
+
+        line = bisect_right(self.line_starts, offset)
+        return Position(line, offset - self.line_starts[line - 1] + 1)
+
+    def line(self, number: int) -> str:
+        """The text of a line, counted from 1, without its end."""
+        start = self.line_starts[number - 1]
+        end = self.line_starts[number] if number < len(self.line_starts) else len(self.text)
+        return self.text[start:end].rstrip("\r\n")
+
+
+def _nowhere() -> Mapping[Path, Entry]:
+    return {}
+
+
+@dataclass(eq=False)
+class Document:
+    """One thing that a framework reads: a JSON file, a YAML document, one command, one Python call.
+
+    `data` holds plain values and `Unknown`. `callee` is the program of a command or the function of a call, as written;
+    `words` are the command's words that belong to no flag.
+    """
+
+    source: Source
+    syntax: Syntax
+    data: object
+    span: Span
+    locate: Callable[[], Mapping[Path, Entry]] = field(default=_nowhere, repr=False)
+    callee: str = ""
+    through: str = ""
+    """The LoRA call that a same-file wrapper makes on behalf of `callee`."""
+    words: tuple[str, ...] = ()
+    defaults: frozenset[Path] = frozenset()
+    """Paths whose value is a default of the same file: argparse, a dataclass, a parameter."""
+    expressions: Mapping[Path, Expression] = field(default_factory=dict)
+    """Values written with names, whether or not the names could be resolved."""
+    duplicates: tuple[Duplicate, ...] = ()
+    example: bool = False
+    """Stands in a docstring, a string or a test: worth a note at most."""
+
+    @cached_property
+    def entries(self) -> Mapping[Path, Entry]:
+        return self.locate()
+
+    def entry(self, path: Path) -> Entry | None:
+        """The entry of `path`, or None where nothing is written there."""
+        return self.entries.get(path)
+
+    def span_of(self, path: Path) -> Span:
+        """Where `path` stands; parts that were never written (union tags, defaults) fall back to the parent."""
+        entries = self.entries
+        while path:
+            entry = entries.get(path)
+            if entry is not None:
+                return entry.value
+            path = path[:-1]
+        entry = entries.get(())
+        return entry.key or entry.value if entry else self.span
+
+
+def lookup(data: object, path: Iterable[str | int]) -> object:
+    """The value at `path`, or KeyError."""
+    for part in path:
+        if isinstance(data, Mapping) or (isinstance(data, list) and isinstance(part, int) and 0 <= part < len(data)):
+            data = data[part]
+        else:
+            raise KeyError(part)
+    return data

@@ -1,0 +1,219 @@
+"""Facts: the one vocabulary that rules know, whatever framework and syntax they came from."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
+
+from lora_lint.document import Document, Path, Problem, Unknown
+from lora_lint.expression import Expression, constant_over_names
+from lora_lint.scaling import Formula
+
+T = TypeVar("T")
+Origin = Literal["written", "default", "derived", "unknown"]
+State = Literal["active", "off", "not-lora"]
+Kind = Literal["training", "checkpoint", "source", "serving"]
+
+
+class UnknownFact(Exception):  # noqa: N818 - a signal that every rule may meet, not a failure
+    """A rule asked for a value that the file doesn't settle; the site counts as undecided, with the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact(Generic[T]):
+    """A value, where it stands, and who gave it."""
+
+    _value: T | Unknown
+    path: Path = ()
+    origin: Origin = "written"
+    expression: Expression | None = None
+    key: str = ""
+    """The key to write where the value is a default."""
+
+    @property
+    def value(self) -> T:
+        """The value.
+
+        Raises:
+            UnknownFact: when the file doesn't settle it.
+        """
+        if isinstance(self._value, Unknown):
+            raise UnknownFact(self._value.reason)
+        return self._value
+
+    @property
+    def known(self) -> bool:
+        return not isinstance(self._value, Unknown)
+
+    @property
+    def reason(self) -> str:
+        """Why the value is unknown, or an empty string."""
+        return self._value.reason if isinstance(self._value, Unknown) else ""
+
+
+def derived(value: T, path: Path = ()) -> Fact[T]:
+    """A value that the framework computes from another one, which stands at `path`."""
+    return Fact(value, path, "derived")
+
+
+@dataclass(frozen=True)
+class Site:
+    """A group of modules that share rank, alpha and formula.
+
+    `alpha` is None where the framework has none; then `formula` gives the scale from the rank alone. `fixed` says that
+    nobody can write alpha, so no advice to change it makes sense. `folded` says that the adapter was made by a tool
+    that puts the scale into the weights (extraction, conversion), where alpha equal to rank is right by construction.
+    """
+
+    modules: tuple[str, ...]
+    rank: Fact[float]
+    alpha: Fact[float | None] | None
+    formula: Formula
+    state: State = "active"
+    method: str = "lora"
+    fixed: bool = False
+    folded: bool = False
+    pattern: bool = False
+    """Whether rank or alpha come from a per-module pattern rather than the global setting."""
+
+    @cached_property
+    def scale(self) -> float:
+        """The multiplier that reaches `B @ A`.
+
+        Raises:
+            UnknownFact: when rank or alpha are unknown, or no single number exists.
+        """
+        symbolic = self.symbolic_scale
+        if symbolic is not None:
+            return symbolic
+        rank = self.rank.value
+        alpha = self.alpha.value if self.alpha is not None else 1.0
+        if alpha is None:
+            raise UnknownFact("alpha is null")
+        try:
+            scale = self.formula(alpha, rank)
+        except (ArithmeticError, ValueError) as error:
+            raise UnknownFact(f"no scale at rank {rank:g}") from error
+        if not math.isfinite(scale):
+            raise UnknownFact("the scale is not finite")
+        return scale
+
+    @cached_property
+    def symbolic_scale(self) -> float | None:
+        """The scale where rank and alpha are written over the same names and the names cancel out."""
+        if self.alpha is None or (self.rank.expression is None and self.alpha.expression is None):
+            return None
+        rank: Expression | float | None = self.rank.expression or (self.rank.value if self.rank.known else None)
+        alpha: Expression | float | None = self.alpha.expression or (self.alpha.value if self.alpha.known else None)
+        if rank is None or alpha is None:
+            return None
+        return constant_over_names(self.formula, alpha, rank)
+
+    @property
+    def undecided(self) -> str:
+        """Why the scale of an active site is unknown, or an empty string."""
+        if self.state != "active":
+            return ""
+        try:
+            self.scale  # noqa: B018 - asking is the question
+        except UnknownFact as unknown:
+            return str(unknown)
+        return ""
+
+
+class Tensor(NamedTuple):
+    """One tensor of a safetensors header, and the file that holds it."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    file: str
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What the headers of the weight files beside a config say; no tensor data is read.
+
+    `tensors` maps names to headers. `missing_shards` and `escaping_shards` are what an index names but the folder
+    doesn't hold, and what would lead out of the folder.
+    """
+
+    files: tuple[str, ...]
+    tensors: Mapping[str, Tensor]
+    metadata: Mapping[str, str]
+    missing_shards: tuple[str, ...] = ()
+    escaping_shards: tuple[str, ...] = ()
+    unreadable: bool = False
+    problems: tuple[tuple[str, Problem], ...] = ()
+    """Files with what is wrong with them; `unreadable` says that tensors are missing for it."""
+
+    def matching(self, suffix: str) -> Iterator[Tensor]:
+        return (tensor for name, tensor in self.tensors.items() if name.endswith(suffix))
+
+
+class LoraTensors(Protocol):
+    """The tensors of one module, as `lora_lint.checkpoint` pairs them."""
+
+    @property
+    def module(self) -> str: ...
+    @property
+    def a(self) -> Tensor | None: ...
+    @property
+    def b(self) -> Tensor | None: ...
+    @property
+    def rank(self) -> int | None: ...
+
+    def has_rank(self, rank: float) -> bool:
+        """Whether the tensors can come from a layer of this rank."""
+
+
+class BadValue(NamedTuple):
+    """A value that the framework would refuse or misread."""
+
+    path: Path
+    kind: Literal["wrong-type", "out-of-range", "number-as-text"]
+    message: str
+    replacement: str | None = None
+
+
+class UnknownKey(NamedTuple):
+    """A key that the framework doesn't know, what it does about it, and the key that was likely meant."""
+
+    path: Path
+    key: str
+    reaction: str
+    suggestion: str | None
+
+
+@dataclass(eq=False)
+class Setup:
+    """What one document, together with the tensors beside it, says about LoRA."""
+
+    document: Document
+    framework: str
+    kind: Kind
+    recognised_by: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    convention: str = "2r"
+    sites: tuple[Site, ...] = ()
+    bad_values: tuple[BadValue, ...] = ()
+    unknown_keys: tuple[UnknownKey, ...] = ()
+    checkpoint: Checkpoint | None = None
+    title: str = ""
+    """The framework's name as its users write it."""
+    trained: bool = False
+    """Whether alpha is a fact about weights that exist: rewriting it alone would change the model."""
+    targets: tuple[Fact[str], ...] = ()
+    """The target modules that are written as plain names."""
+    base_scale: float = math.nan
+    """The scale of modules that no pattern names, where every module at hand has a pattern."""
+
+    @cached_property
+    def tensor_modules(self) -> "list[LoraTensors]":
+        """The modules that the tensors beside the config belong to."""
+        if self.checkpoint is None or not self.checkpoint.tensors:
+            return []
+        from lora_lint.checkpoint import tensor_modules
+
+        return list(tensor_modules(self.checkpoint))

@@ -1,0 +1,171 @@
+"""Arguments to files worth reading: a walk that skips rubbish, counts it, and never skips what was named."""
+
+import os
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from lora_lint.finding import Skipped
+from lora_lint.settings import Settings
+
+SYNTAXES = {
+    ".json": "json",
+    ".yaml": "yaml",
+    ".yml": "yaml",
+    ".sh": "shell",
+    ".bash": "shell",
+    ".slurm": "shell",
+    ".sbatch": "shell",
+    ".py": "python",
+    ".safetensors": "safetensors",
+}
+"""Endings of files worth opening; others are read when they are named, by what they look like."""
+
+RUBBISH = frozenset(
+    (
+        "site-packages",
+        "node_modules",
+        "bower_components",
+        "wandb",
+        "mlruns",
+        "__pycache__",
+        "venv",
+        "env",
+        "dist",
+        "build",
+    )
+)
+"""Folders that hold other people's code or a run's logs."""
+
+
+class Candidate(NamedTuple):
+    """A file to be read; `named` ones come from the command line and are read whatever they are."""
+
+    path: str
+    named: bool
+
+
+class Walk:
+    """The files under some roots; what was left out is in `skipped` when the walk is done."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.skipped: list[Skipped] = []
+        self.missing: list[str] = []
+        self._exclude = _spec(settings.exclude) if settings.exclude else None
+        self._seen: set[str] = set()
+
+    def files(self, roots: list[str]) -> Iterator[Candidate]:
+        for root in roots:
+            path = os.path.normpath(root)
+            if os.path.isdir(path):
+                yield from self._folder(path)
+            elif self._new(path):
+                if self._exclude is not None and self._excluded(path):
+                    self.skipped.append(Skipped(path, "excluded by settings"))
+                else:
+                    yield Candidate(path, named=True)
+
+    def _new(self, path: str) -> bool:
+        key = os.path.abspath(path)
+        if key in self._seen:
+            return False
+        self._seen.add(key)
+        return True
+
+    def _folder(self, top: str) -> Iterator[Candidate]:
+        pending: list[tuple[str, list[_Gitignore]]] = [(top, _gitignores_above(top))]
+        track = bool(self._seen) or top != "."
+        while pending:
+            folder, rules = pending.pop()
+            try:
+                with os.scandir(folder) as entries:
+                    found = sorted(entries, key=lambda entry: entry.name)
+            except OSError as error:
+                self.skipped.append(Skipped(folder, (error.strerror or "can't be listed").lower()))
+                continue
+            if any(entry.name == ".gitignore" for entry in found):
+                rules = [*rules, *_gitignore(folder)]
+            below: list[tuple[str, list[_Gitignore]]] = []
+            for entry in found:
+                path = entry.path if folder != "." else entry.name
+                try:
+                    is_folder = entry.is_dir(follow_symlinks=False)
+                except OSError:
+                    is_folder = False
+                reason = self._reason(entry.name, path, rules, is_folder=is_folder)
+                if reason:
+                    if is_folder or os.path.splitext(entry.name)[1] in SYNTAXES:
+                        self.skipped.append(Skipped(path, reason))
+                elif is_folder:
+                    below.append((path, rules))
+                elif os.path.splitext(entry.name)[1].lower() in SYNTAXES and (not track or self._new(path)):
+                    yield Candidate(path, named=False)
+            pending += reversed(below)
+
+    def _reason(self, name: str, path: str, rules: "list[_Gitignore]", *, is_folder: bool) -> str:
+        if name.startswith("."):
+            return "hidden"
+        if is_folder and name in RUBBISH:
+            return "not your configs"
+        if self._exclude is not None and self._excluded(path):
+            return "excluded by settings"
+        if rules and _ignored(path, rules, is_folder=is_folder):
+            return "ignored by git"
+        return ""
+
+    def _excluded(self, path: str) -> bool:
+        full = os.path.abspath(path)
+        folder = self.settings.folder or os.getcwd()
+        if not full.startswith(folder.rstrip(os.sep) + os.sep):
+            return False
+        return bool(self._exclude and self._exclude.match_file(os.path.relpath(full, folder)))
+
+
+class _Gitignore(NamedTuple):
+    folder: str
+    spec: Any
+
+
+def _spec(lines: list[str]) -> Any:
+    import pathspec
+
+    return pathspec.GitIgnoreSpec.from_lines(lines)
+
+
+def _gitignore(folder: str) -> Iterator[_Gitignore]:
+    try:
+        with open(os.path.join(folder, ".gitignore"), encoding="utf-8", errors="replace") as file:
+            lines = [line for line in file.read().splitlines() if line.strip() and not line.startswith("#")]
+    except OSError:
+        return
+    if lines:
+        try:
+            yield _Gitignore(os.path.abspath(folder), _spec(lines))
+        except ValueError:
+            return
+
+
+def _gitignores_above(top: str) -> list[_Gitignore]:
+    """The ignore files between the top of the repository and the folder, outermost first."""
+    found: list[_Gitignore] = []
+    folder = os.path.abspath(top)
+    inside = os.path.exists(os.path.join(folder, ".git"))
+    while not inside:
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return []
+        folder = parent
+        found = [*_gitignore(folder), *found]
+        inside = os.path.exists(os.path.join(folder, ".git"))
+    return found
+
+
+def _ignored(path: str, rules: list[_Gitignore], *, is_folder: bool) -> bool:
+    """The innermost ignore file that says anything about the path decides, as in git."""
+    full = os.path.abspath(path)
+    for rule in reversed(rules):
+        relative = os.path.relpath(full, rule.folder) + ("/" if is_folder else "")
+        verdict = rule.spec.check_file(relative).include
+        if verdict is not None:
+            return bool(verdict)
+    return False

@@ -1,0 +1,135 @@
+"""axolotl: a YAML with `base_model`, `adapter: lora|qlora`, `lora_r` and `lora_alpha`, or the same as flags."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from lora_lint.document import Document, Unknown
+from lora_lint.facts import Fact, Site, State
+from lora_lint.frameworks.commands import config_file
+from lora_lint.scaling import classic, rslora
+from lora_lint.schema import Int, PositiveInt, Schema, View
+
+NAME = "axolotl"
+TITLE = "axolotl"
+DOCS = "https://docs.axolotl.ai/docs/config-reference.html"
+
+
+class Config(Schema, strict=False):
+    """src/axolotl/utils/schemas/peft.py at 067b021c; pydantic there is lax, so `"16"` and `16.0` are 16.
+
+    There is no default for rank or alpha: both reach PEFT as None, which fails (loaders/adapter.py:186). Unknown keys
+    are ignored without a word (config.py:212 has no `extra`).
+    """
+
+    UNKNOWN_KEYS: ClassVar[str] = "ignores it without a word"
+    UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
+    MEANT: ClassVar[Mapping[str, str]] = {
+        "r": "lora_r",
+        "lora_rank": "lora_r",
+        "lora_dim": "lora_r",
+        "target_modules": "lora_target_modules",
+        "lora_target": "lora_target_modules",
+        "modules_to_save": "lora_modules_to_save",
+        "rank_pattern": "lora_rank_pattern",
+        "alpha_pattern": "lora_alpha_pattern",
+        "use_rslora": "peft_use_rslora",
+        "use_dora": "peft_use_dora",
+    }
+
+    adapter: str | None = None
+    lora_model_dir: str | None = None
+    lora_r: Int | None = None
+    lora_alpha: Int | None = None
+    lora_fan_in_fan_out: bool | None = None
+    lora_target_modules: str | list[str] | None = None
+    lora_exclude_modules: str | list[str] | None = None
+    lora_target_parameters: str | list[str] | None = None
+    lora_target_linear: bool | None = None
+    lora_modules_to_save: list[str] | None = None
+    lora_rank_pattern: dict[str, PositiveInt] | None = None
+    lora_alpha_pattern: dict[str, PositiveInt] | None = None
+    lora_dropout: float | None = 0.0
+    lora_on_cpu: bool | None = None
+    lora_mlp_kernel: bool | None = None
+    lora_qkv_kernel: bool | None = None
+    lora_o_kernel: bool | None = None
+    lora_embedding_kernel: bool | None = None
+    peft: dict[str, Any] | None = None
+    peft_layers_to_transform: list[Int] | None = None
+    peft_layers_pattern: str | list[str] | None = None
+    peft_use_dora: bool | None = None
+    peft_use_rslora: bool | None = None
+    peft_layer_replication: list[Any] | None = None
+    peft_init_lora_weights: bool | str | None = None
+    peft_trainable_token_indices: list[Int] | dict[str, list[Int]] | None = None
+    peft_ensure_weight_tying: bool | None = None
+    peft_autocast_adapter_dtype: bool | None = None
+    qlora_sharded_model_loading: bool | None = None
+    loraplus_lr_ratio: float | None = None
+    loraplus_lr_embedding: float | None = None
+    load_in_4bit: bool | None = None
+    load_in_8bit: bool | None = None
+    relora: bool | None = None
+
+
+_LORA_KEYS = ("lora_r", "lora_alpha", "lora_target_modules", "lora_target_linear", "lora_model_dir", "lora_dropout")
+_OTHER_KEYS = ("datasets", "sequence_len", "micro_batch_size", "load_in_8bit", "load_in_4bit", "val_set_size", "rl")
+_ADAPTERS = ("lora", "qlora")
+
+
+def recognises(document: Document) -> tuple[str, ...]:
+    data = document.data
+    if not isinstance(data, dict):
+        return ()
+    lora = tuple(key for key in _LORA_KEYS if key in data)
+    if document.syntax == "shell":
+        named = "axolotl" in document.words or document.callee.startswith(("axolotl", "scripts/finetune.py"))
+        return ("axolotl", *lora) if named and lora else ()
+    if document.syntax not in ("yaml", "json") or "base_model" not in data:
+        return ()
+    known = tuple(key for key in _OTHER_KEYS if key in data)
+    adapter = ("adapter",) if data.get("adapter") in _ADAPTERS else ()
+    return ("base_model", *adapter, *lora, *known) if (lora or adapter) and (known or adapter) else ()
+
+
+def sites(config: View[Config]) -> Iterator[Site]:
+    model = config.model
+    rank: Fact[Any] = config.fact("lora_r")
+    alpha: Fact[Any] = config.fact("lora_alpha")
+    if config.document.syntax == "shell":
+        reason = f"{config_file(config.document) or 'the config file'} may set it"
+        rank, alpha = (
+            fact if fact.origin != "default" else Fact(Unknown("", reason), fact.path, "unknown")
+            for fact in (rank, alpha)
+        )
+    if rank.known and rank.value is None:
+        rank = Fact(Unknown("", "lora_r is not set"), rank.path, "unknown")
+    formula = rslora if model.peft_use_rslora else classic
+    method = "dora" if model.peft_use_dora else "lora"
+    targets = model.lora_target_modules
+    named = (targets,) if isinstance(targets, str) else tuple(targets or ())
+    modules = (*named, *(("all-linear",) if model.lora_target_linear else ())) or ("*",)
+    state = _state(config)
+    folded = model.peft_init_lora_weights == "loftq" or "loftq_config" in (model.peft or {})
+    yield Site(modules, rank, alpha, formula, state, method, folded=folded)
+    rank_pattern, alpha_pattern = model.lora_rank_pattern or {}, model.lora_alpha_pattern or {}
+    for key in dict.fromkeys((*rank_pattern, *alpha_pattern)):
+        yield Site(
+            (key,),
+            Fact(rank_pattern[key], ("lora_rank_pattern", key)) if key in rank_pattern else rank,
+            Fact(alpha_pattern[key], ("lora_alpha_pattern", key)) if key in alpha_pattern else alpha,
+            formula,
+            state,
+            method,
+            pattern=True,
+        )
+
+
+def _state(config: View[Config]) -> State:
+    """`adapter` decides; on the command line the config file it belongs to has set it."""
+    adapter = config.model.adapter
+    if config.document.syntax == "shell" and not config.has("adapter"):
+        return "active"
+    if not adapter:
+        return "off"
+    return "active" if adapter in _ADAPTERS else "not-lora"

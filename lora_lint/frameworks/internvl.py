@@ -1,0 +1,105 @@
+"""InternVL: `--use_llm_lora N` and its siblings, where N is the rank and alpha is always 2N."""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from lora_lint.document import Document, Path, Unknown
+from lora_lint.facts import Checkpoint, Fact, Kind, Site
+from lora_lint.scaling import classic
+from lora_lint.schema import NonNegativeInt, Number, PositiveInt, Schema, View
+
+NAME = "internvl"
+TITLE = "InternVL"
+DOCS = "https://github.com/OpenGVLab/InternVL"
+
+ALPHA_PER_RANK = 2
+"""On training and on loading: internvl_chat/internvl/model/internvl_chat/modeling_internvl_chat.py:105 at 2410d1d."""
+
+
+class Config(Schema):
+    """The flags of the trainers and the keys of config.json: the number is the rank, 0 is off.
+
+    internvl_chat_finetune.py:128-135, configuration_internvl_chat.py:28-29 and internvl_g's
+    internvl_stage2_finetune.py:78-83 at 2410d1d.
+    """
+
+    use_backbone_lora: NonNegativeInt = 0
+    use_llm_lora: NonNegativeInt = 0
+    use_qllama_lora: NonNegativeInt = 0
+
+
+class Wrap(Schema):
+    """`wrap_backbone_lora(r, lora_alpha, lora_dropout)` and its siblings, modeling_internvl_chat.py:111 at 2410d1d."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("r", "lora_alpha", "lora_dropout")
+
+    r: PositiveInt = 128
+    lora_alpha: Number = 256
+    lora_dropout: float = 0.05
+
+
+PARTS = {
+    "use_backbone_lora": ("vision_model", "wrap_backbone_lora"),
+    "use_llm_lora": ("language_model", "wrap_llm_lora"),
+    "use_qllama_lora": ("qllama", "wrap_qllama_lora"),
+}
+"""Flag -> the part of the model that it wraps, and the method that wraps it."""
+
+_METHODS = {method: part for part, method in PARTS.values()}
+_MODEL_TYPES = ("internvl_chat", "internvl")
+
+
+def recognises(document: Document) -> tuple[str, ...]:
+    data = document.data
+    if not isinstance(data, dict):
+        return ()
+    if document.syntax == "python":
+        name = document.callee.rpartition(".")[2]
+        return (name,) if name in _METHODS else ()
+    flags = tuple(flag for flag in PARTS if flag in data)
+    if document.syntax == "shell":
+        return tuple(f"--{flag}" for flag in flags)
+    model_type = data.get("model_type")
+    return ("model_type", *flags) if flags and model_type in _MODEL_TYPES else ()
+
+
+def kind(document: Document) -> Kind:
+    return {"json": "checkpoint", "python": "source"}.get(document.syntax, "training")  # type: ignore[return-value]
+
+
+def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
+    yield (Wrap if document.syntax == "python" else Config), ()
+
+
+def sites(config: View[Any]) -> Iterator[Site]:
+    if isinstance(config.model, Wrap):
+        part = _METHODS[config.document.callee.rpartition(".")[2]]
+        yield Site((part,), config.fact("r"), config.fact("lora_alpha"), classic)
+        return
+    for flag, (part, _) in PARTS.items():
+        if config.has(flag):
+            rank: Fact[Any] = config.fact(flag)
+            yield Site(
+                _modules(config.checkpoint, part),
+                rank,
+                _alpha(rank),
+                classic,
+                state="off" if rank.known and rank.value == 0 else "active",
+                fixed=True,
+            )
+
+
+def _alpha(rank: Fact[Any]) -> Fact[Any]:
+    if not rank.known:
+        return Fact(Unknown("", rank.reason), rank.path, "unknown")
+    return Fact(ALPHA_PER_RANK * rank.value, rank.path, "derived")
+
+
+def _modules(checkpoint: Checkpoint | None, part: str) -> tuple[str, ...]:
+    """The wrapped modules that an unmerged checkpoint names, or the part as a whole."""
+    if checkpoint is None or not checkpoint.tensors:
+        return (part,)
+    from lora_lint.checkpoint import tensor_modules
+
+    found = dict.fromkeys(m.module for m in tensor_modules(checkpoint) if m.module.startswith(f"{part}."))
+    return tuple(found) or (part,)

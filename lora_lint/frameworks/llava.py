@@ -1,0 +1,60 @@
+"""LLaVA and its forks: launch scripts with `--lora_enable True`, `--lora_r` and `--lora_alpha`."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from lora_lint.document import Document
+from lora_lint.facts import Fact, Site, State
+from lora_lint.scaling import classic
+from lora_lint.schema import Number, PositiveInt, Schema, View
+
+NAME = "llava"
+TITLE = "LLaVA"
+DOCS = "https://github.com/haotian-liu/LLaVA"
+
+
+class Config(Schema):
+    """llava/train/train.py:103-110 at c121f043; LLaVA-NeXT and InternVL's internvl_chat_llava have the same defaults.
+
+    Nothing is read unless `lora_enable` is true. An unknown flag stops HfArgumentParser.
+    """
+
+    UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
+    UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
+
+    lora_enable: bool = False
+    lora_r: PositiveInt = 64
+    lora_alpha: Number = 16
+    lora_dropout: float = 0.05
+    lora_weight_path: str = ""
+    lora_bias: str = "none"
+    bits: int = 16
+    mm_projector_lr: float | None = None
+
+
+_LORA_FLAGS = ("lora_enable", "lora_r", "lora_alpha", "lora_dropout", "lora_bias")
+_OWN_FLAGS = ("mm_projector_type", "mm_projector_lr", "vision_tower", "mm_vision_select_layer", "mm_tunable_parts")
+
+
+def recognises(document: Document) -> tuple[str, ...]:
+    data = document.data
+    if document.syntax != "shell" or not isinstance(data, dict):
+        return ()
+    lora = tuple(f"--{flag}" for flag in _LORA_FLAGS if flag in data)
+    program = (document.callee,) if "llava/train/" in document.callee or "llava.train" in document.callee else ()
+    own = tuple(f"--{flag}" for flag in _OWN_FLAGS if flag in data)
+    return (*program, *lora, *own) if lora and (program or own) else ()
+
+
+def sites(config: View[Config]) -> Iterator[Site]:
+    """One site: every linear layer of the language model (train.py:169-182)."""
+    gate = config.fact("lora_enable")
+    state: State = "active" if not gate.known or gate.value else "off"
+    rank, alpha = (_at_gate(config.fact(name), gate) for name in ("lora_r", "lora_alpha"))
+    yield Site(("all-linear",), rank, alpha, classic, state)
+
+
+def _at_gate(fact: Fact[Any], gate: Fact[Any]) -> Fact[Any]:
+    """A default is reported where LoRA is switched on."""
+    return replace(fact, path=gate.path) if fact.origin == "default" and gate.origin == "written" else fact

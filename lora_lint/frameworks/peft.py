@@ -1,0 +1,353 @@
+"""Hugging Face PEFT: `adapter_config.json`, the same keys in YAML, and `LoraConfig(...)` in Python."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, ClassVar, Literal
+
+from pydantic import AliasChoices, Field
+
+from lora_lint.document import Document, Path, Unknown
+from lora_lint.facts import BadValue, Fact, Kind, Site, UnknownFact
+from lora_lint.scaling import Formula, classic, rslora
+from lora_lint.schema import Int, Number, PositiveInt, Schema, View, since
+
+NAME = "peft"
+TITLE = "PEFT"
+DOCS = "https://huggingface.co/docs/peft/package_reference/lora"
+
+Modules = list[str] | str | None
+Options = dict[str, Any] | None
+
+
+class Config(Schema):
+    """`LoraConfig` of PEFT 0.21.2, src/peft/tuners/lora/config.py, with the first release of each field.
+
+    PEFT itself checks few of these when it reads the file: a rank that isn't a positive integer and an alpha that
+    isn't a number fail when the layer is built (lora/layer.py:243); unknown keys are dropped with a warning since
+    0.14.0.
+    """
+
+    UNKNOWN_KEYS: ClassVar[str] = "drops it with a warning, before 0.14.0 it fails"
+    POSITIONAL: ClassVar[tuple[str, ...]] = (
+        "task_type",
+        "peft_type",
+        "auto_mapping",
+        "peft_version",
+        "base_model_name_or_path",
+        "revision",
+        "inference_mode",
+        "r",
+        "target_modules",
+        "exclude_modules",
+        "lora_alpha",
+        "lora_dropout",
+    )
+    MEANT: ClassVar[Mapping[str, str]] = {
+        "alpha": "lora_alpha",
+        "rank": "r",
+        "lora_r": "r",
+        "lora_rank": "r",
+        "network_dim": "r",
+        "network_alpha": "lora_alpha",
+        "dropout": "lora_dropout",
+        "lora_target_modules": "target_modules",
+        "use_rs_lora": "use_rslora",
+    }
+
+    NEUTRAL: ClassVar[Mapping[str, tuple[object, ...]]] = {"enable_lora": (None,), "merge_weights": (None, False)}
+
+    peft_type: str | None = since("0.0.1", None)
+    task_type: str | None = since("0.0.1", None)
+    inference_mode: bool = since("0.0.1", False)
+    base_model_name_or_path: str | None = since("0.1.0", None)
+    revision: str | None = since("0.4.0", None)
+    auto_mapping: Options = since("0.4.0", None)
+    peft_version: str | None = since("0.18.0", None)
+    r: PositiveInt = since("0.0.1", 8)
+    target_modules: Modules = since("0.0.1", None)
+    lora_alpha: Number | None = since("0.0.1", 8)
+    lora_dropout: float | None = since("0.0.1", 0.0, ge=0, lt=1)
+    fan_in_fan_out: bool = since("0.0.1", False)
+    bias: Literal["none", "all", "lora_only"] = since("0.0.1", "none")
+    modules_to_save: list[str] | None = since("0.1.0", None)
+    init_lora_weights: bool | str | None = since("0.3.0", True)
+    layers_to_transform: list[Int] | Int | None = since("0.4.0", None)
+    layers_pattern: list[str] | str | None = since("0.4.0", None)
+    rank_pattern: dict[str, PositiveInt] | None = since("0.6.0", {})
+    alpha_pattern: dict[str, Number] | None = since("0.6.0", {})
+    loftq_config: Options = since("0.7.0", {})
+    megatron_config: Options = since("0.7.0", None)
+    megatron_core: str | None = since("0.7.0", "megatron.core")
+    use_rslora: bool = since("0.8.0", False)
+    use_dora: bool = since("0.9.0", False)
+    layer_replication: list[Any] | None = since("0.10.0", None)
+    runtime_config: Options = since("0.12.0", {})
+    exclude_modules: Modules = since("0.14.0", None)
+    eva_config: Options = since("0.14.0", None)
+    lora_bias: bool = since("0.14.0", False)
+    trainable_token_indices: list[Int] | dict[str, list[Int]] | None = since("0.15.0", None)
+    corda_config: Options = since("0.15.0", None)
+    use_qalora: bool = since("0.16.0", False)
+    qalora_group_size: Int = since("0.16.0", 16)
+    target_parameters: list[str] | None = since("0.17.0", None)
+    alora_invocation_tokens: list[Int] | None = since("0.18.0", None)
+    arrow_config: Options = since("0.18.0", None)
+    ensure_weight_tying: bool = since("0.18.0", False)
+    lora_ga_config: Options = since("0.19.0", None)
+    use_bdlora: Options = since("0.19.0", None)
+    velora_config: Options = since("0.20.0", None)
+    monteclora_config: Options = since("0.20.0", None)
+    kasa_config: Options = since("0.21.0", None)
+
+
+class Other(Schema):
+    """An adapter of another PEFT type: the keys that stand for rank and alpha there, unchecked."""
+
+    peft_type: Any = None
+    target_modules: Any = None
+    r: Any = Field(None, validation_alias=AliasChoices("r", "init_r", "rank"))
+    alpha: Any = Field(None, validation_alias=AliasChoices("lora_alpha", "alpha", "randlora_alpha"))
+
+
+_OTHER_CLASSES = {"AdaLoraConfig": "adalora", "LoHaConfig": "loha", "LoKrConfig": "lokr"}
+_TELLING = ("lora_alpha", "target_modules", "lora_dropout", "base_model_name_or_path", "task_type")
+
+
+def recognises(document: Document) -> tuple[str, ...]:
+    """`peft_type`, or a LoraConfig call; the other schemas that are called adapter_config.json have neither."""
+    data = document.data
+    if not isinstance(data, dict):
+        return ()
+    if document.syntax == "python":
+        name = _class_name(document)
+        return (name,) if name == "LoraConfig" or name in _OTHER_CLASSES else ()
+    if document.syntax not in ("json", "yaml"):
+        return ()
+    if isinstance(data.get("peft_type"), str):
+        return ("peft_type", *(key for key in ("r", "lora_alpha") if key in data))
+    if "r" in data and sum(key in data for key in _TELLING) >= 2 and "base_model" not in data:
+        return ("r", *(key for key in _TELLING if key in data))
+    return ()
+
+
+def kind(document: Document) -> Kind:
+    return {"json": "checkpoint", "python": "source"}.get(document.syntax, "training")  # type: ignore[return-value]
+
+
+def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
+    data = document.data
+    assert isinstance(data, dict)
+    other = data.get("peft_type", "LORA")
+    if _class_name(document) in _OTHER_CLASSES or (isinstance(other, str) and other.upper() != "LORA"):
+        yield Other, ()
+    else:
+        yield Config, ()
+
+
+def _class_name(document: Document) -> str:
+    return (document.through or document.callee).rpartition(".")[2]
+
+
+def sites(config: View[Any]) -> Iterator[Site]:
+    """One site for the global rank and alpha, one more for each other pair that the patterns give."""
+    if isinstance(config.model, Other):
+        method = _OTHER_CLASSES.get(_class_name(config.document)) or str(config.model.peft_type).lower()
+        rank, alpha = (_number_or_unknown(config.fact(name)) for name in ("r", "alpha"))
+        yield Site(("*",), rank, alpha, classic, state="not-lora", method=method)
+        return
+    settings = _Settings(config)
+    for name, pattern in (("rank_pattern", settings.rank_pattern), ("alpha_pattern", settings.alpha_pattern)):
+        for key in pattern:
+            if (fault := _unusable(key)) is not None:
+                path = (*config.path, name, key)
+                config.bad_values.append(BadValue(path, "out-of-range", f"{name} key {key!r} {fault}"))
+    modules = settings.real_modules()
+    yield from settings.grouped(modules) if modules is not None else settings.as_written()
+
+
+def targets(config: View[Any]) -> Iterator[Fact[str]]:
+    """The entries of `target_modules` that are plain names, for comparison with the tensors."""
+    listed = getattr(config.model, "target_modules", None)
+    if isinstance(listed, list) and config.document.syntax == "json":
+        for index, name in enumerate(listed):
+            if isinstance(name, str) and _LITERAL.fullmatch(name):
+                yield Fact(name, (*config.path, "target_modules", index))
+
+
+def base_scale(config: View[Any]) -> float:
+    """The scale of modules that no pattern names, or NaN."""
+    if isinstance(config.model, Other):
+        return math.nan
+    try:
+        return _Settings(config).site(("*",), None, None).scale
+    except UnknownFact:
+        return math.nan
+
+
+def _number_or_unknown(fact: Fact[Any]) -> Fact[Any]:
+    known = fact.known and isinstance(fact.value, int | float) and not isinstance(fact.value, bool)
+    return fact if known else Fact(Unknown("", "another schema's"), fact.path, "unknown")
+
+
+class _Settings:
+    """How one config gives every module its rank and alpha."""
+
+    def __init__(self, config: View[Config]) -> None:
+        self.config = config
+        model = config.model
+        self.rank: Fact[Any] = config.fact("r")
+        self.alpha: Fact[Any] = config.fact("lora_alpha")
+        self.formula: Formula = rslora if model.use_rslora else classic
+        self.method = "dora" if model.use_dora else "lora"
+        self.rank_pattern = model.rank_pattern or {}
+        self.alpha_pattern = model.alpha_pattern or {}
+        self.undecided = next(
+            (fact for name in ("use_rslora", "rank_pattern", "alpha_pattern") if not (fact := config.fact(name)).known),
+            None,
+        )
+
+    def real_modules(self) -> tuple[str, ...] | None:
+        """The modules that the tensors beside the config name, where there are any."""
+        if self.config.checkpoint is None or not self.config.checkpoint.tensors:
+            return None
+        from lora_lint.checkpoint import tensor_modules
+
+        found = tuple(dict.fromkeys(module.module for module in tensor_modules(self.config.checkpoint)))
+        return found or None
+
+    def grouped(self, modules: tuple[str, ...]) -> Iterator[Site]:
+        """Modules that share rank and alpha, as PEFT gives them, share a site."""
+        groups: dict[tuple[str | None, str | None], list[str]] = {}
+        for module in modules:
+            keys = (first_match(self.rank_pattern, module), first_match(self.alpha_pattern, module))
+            groups.setdefault(keys, []).append(module)
+        for (rank_key, alpha_key), members in groups.items():
+            yield self.site(tuple(members), rank_key, alpha_key)
+
+    def as_written(self) -> Iterator[Site]:
+        """Without tensors the targets and the pattern keys stand for the modules."""
+        targets = self.targets()
+        keys = list(dict.fromkeys((*self.rank_pattern, *self.alpha_pattern)))
+        if not keys:
+            yield self.site(targets, None, None)
+            return
+        literal = [target for target in targets if _LITERAL.fullmatch(target)]
+        yield from self.grouped(tuple(literal)) if len(literal) == len(targets) else [self.site(targets, None, None)]
+        for key in keys:
+            if key in literal:
+                continue
+            if _LITERAL.fullmatch(key):
+                rank_key, alpha_key = first_match(self.rank_pattern, key), first_match(self.alpha_pattern, key)
+                yield self.site((key,), rank_key, alpha_key)
+            else:
+                yield self._regex_site(key)
+
+    def _regex_site(self, key: str) -> Site:
+        """Modules that only a regular expression names: decided when both patterns agree on who is meant."""
+        in_rank, in_alpha = key in self.rank_pattern, key in self.alpha_pattern
+        site = self.site((key,), key if in_rank else None, key if in_alpha else None)
+        others = [other for other in (self.rank_pattern if not in_rank else self.alpha_pattern) if other != key]
+        if (in_rank and in_alpha) or not others:
+            return site
+        unknown: Fact[Any] = Fact(
+            Unknown(key, f"which modules {key} matches needs the model"), site.rank.path, "unknown"
+        )
+        if in_rank:
+            return Site(site.modules, site.rank, unknown, site.formula, method=site.method, pattern=True)
+        return Site(site.modules, unknown, site.alpha, site.formula, method=site.method, pattern=True)
+
+    def targets(self) -> tuple[str, ...]:
+        model = self.config.model
+        targets = model.target_modules
+        named = (targets,) if isinstance(targets, str) else tuple(targets or ())
+        return (*named, *(model.target_parameters or ())) or ("*",)
+
+    def site(self, modules: tuple[str, ...], rank_key: str | None, alpha_key: str | None) -> Site:
+        path = self.config.path
+        rank, alpha = self.rank, self.alpha
+        if rank_key is not None:
+            rank = Fact(self.rank_pattern[rank_key], (*path, "rank_pattern", rank_key))
+        if alpha_key is not None:
+            alpha = Fact(self.alpha_pattern[alpha_key], (*path, "alpha_pattern", alpha_key))
+        if self.undecided is not None:
+            alpha = Fact(Unknown("", self.undecided.reason), alpha.path, "unknown")
+        return Site(
+            modules,
+            rank,
+            alpha,
+            self.formula,
+            method=self.method,
+            folded=self.folded(),
+            pattern=rank_key is not None or alpha_key is not None,
+        )
+
+    def folded(self) -> bool:
+        """Whether alpha equal to rank is right by construction.
+
+        LoftQ's init leaves the scale out of A and B; extraction and conversion write the same numbers into both
+        patterns.
+        """
+        return self.config.model.init_lora_weights == "loftq" or (
+            bool(self.rank_pattern) and self.rank_pattern == self.alpha_pattern
+        )
+
+
+_LITERAL = re.compile(r"[\w.\-]+")
+_SECONDS_PER_MATCH = 0.05
+_PROBE = "model.layers.10.self_attn.q_proj" * 2
+
+
+def first_match(pattern: Mapping[str, Any], module: str) -> str | None:
+    """The key of a rank or alpha pattern that PEFT uses for a module: the first one in order that matches.
+
+    PEFT tries `(.*\\.)?(KEY)$` from the start of the module's name (peft/utils/other.py:1528 at 0.21.2), and falls
+    back to the name itself as a key.
+    """
+    for key in pattern:
+        if _matches(key, module):
+            return key
+    return module if module in pattern else None
+
+
+def _matches(key: str, module: str) -> bool:
+    if _LITERAL.fullmatch(key):
+        return _literal(key).match(module) is not None
+    if _unusable(key) is not None:
+        return False
+    try:
+        return _compiled(key).match(module, timeout=_SECONDS_PER_MATCH) is not None
+    except TimeoutError:
+        return False
+
+
+@cache
+def _literal(key: str) -> re.Pattern[str]:
+    return re.compile(rf"(.*\.)?({key})$")
+
+
+@cache
+def _compiled(key: str) -> Any:
+    """The expression as one whose matches can be given a time limit."""
+    import regex
+
+    return regex.compile(rf"(.*\.)?({key})$", regex.VERSION0)
+
+
+@cache
+def _unusable(key: str) -> str | None:
+    """Why PEFT can't match by this key: not a regular expression, or one that would take for ever."""
+    if _LITERAL.fullmatch(key):
+        return None
+    import regex
+
+    try:
+        _compiled(key).match(_PROBE, timeout=_SECONDS_PER_MATCH)
+    except TimeoutError:
+        return f"takes over {_SECONDS_PER_MATCH} s to match one module name; PEFT would hang on it"
+    except (RecursionError, OverflowError, MemoryError):
+        return "is too large to be matched"
+    except regex.error as error:
+        return f"isn't a regular expression: {error}"
+    return None

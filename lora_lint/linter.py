@@ -1,0 +1,323 @@
+"""Documents to diagnostics: the whole pipeline on one screen."""
+
+import os
+import posixpath
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from lora_lint import fix as fixes
+from lora_lint.catalogue import load_rules, resolve
+from lora_lint.checks.internal import Failure
+from lora_lint.document import Document, Path, Source, Span
+from lora_lint.facts import Setup, Site, UnknownFact
+from lora_lint.files import Candidate, Walk
+from lora_lint.finding import Diagnostic, Finding, Range, Related, Report, Safety, Severity, Skipped
+from lora_lint.policy import Policy
+from lora_lint.reading import Reading, read_file, whole
+from lora_lint.rule import Rule
+from lora_lint.scaling import number
+from lora_lint.settings import Settings
+from lora_lint.suppress import Ignore, ignores
+
+
+def lint(paths: Sequence[str], settings: Settings | None = None, *, select: Sequence[str] | None = None) -> Report:
+    """Check files and folders.
+
+    `select` are rules or families, besides those of the settings. The report is in the order of the files.
+    """
+    linter = Linter(settings or Settings(), select)
+    report = Report(policy=linter.settings.policy)
+    walk = Walk(linter.settings)
+    for candidate in walk.files([os.fspath(path) for path in paths]):
+        linter.add(linter.read(candidate), report)
+    report.skipped += walk.skipped
+    report.summary.skipped += len(walk.skipped)
+    return report
+
+
+def read_setups(paths: Sequence[str], settings: Settings | None = None) -> Iterator[Setup]:
+    """What the files say about LoRA, without judging it; unreadable files are passed over."""
+    linter = Linter(settings or Settings(), None)
+    for candidate in Walk(linter.settings).files([os.fspath(path) for path in paths]):
+        yield from linter.read(candidate).setups
+
+
+class Placed(NamedTuple):
+    """A finding with the rule that spoke and what it spoke of."""
+
+    rule: Rule
+    finding: Finding
+    document: Document
+    setup: Setup | None
+    sites: frozenset[int]
+
+
+@dataclass
+class Effective:
+    """The settings as they hold for one file, overrides applied."""
+
+    policy: Policy
+    framework: str | None
+    ignored: frozenset[str]
+    severity: dict[str, str]
+
+
+class Linter:
+    """The rules and settings of a run."""
+
+    def __init__(self, settings: Settings, select: Sequence[str] | None) -> None:
+        self.settings = settings
+        self.rules = load_rules()
+        wanted = [*settings.select, *(select or ())]
+        names = {name for word in wanted for name in resolve(word) or ()} or set(self.rules)
+        self.selected = {name: rule for name, rule in self.rules.items() if name in names}
+        self._plain = self._combined([])
+        self._told: set[tuple[str, Problem]] = set()
+
+    def effective(self, path: str) -> Effective:
+        if not self.settings.overrides:
+            return self._plain
+        folder = self.settings.folder or os.getcwd()
+        relative = os.path.relpath(os.path.abspath(path), folder).replace(os.sep, "/")
+        return self._combined([one for one in self.settings.overrides if one.spec.match_file(relative)])
+
+    def _combined(self, overrides: list[Any]) -> Effective:
+        layers = [self.settings, *overrides]
+        severity: dict[str, str] = {}
+        for layer in layers:
+            for word, level in layer.severity.items():
+                severity.update(dict.fromkeys(resolve(word) or (), str(level)))
+        ignored = {name for layer in layers for word in layer.ignore for name in resolve(word) or ()}
+        return Effective(
+            policy=Policy.parse(next(layer.policy for layer in reversed(layers) if layer.policy)),
+            framework=next((layer.framework for layer in reversed(layers) if layer.framework), None),
+            ignored=frozenset(ignored | {name for name, level in severity.items() if level == "off"}),
+            severity=severity,
+        )
+
+    def read(self, candidate: Candidate) -> Reading:
+        only = self.effective(candidate.path).framework
+        return read_file(candidate.path, named=candidate.named, limit=self.settings.max_file_size, only=only)
+
+    def add(self, reading: Reading, report: Report) -> list[Diagnostic]:
+        """Check one file into a report, and return what was found in it."""
+        count(reading, report)
+        found = [one for one in self.check(reading, report) if report.is_new(one)]
+        for diagnostic in found:
+            report.diagnostics.append(diagnostic)
+            tally(diagnostic, report)
+        return found
+
+    def check(self, reading: Reading, report: Report) -> Iterator[Diagnostic]:
+        """The diagnostics of one file, suppressed ones left out and counted."""
+        settings = self.effective(reading.path)
+        active = [rule for name, rule in self.selected.items() if name not in settings.ignored]
+        failures: list[Failure] = []
+        placed = list(self._findings(reading, active, settings, failures, report))
+        comments = list(
+            ignores(reading.source, reading.documents, self.rules, {rule.name for rule in active})
+            if reading.source.text and not _commentless(reading)
+            else ()
+        )
+        found = [self._diagnostic(one, settings) for one in _one_per_cause(placed)]
+        kept = [one for one in found if not _silenced(one, comments)]
+        report.summary.suppressed += len(found) - len(kept)
+        file = whole(reading.source)
+        late = self._run(active, [(file, None, comment) for comment in comments], settings, failures, report)
+        late_failures = self._run(active, [(file, None, failure) for failure in failures], settings, [], report)
+        kept += [self._diagnostic(one, settings) for one in (*late, *late_failures)]
+        yield from sorted(kept, key=lambda one: (one.range.start, one.rule))
+
+    def _findings(
+        self, reading: Reading, active: list[Rule], settings: Effective, failures: list[Failure], report: Report
+    ) -> Iterator[Placed]:
+        subjects: list[tuple[Document, Setup | None, object]] = []
+        subjects += [(whole(source), None, problem) for source, problem in self._problems(reading)]
+        for setup in reading.setups:
+            subjects.append((setup.document, setup, setup))
+            subjects += [(setup.document, setup, site) for site in setup.sites if site.state == "active"]
+        return self._run(active, subjects, settings, failures, report)
+
+    def _problems(self, reading: Reading) -> Iterator[tuple[Source, Problem]]:
+        """Why a file, or the weights beside its config, can't be read; weights that are walked over too are told once."""
+        found = [(reading.source, reading.problem)] if reading.problem is not None else []
+        for setup in reading.setups:
+            for file, problem in setup.checkpoint.problems if setup.checkpoint is not None else ():
+                found.append((Source(_beside(setup.document, file), ""), problem))
+        for source, problem in found:
+            key = (os.path.abspath(source.name), problem)
+            if key not in self._told:
+                self._told.add(key)
+                yield source, problem
+
+    def _run(
+        self,
+        active: list[Rule],
+        subjects: Sequence[tuple[Document, Setup | None, object]],
+        settings: Effective,
+        failures: list[Failure],
+        report: Report,
+    ) -> Iterator[Placed]:
+        for document, setup, subject in subjects:
+            for rule in active:
+                first, *others = rule.parameters
+                if type(subject) is not first:
+                    continue
+                context = {Policy: settings.policy, Setup: setup, Document: document}
+                try:
+                    for finding in rule.check(subject, *(context[kind] for kind in others), **self._options(rule)):
+                        yield Placed(rule, finding, document, setup, _sites(subject, setup, finding))
+                except UnknownFact:
+                    continue
+                except Exception as error:  # noqa: BLE001 - one broken rule must not end the run; it's reported
+                    failures.append(Failure(rule.name, f"{type(error).__name__}: {error}"))
+                    report.failures.append(f"{document.source.name}: {rule.name}\n{traceback.format_exc()}")
+
+    def _options(self, rule: Rule) -> dict[str, Any]:
+        given = self.settings.rules.get(rule.name)
+        return {name.replace("-", "_"): value for name, value in given.items()} if given else {}
+
+    def _diagnostic(self, placed: Placed, settings: Effective) -> Diagnostic:
+        rule, finding, document, setup, _ = placed
+        source = document.source
+        span = finding.span or (Span(0, 0) if finding.file else document.span_of(finding.at))
+        lines = _range(document, span)
+        file = _beside(document, finding.file) if finding.file else source.name
+        suggestion = None
+        if finding.fix is not None and rule.fix is not None and setup is not None:
+            safety = finding.safety or rule.fix
+            if not (setup.trained and safety is Safety.UNSAFE):
+                suggestion = fixes.suggestion(document, finding.fix, safety)
+        return Diagnostic(
+            rule=rule.name,
+            severity=_severity(placed, settings),
+            message=finding.message,
+            file=file,
+            range=lines,
+            path=finding.at,
+            url=rule.url,
+            explanation=rule.explanation,
+            source_lines=() if finding.file else _source_lines(document, lines),
+            tensor=finding.tensor,
+            related=tuple(
+                Related(message, _range(document, document.span_of(path)))
+                for path, message in finding.related
+                if path != finding.at
+            ),
+            suggestion=suggestion,
+            edit_ranges=tuple((_range(document, edit.span), edit.text) for edit in suggestion.edits)
+            if suggestion
+            else (),
+            document=document,
+            key="\0".join((rule.name, file, *(str(part) for part in finding.at or (finding.tensor or "",)))),
+        )
+
+
+def count(reading: Reading, report: Report) -> None:
+    """Add the counts of one file to the summary."""
+    summary = report.summary
+    if reading.problem is None and (reading.unopened or reading.reason.startswith("not read")):
+        summary.skipped += 1
+        report.skipped.append(Skipped(reading.path, reading.reason))
+        return
+    summary.files += 1
+    if reading.reason:
+        report.unrecognised.append(Skipped(reading.path, reading.reason))
+    for setup in reading.setups:
+        summary.setups += 1
+        for site in setup.sites:
+            summary.sites += 1
+            reason = site.undecided
+            if reason:
+                summary.undecided += 1
+                place = setup.document.source.position(setup.document.span_of(site.rank.path).start)
+                report.undecided.append((setup.document.source.name, place.line, reason))
+            elif site.state == "active":
+                scale = number(site.scale)
+                summary.ratios[scale] = summary.ratios.get(scale, 0) + 1
+
+
+def tally(diagnostic: Diagnostic, report: Report) -> None:
+    """Add one diagnostic to the counts of the summary."""
+    summary = report.summary
+    counter = {Severity.ERROR: "errors", Severity.WARNING: "warnings", Severity.NOTE: "notes"}[diagnostic.severity]
+    setattr(summary, counter, getattr(summary, counter) + 1)
+    if diagnostic.suggestion is not None:
+        safe = diagnostic.suggestion.safety is Safety.SAFE
+        summary.fixable += safe
+        summary.unsafe_fixable += not safe
+
+
+def _severity(placed: Placed, settings: Effective) -> Severity:
+    """The user's word, else the page's, lowered where the framework's community holds another convention."""
+    rule, finding, document, setup, _ = placed
+    chosen = settings.severity.get(rule.name)
+    if chosen:
+        return Severity(chosen)
+    level = rule.severity_for(setup.kind if setup else None)
+    if finding.severity is not None and finding.severity.rank < level.rank:
+        level = finding.severity
+    if document.example:
+        return Severity.NOTE
+    if rule.family == "scaling" and level is Severity.ERROR and setup is not None and setup.convention != "2r":
+        return Severity.WARNING
+    return level
+
+
+def _sites(subject: object, setup: Setup | None, finding: Finding) -> frozenset[int]:
+    """The sites that a finding speaks of: its subject, or those whose rank or alpha stands where it points."""
+    if isinstance(subject, Site):
+        return frozenset([id(subject)])
+    if setup is None:
+        return frozenset()
+    return frozenset(
+        id(site)
+        for site in setup.sites
+        if finding.at in (site.rank.path, site.alpha.path if site.alpha is not None else None)
+    )
+
+
+def _one_per_cause(placed: list[Placed]) -> Iterator[Placed]:
+    """Findings without those that another rule speaks of better, and without repeats at one place."""
+    silenced: set[tuple[str, int]] = set()
+    for one in placed:
+        silenced.update((name, site) for name in one.rule.instead_of for site in one.sites)
+    seen: set[tuple[str, int, Path, str]] = set()
+    for one in placed:
+        if any((one.rule.name, site) in silenced for site in one.sites):
+            continue
+        repeat = "" if one.sites else f"{one.finding.message}{one.finding.tensor}{one.finding.span}"
+        key = (one.rule.name, id(one.document), one.finding.at, repeat)
+        if key not in seen:
+            seen.add(key)
+            yield one
+
+
+def _silenced(diagnostic: Diagnostic, comments: Iterable[Ignore]) -> bool:
+    silent = False
+    for comment in comments:
+        if comment.covers(diagnostic.rule, diagnostic.range.start.line):
+            comment.used.add(diagnostic.rule)
+            silent = True
+    return silent
+
+
+def _commentless(reading: Reading) -> bool:
+    return bool(reading.documents) and reading.documents[0].syntax == "json"
+
+
+def _beside(document: Document, file: str) -> str:
+    """The name of a file in the folder of a document's own."""
+    return posixpath.join(posixpath.dirname(document.source.name), file)
+
+
+def _range(document: Document, span: Span) -> Range:
+    source = document.source
+    return Range(source.position(span.start), source.position(span.end))
+
+
+def _source_lines(document: Document, lines: Range, limit: int = 3) -> tuple[str, ...]:
+    last = min(lines.end.line, lines.start.line + limit - 1)
+    return tuple(document.source.line(number) for number in range(lines.start.line, last + 1))

@@ -1,0 +1,65 @@
+"""Python: calls that speak of LoRA, with constants folded and names followed; nothing is imported or run."""
+
+import ast
+import re
+import warnings
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import PurePath
+
+from lora_lint.document import Document, Source, UnreadableError
+from lora_lint.readers.python_calls import Calls
+from lora_lint.readers.python_definitions import index
+from lora_lint.readers.python_examples import examples, parsed, placed
+from lora_lint.readers.python_lines import Lines
+
+MAX_MARKS = 100_000
+"""Line ends, brackets, operators and the like. The parser needs a second and 250 MB for so many; the largest files in
+CPython, torch and PEFT that are not tables of data have 60,000."""
+
+MAX_EXAMPLES = 200
+_MARKS = "\n(,=+-*/<>;[.:|&%@^~"
+_MENTION = re.compile("lora|peft", re.IGNORECASE)
+_TEST = re.compile(r"test_.*\.py|.*_test\.py|conftest\.py")
+
+
+def read(source: Source) -> Iterator[Document]:
+    """The LoRA calls of a Python file, in order; those of docstrings come last.
+
+    Raises:
+        UnreadableError: when the file speaks of LoRA and isn't Python that this version of Python can parse.
+    """
+    if _MENTION.search(source.text) is None:
+        return
+    lines = Lines.of(source)
+    tree = _tree(source, lines)
+    found = index(tree)
+    test = is_test(source.name)
+    yield from Calls(source, found, lines, test).documents()
+    for node in sorted(found.texts, key=lines.span)[:MAX_EXAMPLES]:
+        for code in islice(examples(source.text, lines.span(node)), MAX_EXAMPLES):
+            inner = parsed(code) if any(_MENTION.search(line) for _, line in code) else None
+            if inner is not None:
+                yield from Calls(source, index(inner), placed(source.text, code), example=True).documents()
+
+
+def _tree(source: Source, lines: Lines) -> ast.Module:
+    if len(source.text) > MAX_MARKS and sum(map(source.text.count, _MARKS)) > MAX_MARKS:
+        raise UnreadableError(f"not read: more than {MAX_MARKS} operators and line ends")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(source.text)
+    except SyntaxError as error:
+        offset = lines.offset(max(error.lineno or 1, 1), 0) + max((error.offset or 1) - 1, 0)
+        raise UnreadableError(f"not Python: {error.msg}", min(offset, len(source.text))) from None
+    except ValueError as error:
+        raise UnreadableError(f"not Python: {error}", max(source.text.find("\0"), 0)) from None
+    except (RecursionError, MemoryError):
+        raise UnreadableError("not read: nested too deeply") from None
+
+
+def is_test(name: str) -> bool:
+    """Whether a file's path is one that test runners look for."""
+    path = PurePath(name.replace("\\", "/"))
+    return _TEST.fullmatch(path.name) is not None or not {"tests", "test", "testing"}.isdisjoint(path.parts[:-1])

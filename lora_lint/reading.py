@@ -1,0 +1,177 @@
+"""One file to its documents and setups: decoding, syntax, recognition; nothing that is read is executed."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib import import_module
+
+from lora_lint.document import Document, Problem, Source, Span, Syntax, UnreadableError
+from lora_lint.facts import Checkpoint, Setup
+from lora_lint.files import SYNTAXES
+from lora_lint.frameworks import candidates, framework, has_marker
+from lora_lint.frameworks import setup as setup_of
+
+ADAPTER_NAMES = ("adapter_config.json", "adapter_model.safetensors")
+"""Endings of files that are an adapter's whatever they hold, so that an unreadable one is always reported."""
+
+_LFS = b"version https://git-lfs.github.com/spec/"
+_BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
+_NO_NUL = 1024
+
+
+@dataclass(eq=False)
+class Reading:
+    """What was made of one file. `problem` says why it can't be read; `reason` why nothing was found in it."""
+
+    path: str
+    source: Source
+    documents: list[Document] = field(default_factory=list)
+    setups: list[Setup] = field(default_factory=list)
+    problem: Problem | None = None
+    reason: str = ""
+    unopened: bool = False
+    """Whether the file couldn't even be opened."""
+
+
+def read_file(path: str, *, named: bool, limit: int, only: str | None = None) -> Reading:
+    """Read one file; every fault of its content ends in `problem`, never in an exception."""
+    name = path.replace(os.sep, "/")
+    ours = name.endswith(ADAPTER_NAMES)
+    try:
+        if path.endswith(".safetensors"):
+            return _header(path, name)
+        with open(path, "rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        problem = Problem(f"can't be read: {(error.strerror or str(error)).lower()}")
+        reading = Reading(path, Source(name, ""), problem=problem, unopened=True)
+        if not (named or ours):
+            reading.problem, reading.reason = None, problem.message
+        return reading
+    if len(data) > limit:
+        problem = Problem(f"not read: larger than {limit} bytes")
+        reading = Reading(path, Source(name, ""), reason=problem.message)
+        if named or ours:
+            reading.problem = problem
+        return reading
+    return read_bytes(name, data, named=named, only=only, beside=lambda: _beside(path))
+
+
+def _beside(path: str) -> Checkpoint | None:
+    from lora_lint.checkpoint import beside
+
+    return beside(path)
+
+
+def _header(path: str, name: str) -> Reading:
+    from lora_lint.readers.safetensors import read_header
+
+    source = Source(name, "")
+    try:
+        read_header(path)
+    except UnreadableError as error:
+        return Reading(path, source, problem=error.problem)
+    return Reading(path, source, reason="weights are read with the config beside them")
+
+
+def read_bytes(
+    name: str,
+    data: bytes,
+    *,
+    named: bool = True,
+    only: str | None = None,
+    beside: Callable[[], Checkpoint | None] = lambda: None,
+) -> Reading:
+    """Read the bytes of a text file called `name`. `only` names the one framework to see it as."""
+    ours = name.endswith(ADAPTER_NAMES)
+    wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    marked = wide or has_marker(data)
+    if data.startswith(_LFS) and (named or ours):
+        return _unreadable(name, "is a Git LFS pointer, not the file itself; git lfs pull fetches it")
+    if not marked and not ours and not (named and only) and not (named and not data and name.endswith(".json")):
+        return Reading(name, Source(name, ""), reason="holds no LoRA setting")
+    syntax = syntax_of(name, data)
+    if syntax is None:
+        return Reading(name, Source(name, ""), reason="is in a syntax that isn't read")
+    if not data.strip() and syntax == "json":
+        return _unreadable(name, "is empty")
+    try:
+        source = Source(name, decode(data), len(data))
+    except UnreadableError as error:
+        return _unreadable(name, error.problem.message)
+    reading = Reading(name, source)
+    names = [only] if only else candidates(source.text.encode("utf-8", "surrogatepass") if wide else data)
+    try:
+        reading.documents = list(documents(source, syntax))
+    except UnreadableError as error:
+        reading.problem = error.problem
+        return reading
+    for document in reading.documents:
+        found = setup_of(document, names, beside)
+        if found is not None:
+            reading.setups.append(_completed(found))
+    if not reading.setups:
+        seen = ", ".join(names) or "no framework"
+        reading.reason = f"nothing in it is a LoRA setup (keys of {seen})"
+    return reading
+
+
+def _unreadable(name: str, message: str) -> Reading:
+    return Reading(name, Source(name, ""), problem=Problem(message))
+
+
+def _completed(setup: Setup) -> Setup:
+    setup.title = framework(setup.framework).TITLE
+    data = setup.document.data
+    weights = setup.checkpoint is not None and bool(setup.checkpoint.files)
+    saved = isinstance(data, dict) and data.get("inference_mode") is True
+    setup.trained = setup.kind == "checkpoint" and (weights or saved)
+    return setup
+
+
+def syntax_of(name: str, data: bytes) -> Syntax | None:
+    """The syntax by the name's ending, else by a shebang."""
+    ending = os.path.splitext(name)[1].lower()
+    if ending in SYNTAXES:
+        return SYNTAXES[ending]  # type: ignore[return-value]
+    first = data[:128].partition(b"\n")[0]
+    if first.startswith(b"#!"):
+        return "python" if b"python" in first else "shell" if b"sh" in first else None
+    return None
+
+
+def decode(data: bytes) -> str:
+    """The text of a file, without its byte order mark.
+
+    Raises:
+        UnreadableError: for bytes that aren't UTF-8 (or UTF-16 with a mark), or NUL bytes.
+    """
+    encoding = "utf-8"
+    for mark, of_mark in _BOMS:
+        if data.startswith(mark):
+            data, encoding = data[len(mark) :], of_mark
+            break
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise UnreadableError(
+            f"isn't {encoding.upper()}: byte {data[error.start]:#04x} at offset {error.start}"
+        ) from None
+    if "\0" in text:
+        raise UnreadableError("holds NUL bytes; it is binary, or was cut off by a crash")
+    return text
+
+
+def documents(source: Source, syntax: Syntax) -> Iterator[Document]:
+    """
+    Raises:
+        UnreadableError: when the text can't be read.
+    """
+    reader = import_module(f"lora_lint.readers.{syntax}")
+    found: Iterator[Document] = reader.read(source)
+    yield from found
+
+
+def whole(source: Source) -> Document:
+    """A document that stands for the file itself, to place what concerns no part of it."""
+    return Document(source, "yaml", None, Span(0, 0))

@@ -1,0 +1,75 @@
+"""From what a checkpoint folder says to the claims that its tensors are held against."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from lora_lint.checkpoint import LoraModule, tensor_modules
+from lora_lint.facts import Checkpoint, Setup, Site, Tensor
+from lora_lint.reference.adapter import ModuleClaim
+from lora_lint.reference.layer import Kind
+from lora_lint.reference.stream import TensorFiles, TensorRef
+from lora_lint.scaling import rslora
+
+
+def unpickled(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
+    """The same checkpoint with the names and shapes of a `.bin`, which only torch's safe unpickler can give.
+
+    Raises:
+        UnreadableError: when the file holds more than tensors, or none at all.
+    """
+    files = TensorFiles()
+    tensors = {}
+    for file in checkpoint.files:
+        opened = files.open(folder / file)
+        for name in opened.names:
+            tensors[name] = Tensor(name, opened.dtype(name), tuple(opened.tensor(name).shape), file)
+    return replace(checkpoint, tensors=tensors)
+
+
+def claims(setup: Setup, folder: Path) -> Iterator[ModuleClaim]:
+    """One claim for each module that has both A and B, in the order of the tensors."""
+    if setup.checkpoint is None:
+        return
+    sites = {name: site for site in setup.sites if site.state == "active" for name in site.modules}
+    for module in tensor_modules(setup.checkpoint):
+        site = sites.get(module.module)
+        if site is not None and module.a is not None and module.b is not None:
+            yield _claim(module, site, folder)
+
+
+def incomplete(setup: Setup) -> Iterator[tuple[str, str]]:
+    """Modules that lack A or B, with what is missing."""
+    if setup.checkpoint is not None:
+        for module in tensor_modules(setup.checkpoint):
+            if module.a is None or module.b is None:
+                yield module.module, "lora_A is missing" if module.a is None else "lora_B is missing"
+
+
+def _claim(module: LoraModule, site: Site, folder: Path) -> ModuleClaim:
+    assert module.a is not None
+    assert module.b is not None
+    rank = site.rank.value if site.rank.known else None
+    return ModuleClaim(
+        module.module,
+        rank,
+        None if site.undecided else site.scale,
+        _ref(module.a, folder),
+        _ref(module.b, folder),
+        kind=_kind(module),
+        magnitude=_ref(module.magnitude, folder) if module.magnitude is not None else None,
+        rslora=site.formula is rslora,
+    )
+
+
+def _ref(tensor: Tensor, folder: Path) -> TensorRef:
+    return TensorRef(folder / Path(tensor.file).name, tensor.name)
+
+
+def _kind(module: LoraModule) -> Kind:
+    assert module.a is not None
+    if "lora_embedding_" in module.a.name:
+        return "embedding"
+    if module.of_parameter:
+        return "experts"
+    return "conv" if len(module.a.shape) > 2 else "linear"

@@ -1,0 +1,35 @@
+"""Which device the tensors go to, and how precisely it can add."""
+
+import torch
+
+
+def pick_device(name: str) -> torch.device:
+    """The device that `--device` names: auto, cpu, cuda, cuda:N or mps.
+
+    Raises:
+        ValueError: for a name that torch doesn't know, or a device that isn't here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if _has_mps() else "cpu")
+    kind, _, index = name.partition(":")
+    if kind == "cpu" and not index:
+        return torch.device("cpu")
+    if kind == "mps" and not index:
+        if not _has_mps():
+            raise ValueError("no mps device here")
+        return torch.device("mps")
+    if kind == "cuda" and (index.isdecimal() or name == "cuda"):
+        count = torch.cuda.device_count()
+        if int(index or 0) >= count:
+            raise ValueError(f"no {name} here: torch sees {count} cuda devices")
+        return torch.device("cuda", int(index)) if index else torch.device("cuda")
+    raise ValueError(f"{name} is no device; take auto, cpu, cuda, cuda:N or mps")
+
+
+def widest(device: torch.device) -> torch.dtype:
+    """The dtype to add sums in: MPS has no float64."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def _has_mps() -> bool:
+    return torch.backends.mps.is_available()

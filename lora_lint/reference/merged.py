@@ -1,0 +1,164 @@
+"""The scale in a merged weight, from Gram matrices and row blocks: `B @ A` is never formed."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lora_lint.reference.device import widest
+from lora_lint.reference.layer import Kind
+from lora_lint.reference.measure import Measurement, stretched_scale
+
+BLOCK = {"cpu": 2**19, "cuda": 2**24, "mps": 2**24}
+"""Entries of a block. On a CPU it stays in the cache between subtraction, product and norm (128 rows of 4096 were the
+fastest of 64 to 2048); on other devices it is large enough to hide the launches."""
+
+
+Passed = Callable[[int], None]
+"""Told after every block how many bytes of the weights are done with, so that mapped pages can go."""
+
+
+def _nobody(_: int) -> None:
+    """Weights that are in memory anyway."""
+
+
+class Factors(NamedTuple):
+    """Two factors whose product has the layout of a stored weight; `by_column` says that channels are columns."""
+
+    left: Tensor
+    right: Tensor
+    by_column: bool = False
+
+
+class Moments(NamedTuple):
+    """Inner products of the change d of a weight, its update v = B @ A, and the weight w."""
+
+    dv: float
+    vv: float
+    dd: float
+    ww: float
+
+    def measurement(self) -> Measurement:
+        scale = self.dv / self.vv if self.vv else 0.0
+        unexplained = 1 - scale * self.dv / self.dd if self.dd else 0.0
+        return Measurement(scale, unexplained if unexplained != unexplained else max(unexplained, 0.0) ** 0.5)
+
+
+def merged_scale(base: Tensor, merged: Tensor, a: Tensor, b: Tensor, *, kind: Kind = "linear") -> Measurement:
+    """The s that explains `merged - base` best as `s * B @ A`, by least squares, and how much it leaves.
+
+    The weights may lie on the CPU, mapped from a file: blocks of their rows go to the device of `a`. The layout (out,
+    in) or its transpose is told by the shapes, and where they are square by which of the two explains more.
+
+    Raises:
+        ValueError: when the shapes don't fit.
+    """
+    if base.shape != merged.shape:
+        raise ValueError(f"base weight is {shown(base.shape)}, merged weight is {shown(merged.shape)}")
+    return best_moments(base, merged, a, b, kind).measurement()
+
+
+def best_moments(base: Tensor, merged: Tensor, a: Tensor, b: Tensor, kind: Kind, passed: Passed = _nobody) -> Moments:
+    """The moments in the layout that leaves the smaller residual."""
+    if kind == "experts":
+        return _expert_moments(base, merged, a, b, passed)
+    found = []
+    for factors in layouts(a, b, base.shape, kind):
+        found.append(Moments(*moments(base.flatten(1), merged.flatten(1), factors, passed).tolist()))
+        if found[-1].measurement().residual < 0.5:
+            break
+    if not found:
+        raise ValueError(f"the weight is {shown(base.shape)}, B @ A is {b.shape[0]}x{a.flatten(1).shape[1]}")
+    return min(found, key=lambda sums: sums.measurement().residual)
+
+
+def layouts(a: Tensor, b: Tensor, shape: torch.Size, kind: Kind) -> Iterator[Factors]:
+    """How B and A may stand in a weight of this shape; a square one may be transposed, as GPT-2's Conv1D is."""
+    a, b = a.flatten(1), b.flatten(1)
+    stored = (shape[0], shape[1:].numel())
+    if kind != "embedding" and stored == (b.shape[0], a.shape[1]):
+        yield Factors(b, a)
+    if kind in ("embedding", "linear") and stored == (a.shape[1], b.shape[0]):
+        yield Factors(a.T, b.T, by_column=True)
+
+
+def moments(base: Tensor, merged: Tensor, factors: Factors, passed: Passed = _nobody) -> Tensor:
+    """dv, vv, dd and ww as one tensor on the factors' device, in one pass over the two weights."""
+    left, right, working, wide = _ready(base, factors)
+    product = torch.zeros_like(right)
+    sums = torch.zeros(2, dtype=wide, device=left.device)
+    for rows, w, d in _blocks(base, merged, left.device, working, passed):
+        product.addmm_(left[rows].T, d)
+        sums += torch.stack((torch.linalg.vector_norm(d), torch.linalg.vector_norm(w))).to(wide).square()
+    dv = (product * right).sum(dtype=wide)
+    vv = ((left.T @ left) * (right @ right.T)).sum(dtype=wide)
+    return torch.cat((torch.stack((dv, vv)), sums))
+
+
+def _expert_moments(base: Tensor, merged: Tensor, a: Tensor, b: Tensor, passed: Passed) -> Moments:
+    """Sums over experts. PEFT stacks A by expert and interleaves B: rows e*r.. of A go with every E-th column of B."""
+    experts = base.shape[0]
+    if base.dim() != 3 or a.shape[0] % experts:
+        raise ValueError(f"the weight is {shown(base.shape)}, lora_A has {a.shape[0]} rows")
+    by_expert = zip(
+        base, merged, a.reshape(experts, -1, a.shape[1]), b.reshape(b.shape[0], -1, experts).unbind(2), strict=True
+    )
+    parts = [best_moments(w, m, a_e, b_e, "linear", passed) for w, m, a_e, b_e in by_expert]
+    return Moments(*map(sum, zip(*parts, strict=True)))
+
+
+class StretchedMoments(NamedTuple):
+    """Inner products per channel, for DoRA, whose merged weight is `g * (w + s * v)` with a g for every channel."""
+
+    dd: Tensor
+    dv: Tensor
+    dw: Tensor
+    vv: Tensor
+    vw: Tensor
+    ww: Tensor
+
+    def fit(self, magnitude: Tensor) -> Tensor:
+        """The scale, the residual of the weight that it and `magnitude` give, and the sums of dd, vv and ww."""
+        dd, dv, dw, vv, vw, ww = self
+        scale = stretched_scale(dv, dw, vv, vw, ww)
+        g = magnitude.flatten().to(ww) / (ww + 2 * scale * vw + scale.square() * vv).sqrt()
+        s = g * scale
+        error = dd + (1 - g).square() * ww + s.square() * vv + 2 * (1 - g) * (dw - s * vw) - 2 * s * dv
+        change = dd.sum()
+        residual = torch.where(change > 0, (error.clamp(min=0).sum() / change).sqrt(), torch.zeros_like(change))
+        return torch.stack((scale, residual, change, vv.sum(), ww.sum()))
+
+
+def stretched_moments(base: Tensor, merged: Tensor, factors: Factors, passed: Passed = _nobody) -> StretchedMoments:
+    """One pass over the two weights; blocks of `B @ A` are formed, since norms per channel need them."""
+    left, right, working, wide = _ready(base, factors)
+    axis = 0 if factors.by_column else 1
+    sums = torch.zeros(6, base.shape[1 - axis], dtype=wide, device=left.device)
+    for rows, w, d in _blocks(base, merged, left.device, working, passed):
+        v = left[rows] @ right
+        block = torch.stack([(x * y).sum(axis) for x, y in ((d, d), (d, v), (d, w), (v, v), (v, w), (w, w))]).to(wide)
+        target = sums if factors.by_column else sums[:, rows]
+        target += block
+    return StretchedMoments(*sums)
+
+
+def _ready(base: Tensor, factors: Factors) -> tuple[Tensor, Tensor, torch.dtype, torch.dtype]:
+    working = torch.float64 if base.dtype == torch.float64 else torch.float32
+    return factors.left.to(working), factors.right.to(working), working, widest(factors.left.device)
+
+
+def _blocks(
+    base: Tensor, merged: Tensor, device: torch.device, working: torch.dtype, passed: Passed
+) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Row ranges of two matrices, with the base and the change there; rows travel in their own, narrower dtype."""
+    step = max(1, BLOCK.get(device.type, BLOCK["cpu"]) // max(1, base.shape[1]))
+    for start in range(0, base.shape[0], step):
+        rows = slice(start, start + step)
+        w = base[rows].to(device).to(working)
+        yield rows, w, merged[rows].to(device).to(working) - w
+        passed(w.numel() * (base.itemsize + merged.itemsize))
+
+
+def shown(shape: torch.Size | tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "a single number"

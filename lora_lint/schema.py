@@ -1,0 +1,339 @@
+"""Schema and View: a framework's keys as a pydantic model, whose fields are looked up in a document as facts."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from lora_lint.document import Document, Path, Unknown, lookup
+from lora_lint.facts import BadValue, Checkpoint, Fact, UnknownKey
+from lora_lint.scaling import number
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+
+def _no_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("bool")  # noqa: TRY004 - pydantic reports ValueError, not TypeError
+    return value
+
+
+def _one_or_many(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Int = Annotated[int, BeforeValidator(_no_bool)]
+PositiveInt = Annotated[int, BeforeValidator(_no_bool), Field(gt=0)]
+NonNegativeInt = Annotated[int, BeforeValidator(_no_bool), Field(ge=0)]
+Number = Annotated[float, BeforeValidator(_no_bool)]
+Probability = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, le=1)]
+Words = Annotated[list[str], BeforeValidator(_one_or_many)]
+"""One word or several, as flags and lenient YAML have them."""
+
+
+class Schema(BaseModel):
+    """The keys that a framework reads, with types, bounds and defaults; other keys are kept and may be reported.
+
+    Data formats are checked strictly; `class Config(Schema, strict=False)` is for a framework whose own loader turns
+    `"16"` into 16. `POSITIONAL` names the parameters of a Python call in order. `MEANT` maps keys that people bring
+    from other frameworks to this one's.
+    """
+
+    model_config = ConfigDict(extra="allow", strict=True, arbitrary_types_allowed=True, protected_namespaces=())
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ()
+    MEANT: ClassVar[Mapping[str, str]] = {}
+    NEUTRAL: ClassVar[Mapping[str, tuple[object, ...]]] = {}
+
+
+M = TypeVar("M", bound=Schema, covariant=True)
+_MAX_ROUNDS = 8
+
+
+def since(version: str, default: Any, **options: Any) -> Any:
+    """A field with its default and the first release of the framework that has it."""
+    options.setdefault("json_schema_extra", {"since": version})
+    if isinstance(default, dict | list):
+        return Field(default_factory=lambda: type(default)(default), **options)
+    return Field(default, **options)
+
+
+class View(Generic[M]):
+    """A mapping of a document seen through a Schema: facts are made when asked for.
+
+    Values that the schema refuses become unknown and are kept in `bad_values`, one each; the rest is read as if they
+    weren't there.
+    """
+
+    def __init__(
+        self,
+        model: type[M],
+        document: Document,
+        path: Path = (),
+        *,
+        title: str,
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
+        self.document = document
+        self.path = path
+        self.title = title
+        self.checkpoint = checkpoint
+        self.unknown: dict[Path, Unknown] = {}
+        self.bad_values: list[BadValue] = []
+        self.data = self._named(model, lookup(document.data, path))
+        self.model: M = self._validate(model)
+
+    def _named(self, model: type[M], raw: object) -> dict[str, Any]:
+        """The mapping with positional arguments under their names and without unknown values."""
+        if not isinstance(raw, Mapping):
+            return {}
+        self._keys: dict[str, str | int] = {}
+        data: dict[str, Any] = {}
+        for key, value in raw.items():
+            name = model.POSITIONAL[key] if isinstance(key, int) and key < len(model.POSITIONAL) else str(key)
+            self._keys[name] = key
+            data[name] = self._unless_off(value, (*self.path, key))
+        if self.document.syntax != "json":
+            return {
+                name: self._without_unknown(value, (name,))
+                for name, value in data.items()
+                if not self._is_unknown(value, (name,))
+            }
+        return data
+
+    def _unless_off(self, value: object, path: Path) -> object:
+        """A same-file default of 0 or None is a switch that the caller turns on, not a rank or an alpha."""
+        expression = self.document.expressions.get(path)
+        if expression is None or path not in self.document.defaults or value is False:
+            return value
+        return Unknown(expression.text, f"{expression.text} is off by default") if value in (0, None) else value
+
+    def _is_unknown(self, value: object, path: Path) -> bool:
+        if isinstance(value, Unknown):
+            self.unknown[path] = value
+            return True
+        return False
+
+    def _without_unknown(self, value: object, path: Path) -> object:
+        if isinstance(value, dict):
+            return {
+                key: self._without_unknown(inner, (*path, key))
+                for key, inner in value.items()
+                if not self._is_unknown(inner, (*path, key))
+            }
+        if isinstance(value, list):
+            return [
+                self._without_unknown(inner, (*path, at))
+                for at, inner in enumerate(value)
+                if not self._is_unknown(inner, (*path, at))
+            ]
+        return value
+
+    def _validate(self, model: type[M]) -> M:
+        strict = False if self.document.syntax == "shell" else None
+        data = self.data
+        for _ in range(_MAX_ROUNDS):
+            try:
+                return model.model_validate(data, strict=strict)
+            except ValidationError as error:
+                data = _copied(data)
+                for path, details in _by_path(error.errors(include_url=False), data):
+                    self.bad_values.append(self._bad_value(path, details))
+                    _remove(data, path)
+        return model.model_construct()
+
+    def _bad_value(self, path: Path, details: "list[ErrorDetails]") -> BadValue:
+        value = lookup(self.data, path)
+        name = ".".join(str(part) for part in path)
+        kind, needs = _needs(details)
+        shown = f"{name} is {_shown(value)}"
+        replacement = None
+        if isinstance(value, str) and kind == "wrong-type" and _wants_number(details) and _NUMBER.fullmatch(value):
+            replacement = value
+            written = self._written(path)
+            if self.document.syntax == "yaml" and written == value:
+                replacement = _dotted_exponent(value)
+                message = f"{name} is read as the text {_shown(value)}; {self.title} needs {needs}"
+                return BadValue(self._full(path), "number-as-text", message, replacement)
+            shown += ", a string"
+        elif kind == "wrong-type":
+            shown += f", {_type_name(value)}"
+            if isinstance(value, float) and value.is_integer() and "an integer" in needs:
+                replacement = number(value)
+        return BadValue(self._full(path), kind, f"{shown}; {self.title} needs {needs}", replacement)
+
+    def _written(self, path: Path) -> str | None:
+        entry = self.document.entry(self._full(path))
+        return self.document.source.text[slice(*entry.value)] if entry else None
+
+    def _full(self, path: Path) -> Path:
+        return (*self.path, self._keys.get(str(path[0]), path[0]), *path[1:]) if path else self.path
+
+    def fact(self, name: str) -> Fact[Any]:
+        """The value of a field as a fact: written, default, or unknown with its reason.
+
+        Raises:
+            KeyError: when the schema has no such field.
+        """
+        field = type(self.model).model_fields[name]
+        key = next((key for key in _spellings(name, field) if key in self.data or (key,) in self.unknown), None)
+        document = self.document
+        if key is None:
+            if document.words == ("**",):
+                return Fact(Unknown(name, "more keywords come in through **"), self.path, "unknown")
+            return Fact(getattr(self.model, name), self.path, "default", key=_spellings(name, field)[0])
+        path = self._full((key,))
+        expression = document.expressions.get(path) if document.expressions else None
+        unknown = self.unknown.get((key,))
+        if unknown is not None:
+            return Fact(unknown, path, "unknown", expression)
+        for bad in self.bad_values:
+            if bad.path == path:
+                return Fact(Unknown(str(self.data[key]), bad.message), path, "unknown", expression)
+        origin = "default" if path in document.defaults else "written"
+        return Fact(getattr(self.model, name), path, origin, expression, name)  # type: ignore[arg-type]
+
+    def has(self, name: str) -> bool:
+        """Whether the key, in any spelling, is written in the document."""
+        field = type(self.model).model_fields[name]
+        return any(key in self.data or (key,) in self.unknown for key in _spellings(name, field))
+
+    @cached_property
+    def unknown_keys(self) -> list[tuple[Path, str]]:
+        """Keys that the schema doesn't have, in order, with their full path."""
+        found = [(self._full((key,)), key) for key in self.model.model_extra or ()]
+        known = {
+            spelling for name, field in type(self.model).model_fields.items() for spelling in _spellings(name, field)
+        }
+        found += [
+            (self._full((str(key[0]),)), str(key[0])) for key in self.unknown if len(key) == 1 and key[0] not in known
+        ]
+        return found
+
+    def report_unknown(self, reaction: str, *, only_near: bool = False) -> Iterator[UnknownKey]:
+        """Unknown keys as facts; `only_near` keeps those that look like a known one, for schemas not known whole."""
+        names = [
+            spelling
+            for name, field in type(self.model).model_fields.items()
+            for spelling in _spellings(name, field)
+            if spelling not in self.data
+        ]
+        for path, key in self.unknown_keys:
+            if key.startswith(("_", "x-")) or self.data.get(key) in self.model.NEUTRAL.get(key, ()):
+                continue
+            suggestion = self._meant(key, names)
+            if suggestion or not only_near:
+                yield UnknownKey(path, key, reaction, suggestion)
+
+    def _meant(self, key: str, names: list[str]) -> str | None:
+        meant = self.model.MEANT.get(key)
+        if meant is not None:
+            return meant if meant not in self.data else None
+        from lora_lint.spelling import nearest
+
+        return nearest(key, names)
+
+
+def _spellings(name: str, field: Any) -> tuple[str, ...]:
+    alias = field.validation_alias
+    if alias is None:
+        return (name,)
+    return (alias,) if isinstance(alias, str) else tuple(alias.choices)
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copied(inner) for key, inner in value.items()}
+    return [_copied(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _by_path(errors: "list[ErrorDetails]", data: object) -> "list[tuple[Path, list[ErrorDetails]]]":
+    """Errors by the path of the value in the data; union tags in pydantic's `loc` are passed over."""
+    grouped: dict[Path, list[ErrorDetails]] = {}
+    for error in errors:
+        path: list[str | int] = []
+        at = data
+        for part in error["loc"]:
+            if (isinstance(at, dict) and part in at) or (
+                isinstance(at, list) and isinstance(part, int) and part < len(at)
+            ):
+                path.append(part)
+                at = at[part]
+        grouped.setdefault(tuple(path), []).append(error)
+    return [item for item in grouped.items() if item[0]]
+
+
+def _remove(data: Any, path: Path) -> None:
+    """Take the value at `path` out; an item of a list takes the whole list, whose other items would move."""
+    last_key = max(at for at, part in enumerate(path) if isinstance(part, str) or at == 0)
+    try:
+        owner = lookup(data, path[:last_key])
+    except KeyError:
+        return
+    if isinstance(owner, dict):
+        owner.pop(path[last_key], None)
+
+
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
+_EXPECTS = {
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "a string",
+    "list": "a list",
+    "dict": "a mapping",
+    "none": "null",
+    "model": "a mapping",
+    "tuple": "a list",
+}
+_BOUNDS = {
+    "greater_than": ("gt", "more than"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "less than"),
+    "less_than_equal": ("le", "at most"),
+}
+
+
+def _needs(errors: "list[ErrorDetails]") -> tuple[Any, str]:
+    """The kind of fault, and what the framework needs, in words."""
+    for error in errors:
+        if error["type"] in _BOUNDS:
+            limit, words = _BOUNDS[error["type"]]
+            return "out-of-range", f"{words} {number(error.get('ctx', {})[limit])}"
+    choices = [error["ctx"]["expected"] for error in errors if error["type"] == "literal_error"]
+    expected = [word for error in errors if (word := _EXPECTS.get(error["type"].partition("_")[0]))]
+    if any(error["type"] == "value_error" for error in errors):
+        expected.insert(0, "a number")
+    if choices and any(isinstance(error["input"], str) for error in errors):
+        return "out-of-range", " or ".join(dict.fromkeys(choices))
+    return "wrong-type", " or ".join(dict.fromkeys([*expected, *choices])) or "another value"
+
+
+def _wants_number(errors: "list[ErrorDetails]") -> bool:
+    return any(error["type"].startswith(("int", "float")) for error in errors)
+
+
+def _type_name(value: object) -> str:
+    names = {bool: "a boolean", int: "an integer", float: "a float", str: "a string", list: "a list", dict: "a mapping"}
+    return names.get(type(value), "null" if value is None else type(value).__name__)
+
+
+def _shown(value: object, limit: int = 40) -> str:
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except ValueError:
+        text = str(value)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _dotted_exponent(text: str) -> str:
+    """The same number so that YAML 1.1 reads a number: `1e-4` as `1.0e-4`, `1.5e4` as `1.5e+4`."""
+    mantissa, mark, exponent = re.split("([eE])", text) if re.search("[eE]", text) else (text, "", "")
+    if mark:
+        mantissa = mantissa if "." in mantissa else f"{mantissa}.0"
+        exponent = exponent if exponent[0] in "+-" else f"+{exponent}"
+    return f"{mantissa}{mark}{exponent}"

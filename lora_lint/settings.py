@@ -1,0 +1,208 @@
+"""The user's settings: `[tool.lora-lint]` in the nearest pyproject.toml upwards, or lora-lint.toml."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+
+from lora_lint.catalogue import load_rules, resolve
+from lora_lint.document import Source
+from lora_lint.finding import Severity
+from lora_lint.policy import Policy
+from lora_lint.spelling import nearest
+
+FILES = ("lora-lint.toml", "pyproject.toml")
+
+
+class SettingsError(Exception):
+    """Settings that can't be used: file, line and what is wrong."""
+
+
+def _known_rules(names: list[str]) -> list[str]:
+    for name in names:
+        if resolve(name) is None:
+            raise ValueError(_unknown_rule(name))
+    return names
+
+
+def _unknown_rule(name: str) -> str:
+    meant = nearest(name, load_rules())
+    return f"there is no rule or family {name!r}" + (f"; {meant!r} was likely meant" if meant else "")
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", alias_generator=lambda name: name.replace("_", "-"), populate_by_name=True
+    )
+
+
+class _Common(_Strict):
+    policy: str | None = None
+    framework: str | None = None
+    ignore: list[str] = Field(default_factory=list)
+    severity: dict[str, Severity | Literal["off"]] = Field(default_factory=dict)
+
+    @field_validator("policy")
+    @classmethod
+    def _policy(cls, value: str | None) -> str | None:
+        if value is not None:
+            Policy.parse(value)
+        return value
+
+    @field_validator("framework")
+    @classmethod
+    def _framework(cls, value: str | None) -> str | None:
+        from lora_lint.frameworks import MARKERS
+
+        if value is not None and value not in MARKERS:
+            meant = nearest(value, MARKERS)
+            raise ValueError(f"there is no framework {value!r}" + (f"; {meant!r} was likely meant" if meant else ""))
+        return value
+
+    @field_validator("ignore")
+    @classmethod
+    def _ignore(cls, value: list[str]) -> list[str]:
+        return _known_rules(value)
+
+    @field_validator("severity")
+    @classmethod
+    def _severity(cls, value: dict[str, Any]) -> dict[str, Any]:
+        _known_rules(list(value))
+        return value
+
+
+class Override(_Common):
+    """Settings for the files that match one of `paths`; the last override that sets a value wins."""
+
+    paths: list[str]
+
+    @cached_property
+    def spec(self) -> Any:
+        import pathspec
+
+        return pathspec.PathSpec.from_lines("gitwildmatch", self.paths)
+
+
+class Settings(_Common):
+    """Everything that can be set in a file; the command line overrides it."""
+
+    policy: str = "2r"
+    fail_on: Severity = Severity.ERROR
+    runtimes: list[str] = Field(default_factory=list)
+    select: list[str] = Field(default_factory=list)
+    exclude: list[str] = Field(default_factory=list)
+    baseline: str | None = None
+    max_file_size: int = Field(default=10 * 1024 * 1024, gt=0)
+    overrides: list[Override] = Field(default_factory=list)
+    rules: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+    _folder: str = PrivateAttr(default="")
+
+    @field_validator("select")
+    @classmethod
+    def _select(cls, value: list[str]) -> list[str]:
+        return _known_rules(value)
+
+    @field_validator("rules")
+    @classmethod
+    def _rules(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name, options in value.items():
+            rule = load_rules().get(name)
+            if rule is None:
+                raise ValueError(_unknown_rule(name))
+            for option, given in options.items():
+                spelled = option.replace("-", "_")
+                if spelled not in rule.options:
+                    known = ", ".join(rule.options) or "none"
+                    raise ValueError(f"{name} has no option {option!r}; it has {known}")
+                wanted = rule.options[spelled][0]
+                if not isinstance(given, int | float if wanted is float else wanted) or isinstance(given, bool):
+                    raise ValueError(f"{name}.{option} is {given!r}; it needs a {wanted.__name__}")  # noqa: TRY004
+        return value
+
+    @property
+    def origins(self) -> Mapping[str, str]:
+        """Key -> where its value comes from; keys that aren't here have their default."""
+        return self._origins
+
+    @property
+    def folder(self) -> str:
+        """The folder of the settings file, against which paths and excludes are matched; empty without a file."""
+        return self._folder
+
+    def remember(self, name: str, origin: str) -> None:
+        """Note where a value that was set after loading came from."""
+        self._origins = {**self._origins, name: origin}
+
+    @classmethod
+    def load(cls, path: str) -> "Settings":
+        """
+        Raises:
+            SettingsError: when the file can't be read, isn't TOML, or holds something unknown.
+        """
+        try:
+            with open(path, "rb") as file:
+                text = file.read().decode("utf-8")
+            data = tomllib.loads(text)
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"{path}: {error}") from None
+        prefix: tuple[str, ...] = ()
+        if os.path.basename(path) == "pyproject.toml":
+            prefix = ("tool", "lora-lint")
+            tool = data.get("tool")
+            data = tool.get("lora-lint", {}) if isinstance(tool, dict) else {}
+        try:
+            settings = cls.model_validate(data)
+        except ValidationError as error:
+            raise SettingsError(_explained(path, text, prefix, error)) from None
+        settings._origins = dict.fromkeys(data, path)
+        settings._folder = os.path.dirname(os.path.abspath(path))
+        return settings
+
+
+def _explained(path: str, text: str, prefix: tuple[str, ...], error: ValidationError) -> str:
+    """Every fault with its line, and the key that was likely meant."""
+    from lora_lint.readers.toml import entries
+
+    places = entries(text)
+    source = Source(path, text)
+    lines = []
+    for fault in error.errors(include_url=False):
+        loc = tuple(fault["loc"])
+        at: tuple[str | int, ...] = (*prefix, *loc)
+        while at and at not in places:
+            at = at[:-1]
+        line = source.position((places[at].key or places[at].value).start).line if at in places else 1
+        message = fault["msg"].removeprefix("Value error, ")
+        name = ".".join(str(part) for part in loc)
+        if fault["type"] == "extra_forbidden":
+            model = Override if loc[:1] == ("overrides",) else Settings
+            meant = nearest(str(loc[-1]), [key.replace("_", "-") for key in model.model_fields])
+            message = "there is no such setting" + (f"; {meant} was likely meant" if meant else "")
+        lines.append(f"{path}:{line}: {name}: {message}")
+    return "\n".join(lines)
+
+
+def find(folder: str) -> str | None:
+    """The nearest settings file from `folder` upwards, no further than the top of the repository."""
+    while True:
+        for name in FILES:
+            path = os.path.join(folder, name)
+            if os.path.isfile(path) and (name != "pyproject.toml" or _mentions(path)):
+                return path
+        parent = os.path.dirname(folder)
+        if parent == folder or os.path.exists(os.path.join(folder, ".git")):
+            return None
+        folder = parent
+
+
+def _mentions(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return b"tool.lora-lint" in file.read(10 * 1024 * 1024)
+    except OSError:
+        return False

@@ -1,0 +1,206 @@
+"""The examples of the rule pages: fenced blocks become files, comments at the ends of their lines become expectations."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import NamedTuple
+
+from tensors import write_safetensors
+
+from lora_lint.catalogue import root
+from lora_lint.finding import Diagnostic
+from lora_lint.rule import FrontMatter, front_matter
+from lora_lint.settings import Settings
+
+ENDINGS = {"json": ".json", "yaml": ".yaml", "shell": ".sh", "python": ".py", "toml": ".toml"}
+"""Syntax of a fence -> ending of a file that isn't named."""
+
+_SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
+_FENCE = re.compile(r"^```(?P<info>[^`\n]*)\n(?P<text>.*?)^```$\n?", re.MULTILINE | re.DOTALL)
+_MARK = re.compile(r"\s*(?:#|//) (error|warning|note): ")
+_TENSOR = re.compile(r"(?P<name>\S+) (?P<dtype>\w+) (?P<shape>\d+(?:x\d+)*|scalar)(?: = (?P<fill>\d+))?")
+
+
+class Expected(NamedTuple):
+    """A finding that a page announces: its place is a line, or a tensor, or the file as a whole."""
+
+    file: str
+    line: int | None
+    tensor: str | None
+    severity: str
+    words: str
+
+    def fits(self, diagnostic: Diagnostic) -> bool:
+        return (
+            diagnostic.file.endswith(f"/{self.file}")
+            and (self.line is None or diagnostic.range.start.line == self.line)
+            and diagnostic.tensor == self.tensor
+            and diagnostic.severity == self.severity
+            and self.words in diagnostic.message
+        )
+
+
+@dataclass(frozen=True)
+class Fence:
+    """One fenced block. `framework` is empty for tensors, `name` where the page gives none."""
+
+    syntax: str
+    framework: str
+    name: str
+    settings: dict[str, str]
+    text: str
+
+    @classmethod
+    def parse(cls, info: str, text: str) -> "Fence":
+        syntax, *others = info.split()
+        settings = dict(word.split("=", 1) for word in others if "=" in word)
+        words = [word for word in others if "=" not in word]
+        framework = words.pop(0) if syntax != "tensors" else ""
+        return cls(syntax, framework, words[0] if words else "", settings, text)
+
+    @property
+    def file(self) -> str:
+        return self.name or f"example{ENDINGS[self.syntax]}"
+
+    @property
+    def lines(self) -> Iterator[tuple[int, str, list[tuple[str, str]]]]:
+        """Number, text without announcements, and (severity, words) of each announcement."""
+        for number, line in enumerate(self.text.splitlines(), 1):
+            text, *marks = _MARK.split(line)
+            yield number, text, list(zip(marks[::2], (words.strip() for words in marks[1::2]), strict=True))
+
+    @property
+    def expected(self) -> Iterator[Expected]:
+        for number, text, marks in self.lines:
+            tensor = _TENSOR.fullmatch(text) if self.syntax == "tensors" else None
+            for severity, words in marks:
+                yield Expected(
+                    self.file,
+                    None if self.syntax == "tensors" else number,
+                    tensor["name"] if tensor else None,
+                    severity,
+                    words,
+                )
+
+    def write(self, folder: Path) -> None:
+        path = folder / self.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if self.syntax == "tensors":
+            self._write_tensors(path)
+        else:
+            path.write_text("".join(f"{text}\n" for _, text, _ in self.lines), "utf-8")
+
+    def _write_tensors(self, path: Path) -> None:
+        table: dict[str, tuple[str, tuple[int, ...]]] = {}
+        metadata: dict[str, str] = {}
+        fill: dict[str, float] = {}
+        for _, text, _ in self.lines:
+            if text.startswith("@"):
+                key, _, value = text[1:].partition(" ")
+                metadata[key] = value
+            elif tensor := _TENSOR.fullmatch(text):
+                sizes = tensor["shape"].split("x") if tensor["shape"] != "scalar" else ()
+                table[tensor["name"]] = (tensor["dtype"], tuple(map(int, sizes)))
+                fill[tensor["name"]] = float(tensor["fill"] or 1)
+            elif text.strip():
+                raise ValueError(f"not a tensor: {text!r}")
+        write_safetensors(path, table, metadata or None, fill, int(self.settings.get("cut", 0)))
+
+
+@dataclass(frozen=True)
+class Example:
+    """Fences that form one folder, on the page of one rule."""
+
+    rule: str
+    bad: bool
+    fences: tuple[Fence, ...]
+
+    def __str__(self) -> str:
+        first = self.fences[0]
+        return f"{self.rule}-{first.framework or first.syntax}"
+
+    @property
+    def frameworks(self) -> set[str]:
+        return {fence.framework for fence in self.fences if fence.framework}
+
+    @property
+    def expected(self) -> list[Expected]:
+        return [one for fence in self.fences for one in fence.expected]
+
+    def settings(self) -> Settings:
+        """`policy=r` sets the policy, `select=a,b` adds rules, `extreme-scale.ceiling=64` sets a rule's option."""
+        given: dict[str, object] = {}
+        rules: dict[str, dict[str, float]] = {}
+        for fence in self.fences:
+            for key, value in fence.settings.items():
+                rule, _, option = key.partition(".")
+                if option:
+                    rules.setdefault(rule, {})[option] = float(value)
+                elif key != "cut":
+                    given[key] = value.split(",") if key in ("select", "ignore") else value
+        return Settings.model_validate({**given, "rules": rules})
+
+    def write(self, folder: Path) -> Path:
+        for fence in self.fences:
+            fence.write(folder)
+        return folder
+
+
+@dataclass(frozen=True)
+class Page:
+    """A rule page as its readers see it."""
+
+    path: Path
+    data: FrontMatter = field(repr=False)
+    head: str = field(repr=False)
+    body: str = field(repr=False)
+
+    @classmethod
+    def read(cls, path: Path) -> "Page":
+        text = path.read_text("utf-8")
+        data, body = front_matter(text)
+        return cls(path, data, text.removeprefix("---\n").partition("\n---\n")[0], body)
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    @property
+    def introduction(self) -> str:
+        """The first paragraph, in one line."""
+        return " ".join(self.body.strip().partition("\n\n")[0].split())
+
+    @property
+    def sections(self) -> dict[str, str]:
+        """Heading -> text, in the order of the page."""
+        parts = _SECTION.split(self.body)
+        return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+    @property
+    def examples(self) -> Iterator[Example]:
+        for heading in ("Bad", "Good"):
+            for fences in _folders(self.sections.get(heading, "")):
+                yield Example(self.name, heading == "Bad", tuple(fences))
+
+
+def _folders(text: str) -> Iterator[list[Fence]]:
+    """Fences with different file names and nothing between them stand in one folder."""
+    folder: list[Fence] = []
+    end = 0
+    for match in _FENCE.finditer(text):
+        fence = Fence.parse(match["info"], match["text"])
+        names = [other.name for other in folder]
+        joined = all((*names, fence.name)) and fence.name not in names and not text[end : match.start()].strip()
+        if folder and not joined:
+            yield folder
+            folder = []
+        folder.append(fence)
+        end = match.end()
+    if folder:
+        yield folder
+
+
+def pages() -> list[Page]:
+    return [Page.read(path) for path in sorted(root().glob("*/*.md"))]
