@@ -35,7 +35,7 @@ def load(path: str) -> Counter[tuple[str, str, tuple[Any, ...]]]:
         if data["format"] != FORMAT:
             raise BaselineError(f"{path}: format {data['format']!r}; this release reads {FORMAT}")
         return Counter((entry["rule"], entry["file"], tuple(entry["path"])) for entry in data["findings"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise BaselineError(f"{path}: not a baseline of lora-lint: {error}") from None
 
 
@@ -64,4 +64,4 @@ def text(diagnostics: list[Diagnostic], path: str) -> str:
         {"rule": rule, "file": file, "path": list(parts)}
         for rule, file, parts in (_entry(diagnostic, folder) for diagnostic in diagnostics)
     ]
-    return json.dumps({"format": FORMAT, "findings": entries}, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps({"format": FORMAT, "findings": entries}, indent=2) + "\n"

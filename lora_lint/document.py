@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from lora_lint.expression import Expression
+if TYPE_CHECKING:
+    from lora_lint.expression import Expression
 
 Path = tuple[str | int, ...]
 """Keys and indices from the root of a document, the shape of pydantic's `loc`."""
@@ -125,7 +126,7 @@ class Document:
     words: tuple[str, ...] = ()
     defaults: frozenset[Path] = frozenset()
     """Paths whose value is a default of the same file: argparse, a dataclass, a parameter."""
-    expressions: Mapping[Path, Expression] = field(default_factory=dict)
+    expressions: "Mapping[Path, Expression]" = field(default_factory=dict)
     """Values written with names, whether or not the names could be resolved."""
     duplicates: tuple[Duplicate, ...] = ()
     example: bool = False

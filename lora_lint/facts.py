@@ -4,11 +4,10 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from lora_lint.document import Document, Path, Problem, Unknown
-from lora_lint.expression import Expression, constant_over_names
-from lora_lint.scaling import Formula
+from lora_lint.scaling import Formula, number
 
 T = TypeVar("T")
 Origin = Literal["written", "default", "derived", "unknown"]
@@ -27,7 +26,7 @@ class Fact(Generic[T]):
     _value: T | Unknown
     path: Path = ()
     origin: Origin = "written"
-    expression: Expression | None = None
+    expression: "Expression | None" = None
     key: str = ""
     """The key to write where the value is a default."""
 
@@ -94,7 +93,7 @@ class Site:
         try:
             scale = self.formula(alpha, rank)
         except (ArithmeticError, ValueError) as error:
-            raise UnknownFact(f"no scale at rank {rank:g}") from error
+            raise UnknownFact(f"no scale at rank {number(rank)[:20]}") from error
         if not math.isfinite(scale):
             raise UnknownFact("the scale is not finite")
         return scale
@@ -104,10 +103,12 @@ class Site:
         """The scale where rank and alpha are written over the same names and the names cancel out."""
         if self.alpha is None or (self.rank.expression is None and self.alpha.expression is None):
             return None
-        rank: Expression | float | None = self.rank.expression or (self.rank.value if self.rank.known else None)
-        alpha: Expression | float | None = self.alpha.expression or (self.alpha.value if self.alpha.known else None)
+        rank: "Expression | float | None" = self.rank.expression or (self.rank.value if self.rank.known else None)
+        alpha: "Expression | float | None" = self.alpha.expression or (self.alpha.value if self.alpha.known else None)
         if rank is None or alpha is None:
             return None
+        from lora_lint.expression import constant_over_names
+
         return constant_over_names(self.formula, alpha, rank)
 
     @property

@@ -67,6 +67,8 @@ class Finding(NamedTuple):
     tensor: str | None = None
     file: str | None = None
     span: Span | None = None
+    on_key: bool = False
+    """Point at the key of `at` rather than at its value."""
 
 
 class Edit(NamedTuple):

@@ -2,7 +2,6 @@
 
 import os
 import posixpath
-import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -74,7 +73,6 @@ class Linter:
         names = {name for word in wanted for name in resolve(word) or ()} or set(self.rules)
         self.selected = {name: rule for name, rule in self.rules.items() if name in names}
         self._plain = self._combined([])
-        self._told: set[tuple[str, Problem]] = set()
 
     def effective(self, path: str) -> Effective:
         if not self.settings.overrides:
@@ -134,23 +132,14 @@ class Linter:
         self, reading: Reading, active: list[Rule], settings: Effective, failures: list[Failure], report: Report
     ) -> Iterator[Placed]:
         subjects: list[tuple[Document, Setup | None, object]] = []
-        subjects += [(whole(source), None, problem) for source, problem in self._problems(reading)]
+        if reading.problem is not None:
+            subjects.append((whole(reading.source), None, reading.problem))
         for setup in reading.setups:
+            for file, problem in setup.checkpoint.problems if setup.checkpoint is not None else ():
+                subjects.append((whole(Source(_beside(setup.document, file), "")), None, problem))
             subjects.append((setup.document, setup, setup))
             subjects += [(setup.document, setup, site) for site in setup.sites if site.state == "active"]
         return self._run(active, subjects, settings, failures, report)
-
-    def _problems(self, reading: Reading) -> Iterator[tuple[Source, Problem]]:
-        """Why a file, or the weights beside its config, can't be read; weights that are walked over too are told once."""
-        found = [(reading.source, reading.problem)] if reading.problem is not None else []
-        for setup in reading.setups:
-            for file, problem in setup.checkpoint.problems if setup.checkpoint is not None else ():
-                found.append((Source(_beside(setup.document, file), ""), problem))
-        for source, problem in found:
-            key = (os.path.abspath(source.name), problem)
-            if key not in self._told:
-                self._told.add(key)
-                yield source, problem
 
     def _run(
         self,
@@ -172,6 +161,8 @@ class Linter:
                 except UnknownFact:
                     continue
                 except Exception as error:  # noqa: BLE001 - one broken rule must not end the run; it's reported
+                    import traceback
+
                     failures.append(Failure(rule.name, f"{type(error).__name__}: {error}"))
                     report.failures.append(f"{document.source.name}: {rule.name}\n{traceback.format_exc()}")
 
@@ -182,7 +173,7 @@ class Linter:
     def _diagnostic(self, placed: Placed, settings: Effective) -> Diagnostic:
         rule, finding, document, setup, _ = placed
         source = document.source
-        span = finding.span or (Span(0, 0) if finding.file else document.span_of(finding.at))
+        span = finding.span or (Span(0, 0) if finding.file else _place(document, finding))
         lines = _range(document, span)
         file = _beside(document, finding.file) if finding.file else source.name
         suggestion = None
@@ -201,11 +192,7 @@ class Linter:
             explanation=rule.explanation,
             source_lines=() if finding.file else _source_lines(document, lines),
             tensor=finding.tensor,
-            related=tuple(
-                Related(message, _range(document, document.span_of(path)))
-                for path, message in finding.related
-                if path != finding.at
-            ),
+            related=tuple(_related(document, finding)),
             suggestion=suggestion,
             edit_ranges=tuple((_range(document, edit.span), edit.text) for edit in suggestion.edits)
             if suggestion
@@ -311,6 +298,23 @@ def _commentless(reading: Reading) -> bool:
 def _beside(document: Document, file: str) -> str:
     """The name of a file in the folder of a document's own."""
     return posixpath.join(posixpath.dirname(document.source.name), file)
+
+
+def _place(document: Document, finding: Finding) -> Span:
+    entry = document.entry(finding.at) if finding.on_key else None
+    return entry.key if entry is not None and entry.key is not None else document.span_of(finding.at)
+
+
+def _related(document: Document, finding: Finding) -> Iterator[Related]:
+    """The places that a rule names, and where a value comes from that is written elsewhere in the file."""
+    for path, message in finding.related:
+        if path != finding.at:
+            yield Related(message, _range(document, document.span_of(path)))
+    if finding.file is None:
+        for path in dict.fromkeys((finding.at, *(path for path, _ in finding.related))):
+            entry = document.entry(path)
+            if path and entry is not None and entry.origin is not None:
+                yield Related(f"{path[-1]} comes from here", _range(document, entry.origin))
 
 
 def _range(document: Document, span: Span) -> Range:

@@ -16,7 +16,8 @@ ADAPTER_NAMES = ("adapter_config.json", "adapter_model.safetensors")
 
 _LFS = b"version https://git-lfs.github.com/spec/"
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
-_NO_NUL = 1024
+_MOST_FILES = 64 * 1024
+"""Bytes that hold most files whole: asking for the limit at once costs a buffer of that size each time."""
 
 
 @dataclass(eq=False)
@@ -41,7 +42,9 @@ def read_file(path: str, *, named: bool, limit: int, only: str | None = None) ->
         if path.endswith(".safetensors"):
             return _header(path, name)
         with open(path, "rb") as file:
-            data = file.read(limit + 1)
+            data = file.read(min(_MOST_FILES, limit + 1))
+            if len(data) == _MOST_FILES:
+                data += file.read(limit + 1 - len(data))
     except OSError as error:
         problem = Problem(f"can't be read: {(error.strerror or str(error)).lower()}")
         reading = Reading(path, Source(name, ""), problem=problem, unopened=True)

@@ -3,10 +3,12 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
+from datetime import date
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from lora_lint.document import Document, Path, Unknown, lookup
 from lora_lint.facts import BadValue, Checkpoint, Fact, UnknownKey
@@ -16,21 +18,27 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 
-def _no_bool(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("bool")  # noqa: TRY004 - pydantic reports ValueError, not TypeError
-    return value
+def _no_bool(type_error: Literal["int_type", "float_type"]) -> BeforeValidator:
+    def check(value: object) -> object:
+        if isinstance(value, bool):
+            raise PydanticCustomError(type_error, "a boolean is no number")
+        return value
+
+    return BeforeValidator(check)
 
 
 def _one_or_many(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-Int = Annotated[int, BeforeValidator(_no_bool)]
-PositiveInt = Annotated[int, BeforeValidator(_no_bool), Field(gt=0)]
-NonNegativeInt = Annotated[int, BeforeValidator(_no_bool), Field(ge=0)]
-Number = Annotated[float, BeforeValidator(_no_bool)]
-Probability = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, le=1)]
+_LARGEST = 2**63
+"""No dimension of a tensor reaches it."""
+
+Int = Annotated[int, _no_bool("int_type"), Field(lt=_LARGEST)]
+PositiveInt = Annotated[int, _no_bool("int_type"), Field(gt=0, lt=_LARGEST)]
+NonNegativeInt = Annotated[int, _no_bool("int_type"), Field(ge=0, lt=_LARGEST)]
+Number = Annotated[float, _no_bool("float_type")]
+Probability = Annotated[float, _no_bool("float_type"), Field(ge=0, le=1)]
 Words = Annotated[list[str], BeforeValidator(_one_or_many)]
 """One word or several, as flags and lenient YAML have them."""
 
@@ -40,13 +48,17 @@ class Schema(BaseModel):
 
     Data formats are checked strictly; `class Config(Schema, strict=False)` is for a framework whose own loader turns
     `"16"` into 16. `POSITIONAL` names the parameters of a Python call in order. `MEANT` maps keys that people bring
-    from other frameworks to this one's.
+    from other frameworks to this one's. `EXPONENTS` says that the framework's YAML loader reads a plain `1e-4` as a
+    number, as OmegaConf does and PyYAML doesn't.
     """
 
-    model_config = ConfigDict(extra="allow", strict=True, arbitrary_types_allowed=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="allow", strict=True, arbitrary_types_allowed=True, protected_namespaces=(), defer_build=True
+    )
 
     POSITIONAL: ClassVar[tuple[str, ...]] = ()
     MEANT: ClassVar[Mapping[str, str]] = {}
+    EXPONENTS: ClassVar[bool] = False
     NEUTRAL: ClassVar[Mapping[str, tuple[object, ...]]] = {}
 
 
@@ -89,21 +101,29 @@ class View(Generic[M]):
 
     def _named(self, model: type[M], raw: object) -> dict[str, Any]:
         """The mapping with positional arguments under their names and without unknown values."""
+        self._keys: dict[str, str | int] = {}
         if not isinstance(raw, Mapping):
             return {}
-        self._keys: dict[str, str | int] = {}
+        if self.document.syntax == "json":
+            return dict(raw)
         data: dict[str, Any] = {}
         for key, value in raw.items():
-            name = model.POSITIONAL[key] if isinstance(key, int) and key < len(model.POSITIONAL) else str(key)
+            positional = self.document.syntax == "python" and isinstance(key, int) and key < len(model.POSITIONAL)
+            name = model.POSITIONAL[key] if positional else str(key)
             self._keys[name] = key
             data[name] = self._unless_off(value, (*self.path, key))
-        if self.document.syntax != "json":
-            return {
-                name: self._without_unknown(value, (name,))
-                for name, value in data.items()
-                if not self._is_unknown(value, (name,))
-            }
-        return data
+        if model.EXPONENTS and self.document.syntax == "yaml":
+            data = {name: self._as_number(value, name) for name, value in data.items()}
+        return {
+            name: self._without_unknown(value, (name,))
+            for name, value in data.items()
+            if not self._is_unknown(value, (name,))
+        }
+
+    def _as_number(self, value: object, name: str) -> object:
+        if isinstance(value, str) and _NUMBER.fullmatch(value) and self._written((name,)) == value:
+            return float(value)
+        return value
 
     def _unless_off(self, value: object, path: Path) -> object:
         """A same-file default of 0 or None is a switch that the caller turns on, not a rank or an alpha."""
@@ -151,16 +171,17 @@ class View(Generic[M]):
         name = ".".join(str(part) for part in path)
         kind, needs = _needs(details)
         shown = f"{name} is {_shown(value)}"
+        if self.document.syntax == "shell" and kind == "out-of-range":
+            shown = shown.replace('"', "")
         replacement = None
         if isinstance(value, str) and kind == "wrong-type" and _wants_number(details) and _NUMBER.fullmatch(value):
-            replacement = value
+            replacement = _as_number(value, self.document.syntax, whole="an integer" in needs)
             written = self._written(path)
             if self.document.syntax == "yaml" and written == value:
-                replacement = _dotted_exponent(value)
                 message = f"{name} is read as the text {_shown(value)}; {self.title} needs {needs}"
                 return BadValue(self._full(path), "number-as-text", message, replacement)
             shown += ", a string"
-        elif kind == "wrong-type":
+        elif kind == "wrong-type" and value is not None:
             shown += f", {_type_name(value)}"
             if isinstance(value, float) and value.is_integer() and "an integer" in needs:
                 replacement = number(value)
@@ -179,13 +200,13 @@ class View(Generic[M]):
         Raises:
             KeyError: when the schema has no such field.
         """
-        field = type(self.model).model_fields[name]
-        key = next((key for key in _spellings(name, field) if key in self.data or (key,) in self.unknown), None)
+        spellings = _spellings(type(self.model))[name]
+        key = next((key for key in spellings if key in self.data or (key,) in self.unknown), None)
         document = self.document
         if key is None:
             if document.words == ("**",):
                 return Fact(Unknown(name, "more keywords come in through **"), self.path, "unknown")
-            return Fact(getattr(self.model, name), self.path, "default", key=_spellings(name, field)[0])
+            return Fact(getattr(self.model, name), self.path, "default", key=spellings[0])
         path = self._full((key,))
         expression = document.expressions.get(path) if document.expressions else None
         unknown = self.unknown.get((key,))
@@ -199,29 +220,25 @@ class View(Generic[M]):
 
     def has(self, name: str) -> bool:
         """Whether the key, in any spelling, is written in the document."""
-        field = type(self.model).model_fields[name]
-        return any(key in self.data or (key,) in self.unknown for key in _spellings(name, field))
+        spellings = _spellings(type(self.model))[name]
+        return any(key in self.data or (key,) in self.unknown for key in spellings)
 
     @cached_property
     def unknown_keys(self) -> list[tuple[Path, str]]:
         """Keys that the schema doesn't have, in order, with their full path."""
         found = [(self._full((key,)), key) for key in self.model.model_extra or ()]
-        known = {
-            spelling for name, field in type(self.model).model_fields.items() for spelling in _spellings(name, field)
-        }
-        found += [
-            (self._full((str(key[0]),)), str(key[0])) for key in self.unknown if len(key) == 1 and key[0] not in known
-        ]
+        if self.unknown:
+            known = {spelling for spellings in _spellings(type(self.model)).values() for spelling in spellings}
+            top = [str(key[0]) for key in self.unknown if len(key) == 1 and key[0] not in known]
+            found += [(self._full((key,)), key) for key in top]
         return found
 
     def report_unknown(self, reaction: str, *, only_near: bool = False) -> Iterator[UnknownKey]:
         """Unknown keys as facts; `only_near` keeps those that look like a known one, for schemas not known whole."""
-        names = [
-            spelling
-            for name, field in type(self.model).model_fields.items()
-            for spelling in _spellings(name, field)
-            if spelling not in self.data
-        ]
+        if not self.unknown_keys:
+            return
+        spelled = [spelling for spellings in _spellings(type(self.model)).values() for spelling in spellings]
+        names = [spelling for spelling in spelled if spelling not in self.data]
         for path, key in self.unknown_keys:
             if key.startswith(("_", "x-")) or self.data.get(key) in self.model.NEUTRAL.get(key, ()):
                 continue
@@ -238,8 +255,13 @@ class View(Generic[M]):
         return nearest(key, names)
 
 
-def _spellings(name: str, field: Any) -> tuple[str, ...]:
-    alias = field.validation_alias
+@cache
+def _spellings(model: type[Schema]) -> Mapping[str, tuple[str, ...]]:
+    """Field -> the keys that it can be written under."""
+    return {name: _choices(name, field.validation_alias) for name, field in model.model_fields.items()}
+
+
+def _choices(name: str, alias: Any) -> tuple[str, ...]:
     if alias is None:
         return (name,)
     return (alias,) if isinstance(alias, str) else tuple(alias.choices)
@@ -264,7 +286,8 @@ def _by_path(errors: "list[ErrorDetails]", data: object) -> "list[tuple[Path, li
                 path.append(part)
                 at = at[part]
         grouped.setdefault(tuple(path), []).append(error)
-    return [item for item in grouped.items() if item[0]]
+    owners = {path[:end] for path in grouped for end in range(len(path))}
+    return [item for item in grouped.items() if item[0] not in owners]
 
 
 def _remove(data: Any, path: Path) -> None:
@@ -278,7 +301,8 @@ def _remove(data: Any, path: Path) -> None:
         owner.pop(path[last_key], None)
 
 
-_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+_WHOLE = re.compile(r"[-+]?\d{1,300}", re.ASCII)
 _EXPECTS = {
     "int": "an integer",
     "float": "a number",
@@ -306,8 +330,6 @@ def _needs(errors: "list[ErrorDetails]") -> tuple[Any, str]:
             return "out-of-range", f"{words} {number(error.get('ctx', {})[limit])}"
     choices = [error["ctx"]["expected"] for error in errors if error["type"] == "literal_error"]
     expected = [word for error in errors if (word := _EXPECTS.get(error["type"].partition("_")[0]))]
-    if any(error["type"] == "value_error" for error in errors):
-        expected.insert(0, "a number")
     if choices and any(isinstance(error["input"], str) for error in errors):
         return "out-of-range", " or ".join(dict.fromkeys(choices))
     return "wrong-type", " or ".join(dict.fromkeys([*expected, *choices])) or "another value"
@@ -319,7 +341,7 @@ def _wants_number(errors: "list[ErrorDetails]") -> bool:
 
 def _type_name(value: object) -> str:
     names = {bool: "a boolean", int: "an integer", float: "a float", str: "a string", list: "a list", dict: "a mapping"}
-    return names.get(type(value), "null" if value is None else type(value).__name__)
+    return names.get(type(value), "a date" if isinstance(value, date) else f"a {type(value).__name__}")
 
 
 def _shown(value: object, limit: int = 40) -> str:
@@ -328,6 +350,17 @@ def _shown(value: object, limit: int = 40) -> str:
     except ValueError:
         text = str(value)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def _as_number(text: str, syntax: str, *, whole: bool) -> str | None:
+    """The number that a text holds, as the syntax writes it; None where a whole one is needed and it isn't."""
+    if whole:
+        return number(float(text)) if float(text).is_integer() else None
+    if _WHOLE.fullmatch(text):
+        return str(int(text))
+    if syntax == "yaml":
+        return _dotted_exponent(text)
+    return text if text[0].isdigit() and "." not in (text[-1], text.lower().partition("e")[0][-1]) else str(float(text))
 
 
 def _dotted_exponent(text: str) -> str:

@@ -1,7 +1,6 @@
 """The user's settings: `[tool.lora-lint]` in the nearest pyproject.toml upwards, or lora-lint.toml."""
 
 import os
-import tomllib
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Literal
@@ -35,15 +34,15 @@ def _unknown_rule(name: str) -> str:
 
 class _Strict(BaseModel):
     model_config = ConfigDict(
-        extra="forbid", alias_generator=lambda name: name.replace("_", "-"), populate_by_name=True
+        extra="forbid", alias_generator=lambda name: name.replace("_", "-"), populate_by_name=True, defer_build=True
     )
 
 
 class _Common(_Strict):
     policy: str | None = None
     framework: str | None = None
-    ignore: list[str] = Field(default_factory=list)
-    severity: dict[str, Severity | Literal["off"]] = Field(default_factory=dict)
+    ignore: list[str] = []
+    severity: dict[str, Severity | Literal["off"]] = {}
 
     @field_validator("policy")
     @classmethod
@@ -91,13 +90,13 @@ class Settings(_Common):
 
     policy: str = "2r"
     fail_on: Severity = Severity.ERROR
-    runtimes: list[str] = Field(default_factory=list)
-    select: list[str] = Field(default_factory=list)
-    exclude: list[str] = Field(default_factory=list)
+    runtimes: list[str] = []
+    select: list[str] = []
+    exclude: list[str] = []
     baseline: str | None = None
     max_file_size: int = Field(default=10 * 1024 * 1024, gt=0)
-    overrides: list[Override] = Field(default_factory=list)
-    rules: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    overrides: list[Override] = []
+    rules: dict[str, dict[str, Any]] = {}
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
     _folder: str = PrivateAttr(default="")
@@ -144,12 +143,16 @@ class Settings(_Common):
         Raises:
             SettingsError: when the file can't be read, isn't TOML, or holds something unknown.
         """
+        import tomllib
+
         try:
             with open(path, "rb") as file:
                 text = file.read().decode("utf-8")
             data = tomllib.loads(text)
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise SettingsError(f"{path}: {error}") from None
+        except RecursionError:
+            raise SettingsError(f"{path}: nested too deep") from None
         prefix: tuple[str, ...] = ()
         if os.path.basename(path) == "pyproject.toml":
             prefix = ("tool", "lora-lint")

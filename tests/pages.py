@@ -1,9 +1,8 @@
-"""The examples of the rule pages: fenced blocks become files, comments at the ends of their lines become expectations."""
+"""The examples of the rule pages: blocks become files, comments at the ends of lines become expectations."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import prod
 from pathlib import Path
 from typing import NamedTuple
 

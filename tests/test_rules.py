@@ -12,6 +12,7 @@ from pages import Example, Page, pages
 from lora_lint.catalogue import load_rules, root
 from lora_lint.document import Problem
 from lora_lint.finding import Diagnostic
+from lora_lint.fix import edited
 from lora_lint.linter import lint, read_setups
 
 PAGES = pages()
@@ -45,6 +46,24 @@ def test_what_a_page_calls_good_is_silent_under_all_rules(example: Example, tmp_
     assert not report.failures
     assert [_line(diagnostic) for diagnostic in report.diagnostics] == []
     assert not example.expected, "a good example announces nothing"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "fix" in page.data], ids=lambda page: page.name)
+def test_a_fix_that_a_page_promises_is_offered_and_takes_its_finding_away(page: Page, tmp_path: Path) -> None:
+    fixed = 0
+    for at, example in enumerate(one for one in page.examples if one.bad):
+        folder = example.write(tmp_path / str(at))
+        for diagnostic in lint([str(folder)], example.settings(), select=[page.name]).diagnostics:
+            if diagnostic.suggestion is not None:
+                assert diagnostic.suggestion.safety == page.data["fix"]
+                file = Path(diagnostic.file)
+                before = file.read_text("utf-8")
+                file.write_text(edited(before, diagnostic.suggestion.edits), "utf-8")
+                left = lint([str(folder)], example.settings(), select=[page.name]).diagnostics
+                assert diagnostic.message not in [one.message for one in left]
+                file.write_text(before, "utf-8")
+                fixed += 1
+    assert fixed
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=str)

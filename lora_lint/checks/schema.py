@@ -20,6 +20,7 @@ def unknown_key(setup: Setup) -> Iterator[Finding]:
             at=key.path,
             fix=RenameKey(key.path, key.suggestion) if key.suggestion else None,
             severity=None if ignored and key.suggestion else Severity.WARNING,
+            on_key=True,
         )
 
 

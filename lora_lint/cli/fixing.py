@@ -79,5 +79,5 @@ def _diff(path: str, old: str, new: str) -> str:
 
     from lora_lint.printable import printable
 
-    lines = unified_diff(old.splitlines(), new.splitlines(), f"a/{path}", f"b/{path}", lineterm="")
-    return "\n".join(printable(line) for line in lines)
+    lines = unified_diff(old.split("\n"), new.split("\n"), f"a/{path}", f"b/{path}", lineterm="")
+    return "\n".join(printable(line, newlines=True) for line in lines)

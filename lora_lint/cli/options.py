@@ -24,7 +24,7 @@ def settings_for(paths: list[str], config: str | None, policy: str | None, frame
         if config is None:
             first = os.path.abspath(paths[0])
             config = find(first if os.path.isdir(first) else os.path.dirname(first))
-        settings = Settings.load(config) if config else Settings()
+        settings = Settings.load(config) if config else Settings.model_construct()
         given = {"policy": policy, "framework": framework}
         for name, value in given.items():
             if value is not None:

@@ -50,6 +50,10 @@ def write_file(path: str, data: bytes) -> None:
         OSError: when that isn't possible; the old file is untouched then.
     """
     target = os.path.realpath(path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        with open(path, "wb") as device:  # a pipe or /dev/stdout, which can't be replaced
+            device.write(data)
+        return
     descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".lora-lint-")
     try:
         with os.fdopen(descriptor, "wb") as file:

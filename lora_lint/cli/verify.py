@@ -1,6 +1,5 @@
 """`lora-lint verify`: the scale that the tensors of a checkpoint really have."""
 
-import json
 import math
 import sys
 from collections.abc import Iterator
@@ -184,6 +183,8 @@ def _progress(done: int, total: int) -> None:
 
 
 def _as_json(verdicts: "list[ModuleVerdict]", device: str, *, passed: bool) -> str:
+    from lora_lint.printable import printable_json
+
     modules = [
         {
             "module": verdict.module,
@@ -196,7 +197,7 @@ def _as_json(verdicts: "list[ModuleVerdict]", device: str, *, passed: bool) -> s
         }
         for verdict in verdicts
     ]
-    return json.dumps({"format": 1, "device": device, "passed": passed, "modules": modules}, indent=1, ensure_ascii=False)
+    return printable_json({"format": 1, "device": device, "passed": passed, "modules": modules})
 
 
 def _finite(value: float | None) -> float | None:

@@ -11,8 +11,8 @@ from lora_lint.facts import Checkpoint, Kind, Setup, Site
 from lora_lint.schema import Schema, View
 
 MARKERS: dict[str, tuple[bytes, ...]] = {
-    "axolotl": (b"lora_r", b"lora_alpha", b"adapter: lora", b"adapter: qlora", b"axolotl"),
-    "internvl": (b"_lora",),
+    "axolotl": (b"base_model:", b'base_model"', b"base_model'", b"base_model :", b"axolotl", b"scripts/finetune.py"),
+    "internvl": (b"backbone_lora", b"llm_lora", b"qllama_lora"),
     "llama_factory": (b"finetuning_type", b"peft_config", b"lora_rank", b"lora_target", b"llamafactory"),
     "llava": (b"lora_enable",),
     "peft": (b"peft_type", b"lora_alpha", b"target_modules", b"LoraConfig", b"LoHaConfig", b"LoKrConfig"),

@@ -27,10 +27,12 @@ class Config(Schema):
     """v0: src/llamafactory/hparams/finetuning_args.py:69-120 at ff6d4d1.
 
     `lora_alpha or lora_rank * 2` (line 587): absent, null and 0 all mean twice the rank. Unknown keys stop the start.
+    OmegaConf reads the file (parser.py:119).
     """
 
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
+    EXPONENTS: ClassVar[bool] = True
     MEANT: ClassVar[Mapping[str, str]] = {
         "r": "lora_rank",
         "lora_r": "lora_rank",
@@ -60,6 +62,8 @@ class Config(Schema):
 
 class Plugin(Schema):
     """v1: src/llamafactory/v1/plugins/model_plugins/peft.py:36-50 at ff6d4d1; here nothing is derived."""
+
+    EXPONENTS: ClassVar[bool] = True
 
     name: str = "lora"
     r: PositiveInt = 8

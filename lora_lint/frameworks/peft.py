@@ -177,8 +177,8 @@ def targets(config: View[Any]) -> Iterator[Fact[str]]:
 
 
 def base_scale(config: View[Any]) -> float:
-    """The scale of modules that no pattern names, or NaN."""
-    if isinstance(config.model, Other):
+    """The scale of modules that no pattern names, or NaN where there are no patterns to compare it with."""
+    if isinstance(config.model, Other) or not (config.model.rank_pattern or config.model.alpha_pattern):
         return math.nan
     try:
         return _Settings(config).site(("*",), None, None).scale
@@ -214,8 +214,20 @@ class _Settings:
             return None
         from lora_lint.checkpoint import tensor_modules
 
-        found = tuple(dict.fromkeys(module.module for module in tensor_modules(self.config.checkpoint)))
-        return found or None
+        found: dict[str, None] = {}
+        for module in tensor_modules(self.config.checkpoint):
+            found.update(dict.fromkeys(self.parameters(module.module) if module.of_parameter else (module.module,)))
+        return tuple(found) or None
+
+    def parameters(self, module: str) -> tuple[str, ...]:
+        """A module whose parameters are adapted: one name where all share rank and alpha, else a name for each.
+
+        PEFT matches patterns against `module.parameter` there (lora/model.py:234 at 0.21.2).
+        """
+        split = [target.rpartition(".") for target in self.config.model.target_parameters or ()]
+        named = [f"{module}.{last}" for owner, _, last in split if module == owner or module.endswith(f".{owner}")]
+        keys = {(first_match(self.rank_pattern, name), first_match(self.alpha_pattern, name)) for name in named}
+        return (module,) if keys <= {(None, None)} else tuple(named)
 
     def grouped(self, modules: tuple[str, ...]) -> Iterator[Site]:
         """Modules that share rank and alpha, as PEFT gives them, share a site."""

@@ -1,13 +1,18 @@
 """JSON: values by the standard library, positions by a scanner that runs only when something was found."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, NamedTuple
 
 from lora_lint.document import Document, Duplicate, Entry, Path, Source, Span, UnreadableError
 
+MAX_DEPTH = 200
 _WHITESPACE = " \t\n\r"
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+_TOO_LONG = re.compile(r"\d{309}")
+"""A whole number that doesn't fit a float."""
 
 
 class _Repeats(dict[str, Any]):
@@ -23,25 +28,45 @@ def read(source: Source) -> Iterator[Document]:
     """The one document of a JSON file.
 
     Raises:
-        UnreadableError: for a syntax error, nesting that is too deep or a number that is too long.
+        UnreadableError: for a syntax error, or nesting that is too deep.
     """
     text = source.text
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        _check_depth(text)
+    integer = _integer if _TOO_LONG.search(text) else None
+    repeated = False
+
+    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal repeated
+        data = dict(pairs)
+        repeated |= len(data) != len(pairs)
+        return data
+
     try:
-        data = json.loads(text, object_pairs_hook=_pairs)
+        data = json.loads(text, object_pairs_hook=mapping, parse_int=integer)
     except json.JSONDecodeError as error:
         raise UnreadableError(f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}", error.pos) from None
-    except RecursionError:
-        raise UnreadableError("not read: nested too deep") from None
-    except ValueError as error:
-        raise UnreadableError(f"not read: {error}") from None
     yield Document(
         source,
         "json",
         data,
         Span(0, len(text)),
         locate=lambda: scan(text),
-        duplicates=tuple(repeats(text)) if _has_repeats(data) else (),
+        duplicates=tuple(repeats(text)) if repeated else (),
     )
+
+
+def _check_depth(text: str) -> None:
+    depth = 0
+    for found in _STRING_OR_BRACKET.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
+        if depth > MAX_DEPTH:
+            raise UnreadableError(f"not read: nested deeper than {MAX_DEPTH} levels", found.start())
+
+
+def _integer(text: str) -> float:
+    """A whole number; one that is too long for any meaning is infinite, as `1e999` is."""
+    return int(text) if len(text) < 309 else float(text)
 
 
 def _has_repeats(data: object) -> bool:

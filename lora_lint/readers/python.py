@@ -13,12 +13,12 @@ from lora_lint.readers.python_definitions import index
 from lora_lint.readers.python_examples import examples, parsed, placed
 from lora_lint.readers.python_lines import Lines
 
-MAX_MARKS = 100_000
-"""Line ends, brackets, operators and the like. The parser needs a second and 250 MB for so many; the largest files in
-CPython, torch and PEFT that are not tables of data have 60,000."""
+MAX_MARKS = 75_000
+"""Line ends, brackets, operators and the like. The parser may need most of a second and 200 MB for so many; the largest
+files of CPython, torch and PEFT that are not tables of data have 60,000."""
 
 MAX_EXAMPLES = 200
-_MARKS = "\n(,=+-*/<>;[.:|&%@^~"
+_MARKS = "\n({,=+-*/<>;[.:|&%@^~"
 _MENTION = re.compile("lora|peft", re.IGNORECASE)
 _TEST = re.compile(r"test_.*\.py|.*_test\.py|conftest\.py")
 
@@ -46,6 +46,8 @@ def read(source: Source) -> Iterator[Document]:
 def _tree(source: Source, lines: Lines) -> ast.Module:
     if len(source.text) > MAX_MARKS and sum(map(source.text.count, _MARKS)) > MAX_MARKS:
         raise UnreadableError(f"not read: more than {MAX_MARKS} operators and line ends")
+    if "\0" in source.text:
+        raise UnreadableError("not Python: it holds a null character", source.text.find("\0"))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -54,7 +56,7 @@ def _tree(source: Source, lines: Lines) -> ast.Module:
         offset = lines.offset(max(error.lineno or 1, 1), 0) + max((error.offset or 1) - 1, 0)
         raise UnreadableError(f"not Python: {error.msg}", min(offset, len(source.text))) from None
     except ValueError as error:
-        raise UnreadableError(f"not Python: {error}", max(source.text.find("\0"), 0)) from None
+        raise UnreadableError(f"not Python: {error}") from None
     except (RecursionError, MemoryError):
         raise UnreadableError("not read: nested too deeply") from None
 

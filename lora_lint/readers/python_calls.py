@@ -2,7 +2,8 @@
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Literal
 
 from lora_lint.document import Document, Entry, Path, Source, Span, Unknown
@@ -14,7 +15,8 @@ from lora_lint.readers.python_names import Resolver
 from lora_lint.readers.python_scopes import Class, Function
 from lora_lint.readers.python_values import Value, is_dict_call
 
-MAX_DOCUMENTS = 5_000
+MAX_DOCUMENTS = 2_000
+"""Four times what the largest test file of PEFT holds."""
 MAX_WRAPPERS = 3
 """Functions that may hand rank and alpha on to each other before the LoRA call."""
 
@@ -47,7 +49,8 @@ class Calls:
             if function is not None:
                 self.wrapping.add(function)
                 if role != "settled":
-                    made += self._wrapped([place], function, defaults=role == "full")
+                    wrapped = self._wrapped([place], function, defaults=role == "full")
+                    made += islice(wrapped, MAX_DOCUMENTS - len(made))
             if role != "full":
                 direct.append((place, arguments))
         made += [self._document(*call) for call in direct if self._speaks(*call)]
@@ -108,7 +111,8 @@ class Calls:
             yield document
 
     def _document(self, place: Place, arguments: Arguments, *, through: str = "") -> Document:
-        values, lines = arguments.values, self.lines
+        lines = self.lines
+        values = {name: _told(value) if through else value for name, value in arguments.values.items()}
         span = lines.span(place.node)
         head = place.node.func if isinstance(place.node, ast.Call) and not through else None
 
@@ -154,6 +158,11 @@ def _title(function: Function) -> str:
     """What callers call a function: a constructor by its class."""
     around = function.scope.parent.owner if function.scope.parent is not None else None
     return around.node.name if function.name == "__init__" and isinstance(around, Class) else function.name
+
+
+def _told(value: Value) -> Value:
+    """A value of a call that was reached through a wrapper; what its caller didn't give is for other callers too."""
+    return value if value.given else replace(value, literal=None)
 
 
 def _is_number(value: Value | None) -> bool:

@@ -45,11 +45,9 @@ def _defined(walk: Walk, node: Callable_, scope: Scope, block: Block) -> None:
 
 def _parameters(walk: Walk, listed: list[Parameter], arguments: ast.arguments, inner: Scope) -> None:
     for parameter in listed:
-        start = start(parameter.node)
-        inner.bind(
-            parameter.name,
-            Binding("parameter", inner, inner.block, start, parameter.default, parameter.node),
-        )
+        place = start(parameter.node)
+        binding = Binding("parameter", inner, inner.block, place, parameter.default, parameter.node)
+        inner.bind(parameter.name, binding)
     for rest in (arguments.vararg, arguments.kwarg):
         if rest is not None:
             walk.bind(rest.arg, "opaque", inner, inner.block, rest)

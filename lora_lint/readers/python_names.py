@@ -25,8 +25,8 @@ from lora_lint.readers.python_values import (
     pairs,
 )
 
-MAX_STEPS = 100_000
-"""Expressions looked at in one file, so that no web of names costs more than a second."""
+MAX_STEPS = 20_000
+"""Expressions looked at in one file, so that no web of names costs more than half a second; PEFT's tests need 1,700."""
 MAX_ITEMS = 10_000
 
 
@@ -167,7 +167,9 @@ class Resolver:
         qualified = self._qualified(name, scope)
         symbol = ast.copy_location(ast.Name(qualified), node)
         if default is None or default.data is None or isinstance(default.data, Unknown):
-            missing = Unknown(name, reason or f"{name} isn't set in this file")
+            nothing = default is not None and default.data is None
+            why = f"{name} is None unless it is set" if nothing else reason or f"{name} isn't set in this file"
+            missing = Unknown(name, why)
             return Value(missing, node, symbol=symbol, free={qualified: Free(missing, parameter)})
         moved = elsewhere(default, rewritable=False)
         return replace(moved, default=True, symbol=symbol, free={qualified: Free(default.data, parameter)})

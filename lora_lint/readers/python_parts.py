@@ -26,6 +26,8 @@ Part = ast.Attribute | ast.Subscript
 Made = tuple[ast.expr, Use]
 """The expression that makes a thing, and where it is evaluated."""
 _MOST_DEFAULTS = 50
+_DEFAULT_DEPTH = MAX_DEPTH // 4
+"""Defaults that are written with names lead to other defaults; few are followed."""
 
 
 def part(resolver: "Resolver", node: Part, context: Context) -> Value:
@@ -144,11 +146,11 @@ class _Search:
             return None
         if root is not None and _is_imported(_annotation(root), root.scope):
             return None
-        key = str(self.key)
+        key, depth = str(self.key), context.depth + _DEFAULT_DEPTH
         agreed: Value | None = None
         for node, use in islice((*found.options.get(key, ()), *found.fields.get(key, ())), _MOST_DEFAULTS):
             if node is not None:
-                value = self.resolver.value(node, context.deeper(use))
+                value = self.resolver.value(node, Context(use, context.environment, depth))
                 if agreed is not None and (agreed.data != value.data or type(agreed.data) is not type(value.data)):
                     return None
                 agreed = value

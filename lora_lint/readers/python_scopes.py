@@ -9,6 +9,9 @@ from lora_lint.expression import dotted
 
 Kind = Literal["assign", "parameter", "import", "definition", "opaque"]
 Place = tuple[int, int]
+MAX_BINDINGS = 8
+"""A name that is set more often isn't compared to see whether it always gets the same constant."""
+
 Callable_ = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -137,7 +140,7 @@ class Use(NamedTuple):
 
 def settled(bindings: Sequence[Binding], use: Use) -> Binding | None:
     """The one binding that gives a name its value at `use`, or None where more than one may, or none yet."""
-    if not bindings:
+    if not 0 < len(bindings) <= MAX_BINDINGS:
         return None
     binding = bindings[0]
     if len(bindings) > 1 and not _same_constant(bindings):

@@ -161,8 +161,8 @@ def _ordinary(text: str, held: int) -> _Contents | None:
 
 
 def _ordinary_size(dtype: str, text: str) -> tuple[tuple[int, ...], int] | None:
-    """A shape and the bytes it takes."""
-    if dtype not in BITS or not _SHAPE.fullmatch(text):
+    """A shape of sane length and the bytes it takes."""
+    if dtype not in BITS or len(text) > 1000 or not _SHAPE.fullmatch(text):
         return None
     shape = tuple(map(int, text.split(","))) if text else ()
     bits = _bits(dtype, shape)

@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple
 
 from lora_lint.document import Span
 
-MAX_WORDS = 100_000
-"""A script has some hundreds; what follows is not read."""
+MAX_TOKENS = 200_000
+"""Words and operators; a script has some hundreds. What follows is not read."""
 
 _MAX_ARITHMETIC = 400
 _PLAIN = re.compile(r"[^ \t\r\n;&|<>()'\"\\$`]+")
@@ -24,7 +24,7 @@ _PARAMETER = re.compile(
     r"(?P<operator>:?[-=+?]|)(?P<argument>.*)",
     re.DOTALL,
 )
-_DELIMITERS = re.compile(r"\\.|['\"`#(){}]|\$[({]|\n", re.DOTALL)
+_DELIMITERS = re.compile(r"\\.|['\"`#()}]|\$[({]", re.DOTALL)
 
 
 class Text(NamedTuple):
@@ -55,7 +55,7 @@ class Piece(NamedTuple):
     quoted: bool = False
     operator: str = ""
     argument: tuple[int, int] = (0, 0)
-    index: str = ""
+    subscript: str = ""
     inner: int = 0
     """Where the inside of an arithmetic or command piece begins."""
 
@@ -75,6 +75,8 @@ class Heredoc:
 
     delimiter: str
     quoted: bool
+    tabs: bool
+    """Whether tabs before the delimiter are skipped."""
     start: int = 0
     end: int = 0
 
@@ -95,15 +97,16 @@ class Lexer:
     text: str
     at: int = 0
     heredocs: list[Heredoc] = field(default_factory=list)
-    words: int = 0
+    tokens: int = 0
     unclosed: set[str] = field(default_factory=set)
 
     def token(self) -> Token:
         """The next word or operator."""
         self._skip_blanks()
         start = self.at
-        if start >= len(self.text) or self.words >= MAX_WORDS:
+        if start >= len(self.text) or self.tokens >= MAX_TOKENS:
             return Token("", start, start)
+        self.tokens += 1
         match = _OPERATOR.match(self.text, start)
         if match is None:
             word = self.word()
@@ -123,7 +126,6 @@ class Lexer:
 
     def word(self) -> Word:
         """The word that begins here; never empty."""
-        self.words += 1
         start = self.at
         pieces: list[Piece] = []
         while self.at < len(self.text):
@@ -171,13 +173,20 @@ class Lexer:
         elif sign in "<>" and self.text.startswith("(", start + 1):
             pieces.append(self._command(start, start + 2))
         elif sign == "(" and pieces and pieces[-1].text[-1:] in ("@", "!", "?", "*", "+") and not pieces[-1].quoted:
-            end = self.closing(start + 1, ")")
-            self.at = end + 1 if end >= 0 else start
-            if end >= 0:
-                pieces.append(Piece("text", start, self.at, self.text[start : self.at]))
-            return end >= 0
+            return self._pattern(pieces)
         else:
             return False
+        return True
+
+    def _pattern(self, pieces: list[Piece]) -> bool:
+        """The rest of an extended glob, `@(a|b)`."""
+        start = self.at
+        end = -1 if "@(" in self.unclosed else self.closing(start + 1, ")")
+        if end < 0:
+            self.unclosed.add("@(")
+            return False
+        self.at = end + 1
+        pieces.append(Piece("text", start, self.at, self.text[start : self.at]))
         return True
 
     def _single(self) -> Piece:
@@ -203,8 +212,8 @@ class Lexer:
         pieces.extend(self.quoted(start + 1, end))
         self.at = end + 1
 
-    def quoted(self, start: int, end: int) -> Iterator[Piece]:
-        """The pieces between double quotes; at least one, which may be empty."""
+    def quoted(self, start: int, end: int, *, heredoc: bool = False) -> Iterator[Piece]:
+        """The pieces between double quotes; at least one, which may be empty. In a heredoc quotes are text."""
         self.at = start
         if start == end:
             yield Piece("text", start, start, "", quoted=True)
@@ -221,6 +230,8 @@ class Lexer:
                 self._dollar(found, quoted=True)
             else:
                 self.at += 1
+                if heredoc:
+                    found.append(Piece("text", self.at - 1, self.at, '"', quoted=True))
             yield from found
 
     def _escape(self, end: int) -> Iterator[Piece]:
@@ -283,9 +294,10 @@ class Lexer:
     def _arithmetic(self, *, quoted: bool) -> Piece | None:
         start = self.at
         bracket = self.text[start + 1] == "["
-        if not bracket and not self.text.startswith("$((", start):
-            return None
-        inner = start + (2 if bracket else 3)
+        opener = "$[" if bracket else "$(("
+        if not self.text.startswith(opener, start) or opener in self.unclosed:
+            return self._literal(opener, quoted=quoted) if bracket else None
+        inner = start + len(opener)
         limit = min(len(self.text), inner + _MAX_ARITHMETIC)
         level = 0
         for at in range(inner, limit):
@@ -300,7 +312,8 @@ class Lexer:
                     self.at = end
                     return Piece("arithmetic", start, end, self.text[inner:at], quoted, inner=inner)
                 level -= 1
-        return self._literal("$[", quoted=quoted) if bracket else None
+        self.unclosed.add(opener)
+        return self._literal(opener, quoted=quoted) if bracket else None
 
     def _command(self, start: int, inner: int, *, quoted: bool = False) -> Piece:
         opener = self.text[start:inner]
@@ -313,7 +326,7 @@ class Lexer:
 
     def _parameter(self, *, quoted: bool) -> Piece:
         start = self.at
-        end = -1 if "${" in self.unclosed else self.closing(start + 2, "}")
+        end = -1 if "${" in self.unclosed else self.closing(start + 2, "}", quoted=quoted)
         if end < 0:
             return self._literal("${", quoted=quoted)
         self.at = end + 1
@@ -327,10 +340,11 @@ class Lexer:
             "variable", start, end + 1, match["name"], quoted, operator, match.span("argument"), match["index"] or ""
         )
 
-    def closing(self, at: int, closer: str) -> int:
+    def closing(self, at: int, closer: str, *, quoted: bool = False) -> int:
         """Where `closer` ends what began before `at`, quotes and nesting considered, or -1."""
         text = self.text
-        stack = [closer]
+        stack = ['"', closer] if quoted else [closer]
+        outside = len(stack) - 1
         while True:
             match = _DELIMITERS.search(text, at)
             if match is None:
@@ -339,7 +353,7 @@ class Lexer:
             top = stack[-1]
             if sign == top:
                 stack.pop()
-                if not stack:
+                if len(stack) == outside:
                     return match.start()
             elif sign == "$(" or (sign == "(" and top == ")"):
                 stack.append(")")
@@ -347,7 +361,7 @@ class Lexer:
                 stack.append("}")
             elif sign == '"':
                 stack.append('"')
-            elif sign == "'" and '"' not in stack[-2:]:
+            elif sign == "'" and (top == ")" or (top == "}" and '"' not in stack[-2:])):
                 at = text.find("'", at) + 1
                 if at == 0:
                     return -1
@@ -360,30 +374,31 @@ class Lexer:
                 if at < 0:
                     return -1
 
-    def open_heredoc(self, word: Word) -> Heredoc:
+    def open_heredoc(self, word: Word, *, tabs: bool) -> Heredoc:
         """Expect a body after the end of this line."""
         quoted = any(piece.quoted for piece in word.pieces)
-        heredoc = Heredoc("".join(piece.text for piece in word.pieces), quoted)
+        heredoc = Heredoc("".join(piece.text for piece in word.pieces), quoted, tabs)
         self.heredocs.append(heredoc)
         return heredoc
 
     def _read_heredocs(self) -> None:
         for heredoc in self.heredocs:
             heredoc.start = self.at
-            heredoc.end, self.at = self._body(heredoc.delimiter)
+            heredoc.end, self.at = self._body(heredoc)
         self.heredocs.clear()
 
-    def _body(self, delimiter: str) -> tuple[int, int]:
+    def _body(self, heredoc: Heredoc) -> tuple[int, int]:
         """Where the body that begins here ends, and where the script goes on."""
         start = at = self.at
         while at < len(self.text):
-            at = self.text.find(delimiter, at)
+            at = self.text.find(heredoc.delimiter, at)
             if at < 0:
                 break
             end = self.text.find("\n", at)
             end = len(self.text) if end < 0 else end
             line = self.text.rfind("\n", start, at) + 1 or start
-            if self.text[line:end].strip("\t\r ") == delimiter:
+            found = self.text[line:end].removesuffix("\r")
+            if (found.lstrip("\t") if heredoc.tabs else found) == heredoc.delimiter:
                 return line, end
             at = end + 1
         return len(self.text), len(self.text)

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -18,7 +18,7 @@ MAX_ALIAS_NODES = 100_000
 """Nodes that aliases may stand for in all, so that a bomb of aliases costs nothing."""
 
 _MERGE = "tag:yaml.org,2002:merge"
-_NULL_LIKE = re.compile(r"\{\{|\{%")
+_TEMPLATE = re.compile(r"\{\{|\{%")
 
 
 class _Resolver(Resolver):
@@ -38,6 +38,7 @@ class _Node:
     items: list["_Node"] | None = None
     pairs: list[tuple["_Node", "_Node"]] | None = None
     size: int = 1
+    depth: int = 0
     shared: bool = False
     merge: bool = False
 
@@ -96,7 +97,7 @@ class _Composer:
     def _node(self, event: Any, stack: list[_Open], anchors: dict[str, _Node]) -> _Node:
         """The node that an event completes: a collection that ends, an alias or a scalar."""
         if type(event) is yaml.AliasEvent:
-            return self._alias(event, anchors)
+            return self._alias(event, anchors, len(stack))
         if type(event) is yaml.ScalarEvent:
             node, anchor = self._scalar(event), event.anchor
         else:
@@ -107,7 +108,7 @@ class _Composer:
             anchors[anchor] = node
         return node
 
-    def _alias(self, event: Any, anchors: dict[str, _Node]) -> _Node:
+    def _alias(self, event: Any, anchors: dict[str, _Node], depth: int) -> _Node:
         target = anchors.get(event.anchor)
         if target is None:
             raise UnreadableError(f"not YAML: the alias *{event.anchor} stands for nothing", event.start_mark.index)
@@ -117,14 +118,10 @@ class _Composer:
             raise UnreadableError(
                 f"not read: its aliases stand for more than {MAX_ALIAS_NODES} values", event.start_mark.index
             )
-        return _Node(
-            Span(event.start_mark.index, event.end_mark.index),
-            target.value,
-            target.items,
-            target.pairs,
-            target.size,
-            shared=True,
-        )
+        if depth + target.depth > MAX_DEPTH:
+            raise UnreadableError(f"not read: nested deeper than {MAX_DEPTH} levels", event.start_mark.index)
+        span = Span(event.start_mark.index, event.end_mark.index)
+        return replace(target, span=span, shared=True)
 
     def _scalar(self, event: Any) -> _Node:
         span = Span(event.start_mark.index, event.end_mark.index)
@@ -138,9 +135,7 @@ class _Composer:
 
     def _construct(self, tag: str, text: str, event: Any) -> object:
         if tag == "tag:yaml.org,2002:str":
-            if event.implicit[0] and _NULL_LIKE.search(text):
-                return UnknownValue(text, f"{text.strip()[:40]} is filled in by a template")
-            return text
+            return _from_template(text) if _TEMPLATE.search(text) else text
         make = SafeConstructor.yaml_constructors.get(tag)
         if make is None:
             return UnknownValue(text, f"the tag {tag.removeprefix('tag:yaml.org,2002:')[:40]} isn't plain YAML")
@@ -148,13 +143,18 @@ class _Composer:
             value = make(self.scalars, yaml.ScalarNode(tag, text))
         except (ValueError, OverflowError, ConstructorError, KeyError, IndexError):
             return UnknownValue(text, f"{text[:40]} isn't a {tag.rpartition(':')[2]} that can be read")
-        if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 1024:
+        if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 1000:
             return UnknownValue(text, "a number too long to be read")
         return value
 
 
+def _from_template(text: str) -> UnknownValue:
+    return UnknownValue(text, f"{text.strip()[:40]} is filled in by a template")
+
+
 def _attach(parent: _Open, node: _Node) -> None:
     parent.node.size += node.size
+    parent.node.depth = max(parent.node.depth, node.depth + 1)
     if parent.node.items is not None:
         parent.node.items.append(node)
     elif parent.key is None:
@@ -182,41 +182,44 @@ class _Builder:
             return [self.build(item, (*path, at), None, shared=shared) for at, item in enumerate(node.items)]
         if node.pairs is None:
             return node.value
+        if self.text.startswith("{{", node.span.start):
+            return _from_template(self.text[slice(*span)])
         return self._mapping(node.pairs, path, shared=shared)
 
     def _mapping(self, pairs: list[tuple[_Node, _Node]], path: Path, *, shared: bool) -> dict[Any, object]:
         data: dict[Any, object] = {}
         seen: dict[Any, Span] = {}
-        for key, value in pairs:
-            if key.merge:
-                for merged in self._merged(value):
-                    for inner, entry in merged:
-                        if _plain(inner.value) not in seen:
-                            name = _plain(inner.value)
-                            data[name] = self.build(entry, (*path, name), inner.span, shared=True)
+        for key, value in _merged(pairs):
+            name = self._name(key)
+            data[name] = self.build(value, (*path, name), key.span, shared=True)
         for key, value in pairs:
             if key.merge:
                 continue
-            name = _plain(key.value if key.pairs is None and key.items is None else self.text[slice(*key.span)])
+            name = self._name(key)
             if name in seen and not shared:
                 self.duplicates.append(Duplicate((*path, name), seen[name], key.span))
             seen[name] = key.span
             data[name] = self.build(value, (*path, name), key.span, shared=shared)
         return data
 
-    @staticmethod
-    def _merged(value: _Node) -> Iterator[list[tuple[_Node, _Node]]]:
-        """The mappings that a merge key brings in, the weakest first."""
-        if value.pairs is not None:
-            yield value.pairs
-        for item in reversed(value.items or []):
-            if item.pairs is not None:
-                yield item.pairs
+    def _name(self, key: _Node) -> Any:
+        return _plain(key.value if key.pairs is None and key.items is None else self.text[slice(*key.span)])
+
+
+def _merged(pairs: list[tuple[_Node, _Node]]) -> Iterator[tuple[_Node, _Node]]:
+    """The pairs that merge keys bring in, and those that come through these, the weakest first."""
+    for key, value in pairs:
+        if key.merge:
+            for mapping in (value, *reversed(value.items or ())):
+                yield from _merged(mapping.pairs or [])
+                yield from (pair for pair in mapping.pairs or () if not pair[0].merge)
 
 
 def _plain(key: object) -> Any:
-    if isinstance(key, float) and math.isnan(key):
-        return "nan"
+    if isinstance(key, UnknownValue):
+        return key.text
+    if isinstance(key, float) and not math.isfinite(key):
+        return str(key)
     return key if isinstance(key, str | int | float | bool | None) and isinstance(key, Hashable) else str(key)
 
 

@@ -152,11 +152,12 @@ def check(claim: ModuleClaim, files: TensorFiles, finite: FiniteValues, device: 
 
 def sample_forward(a: Tensor, b: Tensor, kind: Kind, device: torch.device) -> Tensor:
     """The sum of some outputs of the update for some inputs, in float32 on `device`."""
+    there = torch.zeros((), device=device)
     if kind == "conv":
-        a, b = a.to(device).float(), b.to(device).float()
-        x = _ramp(a[0].numel(), device).view(1, *a.shape[1:])
+        a, b = a.to(there), b.to(there)
+        x = _ramp(a.shape[1:].numel(), device).view(1, *a.shape[1:])
         return added(x, a, b, kind, Geometry(groups=a.shape[0] // b.shape[1])).sum()
-    a, b = a[:, :SAMPLE].to(device).float(), b[:SAMPLE].to(device).float()
+    a, b = a[:, :SAMPLE].to(there), b[:SAMPLE].to(there)
     x = torch.arange(a.shape[1], device=device) if kind == "embedding" else _ramp(a.shape[1], device)
     return added(x, a, b, kind).sum()
 

@@ -123,7 +123,7 @@ class ReferenceLoRA(nn.Module):
         total = self.weight + self.delta()
         if self.magnitude is None:
             return total
-        rows = channels(total, self.kind) * self._stretch(self.magnitude)[:, None]
+        rows = channels(total, self.kind) * self._stretch(self.magnitude).unsqueeze(1)
         return rows.T if self.kind == "embedding" else rows.view(total.shape)
 
     def _frozen(self, x: Tensor) -> Tensor:

@@ -10,9 +10,9 @@ from lora_lint.reference.device import widest
 from lora_lint.reference.layer import Kind
 from lora_lint.reference.measure import Measurement, stretched_scale
 
-BLOCK = {"cpu": 2**19, "cuda": 2**24, "mps": 2**24}
-"""Entries of a block. On a CPU it stays in the cache between subtraction, product and norm (128 rows of 4096 were the
-fastest of 64 to 2048); on other devices it is large enough to hide the launches."""
+BLOCK = {"cpu": 2**20, "cuda": 2**24, "mps": 2**24}
+"""Entries of a block. On a CPU it stays in the cache between subtraction, product and norm (256 rows of 4096 were the
+fastest of 32 to 2048); on other devices it is large enough to hide the launches."""
 
 
 Passed = Callable[[int], None]
@@ -21,6 +21,10 @@ Passed = Callable[[int], None]
 
 def _nobody(_: int) -> None:
     """Weights that are in memory anyway."""
+
+
+_copy = torch.ops.aten.copy_.default
+"""`Tensor.copy_` less its question for a driver, which without a GPU fails even where tensors are fake."""
 
 
 class Factors(NamedTuple):
@@ -83,17 +87,19 @@ def layouts(a: Tensor, b: Tensor, shape: torch.Size, kind: Kind) -> Iterator[Fac
         yield Factors(a.T, b.T, by_column=True)
 
 
+@torch.no_grad()
 def moments(base: Tensor, merged: Tensor, factors: Factors, passed: Passed = _nobody) -> Tensor:
     """dv, vv, dd and ww as one tensor on the factors' device, in one pass over the two weights."""
     left, right, working, wide = _ready(base, factors)
-    product = torch.zeros_like(right)
-    sums = torch.zeros(2, dtype=wide, device=left.device)
-    for rows, w, d in _blocks(base, merged, left.device, working, passed):
-        product.addmm_(left[rows].T, d)
-        sums += torch.stack((torch.linalg.vector_norm(d), torch.linalg.vector_norm(w))).to(wide).square()
-    dv = (product * right).sum(dtype=wide)
+    products = torch.zeros((), dtype=wide, device=left.device)
+    squares = torch.zeros(2, dtype=wide, device=left.device)
+    for start, length, both in _blocks(base, merged, left.device, working, passed):
+        # Norms of single rows, since one over the block adds half a million numbers in float32, and loses four digits.
+        norms = torch.linalg.vector_norm(both, dim=2).to(wide)
+        products += ((both.select(0, 0) @ right.T) * left.narrow(0, start, length)).sum(dtype=wide)
+        squares += norms.square().sum(1)
     vv = ((left.T @ left) * (right @ right.T)).sum(dtype=wide)
-    return torch.cat((torch.stack((dv, vv)), sums))
+    return torch.stack((products, vv, *squares.unbind()))
 
 
 def _expert_moments(base: Tensor, merged: Tensor, a: Tensor, b: Tensor, passed: Passed) -> Moments:
@@ -130,17 +136,19 @@ class StretchedMoments(NamedTuple):
         return torch.stack((scale, residual, change, vv.sum(), ww.sum()))
 
 
+@torch.no_grad()
 def stretched_moments(base: Tensor, merged: Tensor, factors: Factors, passed: Passed = _nobody) -> StretchedMoments:
     """One pass over the two weights; blocks of `B @ A` are formed, since norms per channel need them."""
     left, right, working, wide = _ready(base, factors)
     axis = 0 if factors.by_column else 1
     sums = torch.zeros(6, base.shape[1 - axis], dtype=wide, device=left.device)
-    for rows, w, d in _blocks(base, merged, left.device, working, passed):
-        v = left[rows] @ right
+    for start, length, both in _blocks(base, merged, left.device, working, passed):
+        d, w = both.unbind()
+        v = left.narrow(0, start, length) @ right
         block = torch.stack([(x * y).sum(axis) for x, y in ((d, d), (d, v), (d, w), (v, v), (v, w), (w, w))]).to(wide)
-        target = sums if factors.by_column else sums[:, rows]
+        target = sums if factors.by_column else sums.narrow(1, start, length)
         target += block
-    return StretchedMoments(*sums)
+    return StretchedMoments(*sums.unbind())
 
 
 def _ready(base: Tensor, factors: Factors) -> tuple[Tensor, Tensor, torch.dtype, torch.dtype]:
@@ -150,14 +158,20 @@ def _ready(base: Tensor, factors: Factors) -> tuple[Tensor, Tensor, torch.dtype,
 
 def _blocks(
     base: Tensor, merged: Tensor, device: torch.device, working: torch.dtype, passed: Passed
-) -> Iterator[tuple[slice, Tensor, Tensor]]:
-    """Row ranges of two matrices, with the base and the change there; rows travel in their own, narrower dtype."""
-    step = max(1, BLOCK.get(device.type, BLOCK["cpu"]) // max(1, base.shape[1]))
-    for start in range(0, base.shape[0], step):
-        rows = slice(start, start + step)
-        w = base[rows].to(device).to(working)
-        yield rows, w, merged[rows].to(device).to(working) - w
-        passed(w.numel() * (base.itemsize + merged.itemsize))
+) -> Iterator[tuple[int, int, Tensor]]:
+    """First row and number of rows of each block, and stacked the change and the base there, in memory used again."""
+    rows, columns = base.shape
+    step = min(rows, max(1, BLOCK.get(device.type, BLOCK["cpu"]) // max(1, columns)))
+    both = torch.empty(2, step, columns, dtype=working, device=device)
+    narrow = [torch.empty(0, dtype=tensor.dtype, device=device) for tensor in (base, merged)]
+    for start in range(0, rows, step):
+        length = min(step, rows - start)
+        block = both.narrow(1, 0, length)
+        change, weight = block.unbind()
+        _copy(weight, base.narrow(0, start, length).to(narrow[0]))
+        _copy(change, merged.narrow(0, start, length).to(narrow[1])).sub_(weight)
+        yield start, length, block
+        passed(weight.numel() * (base.itemsize + merged.itemsize))
 
 
 def shown(shape: torch.Size | tuple[int, ...]) -> str:

@@ -1,14 +1,12 @@
 """Setups as JSON for scripts, and as a table for people."""
 
-import json
 import math
 from collections.abc import Iterable
 from typing import Any
 
-from lora_lint.printable import printable
-
 from lora_lint.document import Document, Path
 from lora_lint.facts import Fact, Setup, Site, UnknownFact
+from lora_lint.printable import printable, printable_json
 from lora_lint.reading import Reading
 from lora_lint.scaling import number
 
@@ -29,7 +27,7 @@ def as_json(readings: Iterable[Reading]) -> str:
                     "message": reading.problem.message,
                 }
             )
-    return json.dumps({"format": 1, "setups": setups, "unreadable": unreadable}, indent=1, ensure_ascii=False)
+    return printable_json({"format": 1, "setups": setups, "unreadable": unreadable})
 
 
 def _setup(setup: Setup) -> dict[str, Any]:
@@ -103,7 +101,7 @@ _HEAD = ("where", "framework", "rank", "alpha", "scale", "modules", "alpha from"
 
 def as_text(readings: Iterable[Reading]) -> str:
     """A table with a line for each site, and a line for each file that can't be read."""
-    rows = [_HEAD]
+    rows: list[tuple[str, ...]] = [_HEAD]
     problems = []
     for reading in readings:
         for setup in reading.setups:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from lora_lint.finding import Diagnostic, Report, Severity
 from lora_lint.printable import printable
 from lora_lint.reporters import placed, relative
-from lora_lint.reporters.text import counted, line_of, summary_lines
+from lora_lint.reporters.text import counted, line_of, message, summary_lines
 
 LIMIT = 10
 """Annotations of a kind that GitHub keeps per step; it drops the others in silence."""
@@ -35,7 +35,7 @@ def _commands(shown: list[Diagnostic], more: int) -> Iterator[str]:
 def _command(diagnostic: Diagnostic, tail: str) -> str:
     properties = {"file": relative(diagnostic.file) or diagnostic.file, **_lines(diagnostic), "title": diagnostic.rule}
     written = ",".join(f"{name}={_property(str(value))}" for name, value in properties.items())
-    return f"::{_COMMANDS[diagnostic.severity]} {written}::{_data(diagnostic.message + tail)}"
+    return f"::{_COMMANDS[diagnostic.severity]} {written}::{_data(message(diagnostic) + tail)}"
 
 
 def _lines(diagnostic: Diagnostic) -> dict[str, int]:

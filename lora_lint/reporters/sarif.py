@@ -52,19 +52,16 @@ def render(report: Report, rules: Mapping[str, Rule] | None = None) -> str:
 
 def _rule(page: Rule | None, example: Diagnostic) -> Json:
     """The descriptor of a rule; one without a page is described by a finding of it."""
-    descriptor: Json = {"id": example.rule, "name": "".join(part.capitalize() for part in example.rule.split("-"))}
     explanation = page.explanation if page else example.explanation
-    if page:
-        descriptor["shortDescription"] = _text(page.title)
-    if explanation:
-        descriptor["fullDescription"] = _text(explanation)
-        descriptor["help"] = {"text": explanation, **({"markdown": page.body.strip()} if page else {})}
-    if example.url:
-        descriptor["helpUri"] = example.url
-    level = page.severity if page else example.severity
+    described = {"markdown": page.body.strip()} if page else {}
     return {
-        **descriptor,
-        "defaultConfiguration": {"level": level.value},
+        "id": example.rule,
+        "name": "".join(part.capitalize() for part in example.rule.split("-")),
+        "shortDescription": _text(page.title if page else example.rule),
+        "fullDescription": _text(explanation),
+        "helpUri": page.url if page else example.url,
+        "help": {"text": explanation, **described},
+        "defaultConfiguration": {"level": (page or example).severity.value},
         **({"properties": {"tags": [page.family]}} if page else {}),
     }
 

@@ -18,7 +18,7 @@ from lora_lint.reporters.text import summary_lines
 
 _STYLES = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow", Severity.NOTE: "bold cyan"}
 _MARGIN = "bright_blue"
-_SECOND = "bright_blue"
+_LABELS = {"help": "bold green"}
 _NARROWEST = 40
 _WIDEST_PROSE = 100
 _LONGEST_PROSE = 2000
@@ -91,18 +91,19 @@ def _summary(line: str) -> Text:
 def _diagnostic(diagnostic: Diagnostic, console: Console, links: bool, *, explain: bool) -> Iterator[Text]:
     style = _STYLES[diagnostic.severity]
     url = diagnostic.url if links else None
-    head = Text(f"{diagnostic.severity.value}[", style).append(diagnostic.rule, Style.parse(style) + Style(link=url))
-    yield from _prose(head.append("]: "), Text(_short(diagnostic.message), "bold"), console, indent=2)
+    rule = (diagnostic.rule, Style.parse(style) + Style(link=url))
+    head = Text.assemble((f"{diagnostic.severity.value}[", style), rule, ("]", style), (": ", "bold"))
+    yield from _prose(head, Text(_short(diagnostic.message), "bold"), console, indent=2)
     marks = _marks(diagnostic) if placed(diagnostic) else []
     digits = len(str(max((mark.line for mark in marks), default=1)))
-    yield Text(f"{' ' * digits}--> ", _MARGIN).append(_location(diagnostic, links))
+    yield Text.assemble((f"{' ' * digits}--> ", _MARGIN), _location(diagnostic, links))
     hidden: list[Mark] = []
     yield from _snippet(diagnostic, marks, digits, console.width, hidden)
     notes = [*_notes(diagnostic, hidden, explain=explain)]
     if marks and notes:
         yield _margin("", digits)
     for label, text in notes:
-        prefix = Text(f"{' ' * digits} = ", _MARGIN).append(f"{label}: ", "bold green" if label == "help" else "bold")
+        prefix = Text.assemble((f"{' ' * digits} = ", _MARGIN), (f"{label}: ", _LABELS.get(label, "bold")))
         yield from _prose(prefix, Text(_short(text)), console)
 
 
@@ -129,6 +130,10 @@ def _prose(prefix: Text, body: Text, console: Console, *, indent: int | None = N
         prefix, body = Text(), prefix + body
     width = max(min(console.width, _WIDEST_PROSE) - indent, _NARROWEST // 2)
     for number, line in enumerate(body.wrap(console, width)):
+        line.rstrip()
+        # A break may leave a CI command at the start of a line.
+        if number and printable(line.plain) != line.plain:
+            line = Text(printable(line.plain))
         yield (Text(" " * indent) if number else prefix) + line
 
 
@@ -145,7 +150,7 @@ def _marks(diagnostic: Diagnostic) -> list[Mark]:
         for related in diagnostic.related[:_MOST_RELATED]:
             line = related.range.start.line
             text = source.line(line)
-            marks.append(Mark(line, text, *_columns(line, text, related.range), related.message, _SECOND, "-"))
+            marks.append(Mark(line, text, *_columns(line, text, related.range), related.message, _MARGIN, "-"))
     return sorted(marks, key=lambda mark: mark.line)
 
 
@@ -187,7 +192,7 @@ def _underline(mark: Mark, indent: int, length: int, room: int) -> str:
 
 
 def _margin(number: str, digits: int) -> Text:
-    return Text(f"{number:>{digits}} | ", _MARGIN)
+    return Text.assemble((f"{number:>{digits}} | ", _MARGIN))
 
 
 def _notes(diagnostic: Diagnostic, hidden: list[Mark], *, explain: bool) -> Iterator[tuple[str, str]]:

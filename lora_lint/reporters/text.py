@@ -38,12 +38,14 @@ def svg(report: Report, *, width: int = 96, title: str = "lora-lint check") -> s
 
 def line_of(diagnostic: Diagnostic) -> str:
     line, column = diagnostic.range.start
-    unnamed = diagnostic.tensor and diagnostic.tensor not in diagnostic.message
-    tensor = f" (tensor {diagnostic.tensor})" if unnamed else ""
-    return printable(
-        f"{diagnostic.file}:{line}:{column}: {diagnostic.severity.value}[{diagnostic.rule}] "
-        f"{diagnostic.message}{tensor}{_marker(diagnostic)}"
-    )
+    kind = f"{diagnostic.severity.value}[{diagnostic.rule}]"
+    return printable(f"{diagnostic.file}:{line}:{column}: {kind} {message(diagnostic)}{_marker(diagnostic)}")
+
+
+def message(diagnostic: Diagnostic) -> str:
+    """The message, with the tensor where it doesn't name it."""
+    text, tensor = diagnostic.message, diagnostic.tensor
+    return f"{text} (tensor {tensor})" if tensor and tensor not in text else text
 
 
 def _marker(diagnostic: Diagnostic) -> str:

@@ -1,0 +1,239 @@
+"""What the variables of a shell script are known to hold at one point of it, branches and loops considered."""
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from lora_lint.document import Span, Unknown
+from lora_lint.readers.shell_commands import Block
+from lora_lint.readers.shell_words import Text
+
+MAX_WORK = 1_000_000
+"""Characters and parts that expansions may copy in one script; what comes after is not read."""
+
+_FLAG = re.compile(r"(?:^|\s)--?[A-Za-z]")
+
+
+class ExhaustedError(Exception):
+    """The script makes more of its variables than anybody would write."""
+
+
+class Use(NamedTuple):
+    """A variable that stands between a literal and its use; a scalar must also be assigned only once."""
+
+    name: str
+    scalar: bool
+
+
+class Part(NamedTuple):
+    """Text that a word becomes, where each character of it stands, and `span`, which is written for it."""
+
+    text: str
+    at: Sequence[int]
+    span: Span
+    unknown: Unknown | None = None
+    default: bool = False
+    node: ast.expr | None = None
+    literal: Span | None = None
+    origin: Span | None = None
+    uses: tuple[Use, ...] = ()
+    """The variables that may occur nowhere else if `literal` is to be rewritten."""
+    conditional: bool = False
+
+
+class Field(NamedTuple):
+    """One argument of a command; `span` includes its quotes."""
+
+    parts: tuple[Part, ...]
+    span: Span
+
+    @property
+    def text(self) -> str:
+        return self.parts[0].text if len(self.parts) == 1 else "".join(part.text for part in self.parts)
+
+    @property
+    def known(self) -> bool:
+        return all(part.unknown is None for part in self.parts)
+
+    @property
+    def conditional(self) -> bool:
+        return any(part.conditional for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a variable holds: the parts of its text, or the elements of an array."""
+
+    parts: tuple[Part, ...] = ()
+    array: tuple[Field, ...] | None = None
+    raw: Text | None = None
+    """The text before its own variables were expanded, for `eval`."""
+    node: ast.expr | None = None
+
+    @property
+    def text(self) -> str:
+        return "".join(part.text for part in self.parts)
+
+    @property
+    def empty(self) -> bool:
+        return self.array is None and not any(part.text for part in self.parts)
+
+    @property
+    def known(self) -> bool:
+        return all(part.unknown is None and not part.conditional for part in self.parts)
+
+
+def unknown(name: str, reason: str) -> Binding:
+    nowhere = Span(0, 0)
+    return Binding((Part(f"${name}", (), nowhere, Unknown(f"${name}", reason)),))
+
+
+@dataclass(slots=True)
+class _Open:
+    block: Block
+    reason: str
+    saved: dict[str, Binding | None] = field(default_factory=dict)
+    assigned: set[str] = field(default_factory=set)
+    local: set[str] = field(default_factory=set)
+    outcomes: dict[str, list[Binding | None]] = field(default_factory=dict)
+
+
+_REASONS: dict[Block, str] = {
+    "branch": "${} is set only in a branch",
+    "loop": "${} is set in a loop",
+    "function": "${} is set in a function",
+}
+
+
+@dataclass
+class Scope:
+    """The bindings at one point of a script."""
+
+    bindings: dict[str, Binding] = field(default_factory=dict)
+    own_uses: Counter[str] = field(default_factory=Counter)
+    """How often a variable stands in the value of its own assignment."""
+    _versions: Counter[str] = field(default_factory=Counter)
+    _blocks: list[_Open] = field(default_factory=list)
+    _work: int = 0
+
+    def spend(self, work: int) -> None:
+        self._work += work
+        if self._work > MAX_WORK:
+            raise ExhaustedError
+
+    def symbol(self, name: str) -> str:
+        """A name that stands for one value: the variable, numbered when it was assigned before."""
+        version = self._versions[name]
+        return name if version <= 1 else f"{name}#{version}"
+
+    def bind(self, name: str, binding: Binding | None, *, local: bool = False) -> None:
+        if self._blocks:
+            block = self._blocks[-1]
+            block.saved.setdefault(name, self.bindings.get(name))
+            block.assigned.add(name)
+            if local:
+                block.local.add(name)
+        self._versions[name] += 1
+        self._set(name, binding)
+
+    def _set(self, name: str, binding: Binding | None) -> None:
+        if binding is None:
+            self.bindings.pop(name, None)
+        else:
+            self.bindings[name] = binding
+
+    def open(self, block: Block, shadowed: Iterable[str] = ()) -> None:
+        """Enter a block in which the `shadowed` variables may hold what is assigned later."""
+        opened = _Open(block, _REASONS.get(block, ""))
+        self._blocks.append(opened)
+        reason = "${} changes in a loop" if block == "loop" else "${} may change before the function runs"
+        for name in shadowed:
+            self.spend(1)
+            opened.saved[name] = self.bindings.get(name)
+            self.bindings[name] = unknown(name, reason.format(name))
+
+    def branch(self) -> None:
+        """The next arm begins with what held before the block."""
+        block = self._blocks[-1]
+        if block.block != "branch":
+            return
+        for name in block.assigned:
+            self.spend(1)
+            block.outcomes.setdefault(name, []).append(self.bindings.get(name))
+            self._set(name, block.saved[name])
+        block.assigned.clear()
+
+    def close(self) -> None:
+        block = self._blocks.pop()
+        self.spend(len(block.saved))
+        if block.block == "group":
+            self._pass_up(block)
+            return
+        ended = {name: self.bindings.get(name) for name in block.assigned}
+        for name, before in block.saved.items():
+            self._set(name, before)
+        if block.block == "subshell":
+            return
+        for name in block.saved:
+            outcomes = block.outcomes.get(name, [])
+            if name in ended:
+                outcomes = [*outcomes, ended[name]]
+            if outcomes and name not in block.local:
+                self.bind(name, self._joined(name, block, outcomes))
+
+    def _pass_up(self, block: _Open) -> None:
+        if self._blocks:
+            outer = self._blocks[-1]
+            for name, before in block.saved.items():
+                outer.saved.setdefault(name, before)
+            outer.assigned |= block.assigned
+            outer.local |= block.local
+
+    def _joined(self, name: str, block: _Open, outcomes: list[Binding | None]) -> Binding:
+        """What holds after a block: what held before and what its arms may add, or unknown."""
+        before = block.saved[name]
+        result = before
+        for outcome in outcomes:
+            added = _added(before, outcome)
+            if added is None or outcome is None:
+                return unknown(name, block.reason.format(name))
+            self.spend(len(added.parts) + len(added.array or ()))
+            result = added if result is None else _extended(result, added)
+        return result or unknown(name, block.reason.format(name))
+
+
+def _added(before: Binding | None, after: Binding | None) -> Binding | None:
+    """What an arm adds to the flags in a variable, as conditional parts, or None where it does something else."""
+    if after is None:
+        return None
+    if after.array is not None:
+        elements = before.array or () if before is not None else ()
+        if any(one is not other for one, other in zip(elements, after.array, strict=False)):
+            return None
+        if len(elements) > len(after.array):
+            return None
+        return Binding(array=tuple(_conditional(element) for element in after.array[len(elements) :]))
+    parts = before.parts if before is not None else ()
+    if before is not None and after.known and before.known and before.text == after.text:
+        return Binding()
+    if len(parts) > len(after.parts) or any(one is not other for one, other in zip(parts, after.parts, strict=False)):
+        return None
+    added = after.parts[len(parts) :]
+    if before is None and _FLAG.search(after.text) is None:
+        return None
+    place = added[0].span if added else Span(0, 0)
+    separator = Part(" ", (place.start,), place)
+    return Binding((separator, *(part._replace(conditional=True) for part in added)))
+
+
+def _conditional(element: Field) -> Field:
+    return element._replace(parts=tuple(part._replace(conditional=True) for part in element.parts))
+
+
+def _extended(result: Binding, added: Binding) -> Binding:
+    if result.array is not None or added.array is not None:
+        return replace(result, array=(*(result.array or ()), *(added.array or ())), raw=None)
+    return replace(result, parts=(*result.parts, *added.parts), raw=None)

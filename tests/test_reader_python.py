@@ -1,0 +1,607 @@
+"""What the Python reader makes of LoRA calls, and that nothing it reads can hurt it."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from lora_lint.document import Document, Path, Source, Span, Unknown, UnreadableError
+from lora_lint.expression import constant_over_names
+from lora_lint.readers.python import read
+
+IMPORT = "from peft import LoraConfig\n"
+
+
+def documents(text: str, name: str = "train.py") -> list[Document]:
+    text = textwrap.dedent(text)
+    return list(read(Source(name, text)))
+
+
+def only(text: str) -> Document:
+    (document,) = documents(text)
+    return document
+
+
+def shown(value: object) -> object:
+    return "?" if isinstance(value, Unknown) else value
+
+
+def rank_and_alpha(document: Document) -> tuple[object, object]:
+    assert isinstance(document.data, dict)
+    return shown(document.data.get("r", "absent")), shown(document.data.get("lora_alpha", "absent"))
+
+
+def written(document: Document, span: Span | None) -> str | None:
+    return None if span is None else document.source.text[slice(*span)]
+
+
+def line(document: Document) -> int:
+    return document.source.position(document.span.start).line
+
+
+@pytest.mark.parametrize(
+    ("text", "callee"),
+    [
+        ("LoraConfig(r=8)", "LoraConfig"),
+        ("from peft import LoraConfig\nLoraConfig(r=8)", "peft.LoraConfig"),
+        ("from peft import LoraConfig as LC\nLC(r=8)", "peft.LoraConfig"),
+        ("import peft\npeft.LoraConfig(r=8)", "peft.LoraConfig"),
+        ("import peft as p\np.LoraConfig(r=8)", "peft.LoraConfig"),
+        ("import peft.tuners.lora\npeft.tuners.lora.LoraConfig(r=8)", "peft.tuners.lora.LoraConfig"),
+        ("import peft.tuners.lora as tl\ntl.LoraConfig(r=8)", "peft.tuners.lora.LoraConfig"),
+        ("from .config import LoraConfig\nLoraConfig(r=8)", ".config.LoraConfig"),
+        ("model.wrap_llm_lora(r=8)", "model.wrap_llm_lora"),
+        ("build().wrap_lora(r=8)", "build().wrap_lora"),
+        ("FastModel.adapt(model, r=8, lora_alpha=8)", "FastModel.adapt"),
+        ("train(lora_rank=8)", "train"),
+        ("train(lora_r=8)", "train"),
+        ("dict(r=8, lora_alpha=16)", "dict"),
+        ("{'r': 8, 'lora_alpha': 16}", "dict"),
+        ("from peft import LoraConfig\ndict(type=LoraConfig, r=8)", "peft.LoraConfig"),
+        ("dict(type='LoraConfig', r=8)", "LoraConfig"),
+        ("{'type': 'mmengine.LoRAModel', 'r': 8}", "mmengine.LoRAModel"),
+        ("try:\n    from peft import LoraConfig\nexcept ImportError:\n    pass\nLoraConfig(r=8)", "peft.LoraConfig"),
+    ],
+)
+def test_calls_of_interest_and_their_names(text: str, callee: str) -> None:
+    assert only(text).callee == callee
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "print('lora')",
+        "explore_exploration(r=8)  # lora",
+        "llm.generate(prompt, lora_request=request)",
+        "Repetition(r=8)  # a peft",
+        "labels = {'lora_rank': 'Rank of LoRA', 'lora_alpha': 'Alpha'}",
+        "def lora(r=8): pass",
+        "x = 8",
+    ],
+)
+def test_other_code_has_no_documents(text: str) -> None:
+    assert documents(text) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "arguments", "expected"),
+    [
+        ("", "r=8, lora_alpha=16", (8, 16)),
+        ("", "r=2 * 8, lora_alpha=16 * 2", (16, 32)),
+        ("", "r=+8, lora_alpha=-16.5", (8, -16.5)),
+        ("", "r=16 // 3, lora_alpha=2 ** 5", (5, 32)),
+        ("", "r=8, lora_alpha=9 ** 9 ** 9 ** 9", (8, "?")),
+        ("", "r=8, lora_alpha=1 / 0", (8, "?")),
+        ("", "r='8', lora_alpha=None", ("8", None)),
+        ("", "r=True, lora_alpha=int('16')", (True, 16)),
+        ("R = 16", "r=R, lora_alpha=2 * R", (16, 32)),
+        ("R = 16\nA = 2 * R", "r=R, lora_alpha=A", (16, 32)),
+        ("R, A = 16, 32", "r=R, lora_alpha=A", (16, 32)),
+        ("R = A = 16", "r=R, lora_alpha=A", (16, 16)),
+        ("R: int = 16", "r=R", (16, "absent")),
+        ("R = 16\nR = 32", "r=R", ("?", "absent")),
+        ("R = 16\nR = 16", "r=R", (16, "absent")),
+        ("R = 16\nR += 1", "r=R", ("?", "absent")),
+        ("R = 16\ndel R", "r=R", ("?", "absent")),
+        ("if X:\n    R = 16", "r=R", ("?", "absent")),
+        ("for R in (8, 16): pass", "r=R", ("?", "absent")),
+        ("while X:\n    R = 16", "r=R", ("?", "absent")),
+        ("with X as R: pass", "r=R", ("?", "absent")),
+        ("with X:\n    R = 16", "r=R", (16, "absent")),
+        ("import R", "r=R", ("?", "absent")),
+        ("R = 16\ndef f():\n    global R\n    R = 8", "r=R", ("?", "absent")),
+        ("cfg = {'r': 8, 'a': 2 * 8}", "r=cfg['r'], lora_alpha=cfg['a']", (8, 16)),
+        ("cfg = dict(r=8, a=16)", "r=cfg.r, lora_alpha=cfg['a']", (8, 16)),
+        ("cfg = EasyDict({'r': 8})", "r=cfg.r", (8, "absent")),
+        ("cfg = SimpleNamespace(r=8)\ncfg.r = 16", "r=cfg.r", (16, "absent")),
+        ("cfg = {'r': 8}\ncfg['r'] = 16", "r=cfg['r']", (16, "absent")),
+        ("cfg = {'r': 8}\ncfg.update(x)", "r=cfg['r']", ("?", "absent")),
+        ("cfg = {'lora': {'r': 8}}", "r=cfg['lora']['r']", (8, "absent")),
+        ("cfg = {'r': 8}\nother = cfg", "r=other['r']", (8, "absent")),
+        ("import os", "r=int(os.environ.get('R', '8')), lora_alpha=2 * int(os.getenv('R', 8))", (8, 16)),
+        ("", "r=args.r, lora_alpha=args.alpha", ("?", "?")),
+        ("", "r=cfg.get('r', 8), lora_alpha=cfg.get('alpha')", (8, "?")),
+        ("", "r=getattr(args, 'r', 8), lora_alpha=getattr(args, 'a')", (8, "?")),
+        ("", "r=kwargs.pop('r', 8)", (8, "absent")),
+        ("class C:\n    r = 8", "r=C.r", (8, "absent")),
+        ("class C:\n    r = 8\nc = C()", "r=c.r", (8, "absent")),
+        ("R = 8", "r=(lambda R: R)(1)", ("?", "absent")),
+        ("a = b\nb = a", "r=a", ("?", "absent")),
+        ("a = a", "r=a", ("?", "absent")),
+    ],
+)
+def test_values_are_followed(before: str, arguments: str, expected: tuple[object, object]) -> None:
+    (found,) = [d for d in documents(f"{before}\nLoraConfig({arguments})") if d.callee == "LoraConfig"]
+    assert rank_and_alpha(found) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("def f():\n    R = 8\n    LoraConfig(r=R)", 8),
+        ("R = 4\ndef f():\n    R = 8\n    LoraConfig(r=R)", 8),
+        ("R = 4\ndef f():\n    LoraConfig(r=R)", 4),
+        ("def f():\n    LoraConfig(r=R)\nR = 4", 4),
+        ("LoraConfig(r=R)\nR = 4", "?"),
+        ("def f():\n    R = 8\nLoraConfig(r=R)", "?"),
+        ("class C:\n    R = 8\n    def f(self):\n        LoraConfig(r=R)", "?"),
+        ("class C:\n    R = 8\n    x = LoraConfig(r=R)", 8),
+        ("class C:\n    R = 8\n    def f(self):\n        LoraConfig(r=self.R)", 8),
+        ("class C:\n    def g(self):\n        self.R = 8\n    def f(self):\n        LoraConfig(r=self.R)", 8),
+        ("class C:\n  R = 4\n  def g(self):\n    self.R = 8\n  def f(self):\n    LoraConfig(r=self.R)", "?"),
+        ("class C:\n    def g(self, x):\n        if x:\n            self.R = 8\n        LoraConfig(r=self.R)", "?"),
+        ("if X:\n    R = 8\n    LoraConfig(r=R)", 8),
+        ("if X:\n    R = 8\nelse:\n    LoraConfig(r=R)", "?"),
+        ("if __name__ == '__main__':\n    R = 8\nLoraConfig(r=R)", 8),
+        ("try:\n    R = 8\nexcept E:\n    pass\nLoraConfig(r=R)", 8),
+        ("try:\n    pass\nexcept E:\n    R = 8\nLoraConfig(r=R)", "?"),
+        ("R = 8\n[LoraConfig(r=R) for R in (1, 2)]", "?"),
+        ("R = 8\n[LoraConfig(r=R) for x in (1, 2)]", 8),
+        ("def f():\n    def g():\n        LoraConfig(r=R)\n    R = 8", 8),
+        ("match x:\n    case R:\n        LoraConfig(r=R)", "?"),
+        ("if (R := 8):\n    LoraConfig(r=R)", 8),
+    ],
+)
+def test_scopes_are_pythons(text: str, expected: object) -> None:
+    assert rank_and_alpha(only(text))[0] == expected
+
+
+ARGPARSE = "p = ArgumentParser()\np.add_argument({})\nargs = p.parse_args()\nLoraConfig(r=args.lora_r)"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (ARGPARSE.format("'--lora_r', type=int, default=8"), 8),
+        (ARGPARSE.format("'-r', '--lora-r', '--rank', default=8"), 8),
+        (ARGPARSE.format("'--rank', dest='lora_r', default=8"), 8),
+        (ARGPARSE.format("'--lora_r', type=int, default='8'"), 8),
+        (ARGPARSE.format("'--lora_r', action='store_true'"), False),
+        (ARGPARSE.format("'--lora_r', type=int"), "?"),
+        (ARGPARSE.format("'--lora_r', default=None"), "?"),
+        (ARGPARSE.format("'--lora_r', default=8") + "\nargs.lora_r = 4", "?"),
+        ("args.lora_r = 4\n" + ARGPARSE.format("'--lora_r', default=8"), 4),
+        (ARGPARSE.format("'--lora_r', default=8").replace("args =", "p.set_defaults(lora_r=5)\nargs ="), 5),
+        ("def f(r=8):\n    LoraConfig(r=r)", 8),
+        ("def f(*, r=2 * 4):\n    LoraConfig(r=r)", 8),
+        ("R = 8\ndef f(r=R):\n    LoraConfig(r=r)", 8),
+        ("def f(r=None):\n    LoraConfig(r=r)", "?"),
+        ("def f(r=8):\n    r = r + 1\n    LoraConfig(r=r)", "?"),
+        ("@dataclass\nclass A:\n    lora_r: int = 64\ndef f(a):\n    LoraConfig(r=a.lora_r)", 64),
+        ("@dataclass\nclass A:\n    lora_r: int = field(default=64)\ndef f(a):\n    LoraConfig(r=a.b.lora_r)", 64),
+        ("class A(BaseModel):\n    lora_r: int = Field(64, gt=0)\ndef f(a):\n    LoraConfig(r=a.lora_r)", 64),
+        ("class A(BaseModel):\n    lora_r: int = Field(..., gt=0)\ndef f(a):\n    LoraConfig(r=a.lora_r)", "?"),
+        ("class A:\n    lora_r: int\ndef f(a):\n    LoraConfig(r=a.lora_r)", "?"),
+        ("class A:\n    lora_r: int = 8\nclass B:\n    lora_r: int = 4\ndef f(a):\n    LoraConfig(r=a.lora_r)", "?"),
+        ("class A:\n    lora_r: int = 8\nclass B:\n    lora_r: int = 8\ndef f(a):\n    LoraConfig(r=a.lora_r)", 8),
+        ("class A:\n    lora_r: int = 8\nclass B:\n    lora_r: int = 4\ndef f(a: A):\n    LoraConfig(r=a.lora_r)", 8),
+        ("from x import B\nclass A:\n    lora_r: int = 8\ndef f(a: B):\n    LoraConfig(r=a.lora_r)", "?"),
+        ("import args\nclass A:\n    lora_r: int = 8\nLoraConfig(r=args.lora_r)", "?"),
+        ("@click.option('--lora-r', default=8)\ndef f(lora_r):\n    LoraConfig(r=lora_r)", 8),
+        ("def f(lora_r: int = typer.Option(8, help='')):\n    LoraConfig(r=lora_r)", 8),
+        ("flags.DEFINE_integer('lora_r', 8, 'rank')\nLoraConfig(r=FLAGS.lora_r)", 8),
+        ("class A:\n  def __init__(self, r=8):\n    self.r = r\n  def f(self):\n    LoraConfig(r=self.r)", 8),
+    ],
+)
+def test_defaults_of_the_file_count_as_defaults(text: str, expected: object) -> None:
+    found = documents(text)[-1]
+    assert rank_and_alpha(found)[0] == expected
+    assert (("r",) in found.defaults) == (expected not in ("?", 4))
+    assert (("r",) in found.expressions) == (expected != 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "scale"),
+    [
+        ("LoraConfig(r=args.r, lora_alpha=2 * args.r)", 2),
+        ("LoraConfig(r=args.r, lora_alpha=args.r * 2)", 2),
+        ("LoraConfig(r=args.r, lora_alpha=args.r)", 1),
+        ("LoraConfig(r=args.r, lora_alpha=args.alpha)", None),
+        ("LoraConfig(r=args.r, lora_alpha=16)", None),
+        ("rank = args.r\nLoraConfig(r=rank, lora_alpha=2 * args.r)", 2),
+        ("rank = args.r\nalpha = 2 * rank\nLoraConfig(r=rank, lora_alpha=alpha)", 2),
+        ("K = 2\nLoraConfig(r=args.r, lora_alpha=K * args.r)", 2),
+        ("cfg = self.config\nLoraConfig(r=cfg.r, lora_alpha=2 * self.config.r)", 2),
+        ("LoraConfig(r=ranks[i], lora_alpha=2 * ranks[i])", 2),
+        ("LoraConfig(r=cfg['r'], lora_alpha=2 * cfg.get('r', 8))", 2),
+        ("LoraConfig(r=args.r, lora_alpha=2 * getattr(args, 'r', 8))", 2),
+        ("for r in (4, 8):\n    LoraConfig(r=r, lora_alpha=2 * r)", 2),
+        ("for r in (4, 8):\n    a = 2 * r\n    LoraConfig(r=r, lora_alpha=a)", 2),
+        ("def f(r=8):\n    LoraConfig(r=r, lora_alpha=2 * r)", 2),
+        ("LoraConfig(r=f(x), lora_alpha=2 * f(x))", None),
+        ("class C:\n def g(self, r):\n  self.r = r\n def f(self, r):\n  LoraConfig(r=r, lora_alpha=self.r)", None),
+    ],
+)
+def test_expressions_speak_of_the_same_names(text: str, scale: float | None) -> None:
+    found = only(text)
+    assert isinstance(found.data, dict)
+    rank, alpha = (found.expressions.get((key,)) or found.data[key] for key in ("r", "lora_alpha"))
+    if isinstance(rank, Unknown) or isinstance(alpha, Unknown):
+        assert scale is None
+    else:
+        assert constant_over_names(lambda alpha, rank: alpha / rank, alpha, rank) == scale
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "unclear"),
+    [
+        ("LoraConfig(**dict(r=8, lora_alpha=16))", (8, 16), False),
+        ("LoraConfig(**{'r': 8, 'lora_alpha': 16})", (8, 16), False),
+        ("LoraConfig(**{'r': 8, **{'lora_alpha': 16}})", (8, 16), False),
+        ("LoraConfig(lora_alpha=4, **{'lora_alpha': 16, 'r': 8})", (8, 4), False),
+        ("K = dict(r=8, lora_alpha=16)\nLoraConfig(**K)", (8, 16), False),
+        ("K = {'r': 8}\nK['lora_alpha'] = 16\nLoraConfig(**K)", (8, 16), False),
+        ("K = {'r': 8}\nK.update(more)\nLoraConfig(**K)", ("absent", "absent"), True),
+        ("LoraConfig(r=8, **kwargs)", (8, "absent"), True),
+        ("LoraConfig(r=8, **{'lora_alpha': 16, **more})", (8, 16), True),
+        ("LoraConfig(*args, r=8)", (8, "absent"), True),
+        ("def f(**kwargs):\n    LoraConfig(r=8, **kwargs)", (8, "absent"), True),
+        ("class C:\n    K = dict(r=8)\n    def f(self):\n        LoraConfig(**self.K)", (8, "absent"), False),
+    ],
+)
+def test_keywords_come_in_through_two_stars(text: str, expected: tuple[object, object], unclear: bool) -> None:
+    found = only(text)
+    assert (found.callee, rank_and_alpha(found)) == ("LoraConfig", expected)
+    assert (found.words == ("**",)) == unclear
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("LoraConfig(r=args.r)", "args.r isn't set in this file"),
+        ("import args\nLoraConfig(r=args.r)", "args.r is imported"),
+        ("R = 8\nR = 9\nLoraConfig(r=R)", "R is set more than once"),
+        ("if x:\n    R = 8\nLoraConfig(r=R)", "R is set only under a condition"),
+        ("def f(r):\n    LoraConfig(r=r)", "r is a parameter"),
+        ("def f(r=None):\n    LoraConfig(r=r)", "r is None unless it is set"),
+        ("R = get()\nLoraConfig(r=R)", "get() is only known when it runs"),
+        ("LoraConfig(r=2 * args.r)", "args.r isn't set in this file"),
+        ("class C:\n    def f(self):\n        LoraConfig(r=self.r)", "self.r isn't set in this class"),
+    ],
+)
+def test_unknown_values_say_why(text: str, reason: str) -> None:
+    data = only(text).data
+    assert isinstance(data, dict)
+    assert data["r"].reason == reason
+
+
+def test_other_values_are_plain_data() -> None:
+    text = "get_lora(m, 8, target_modules=['q', 'v'], t=('a',), bias='none', d={'a': 1, 'b': [2]}, n=None, x=f())"
+    data = only(text).data
+    assert isinstance(data, dict)
+    assert isinstance(data.pop(0), Unknown)
+    assert data.pop("x") == Unknown("f()", "f() is only known when it runs")
+    assert data == {1: 8, "target_modules": ["q", "v"], "t": ["a"], "bias": "none", "d": {"a": 1, "b": [2]}, "n": None}
+
+
+def test_positional_arguments_have_the_names_of_a_function_of_the_file() -> None:
+    found = only("def add_lora(model, rank, alpha=16): ...\nadd_lora(m, 8)")
+    assert isinstance(found.data, dict)
+    assert list(found.data) == ["model", "rank", "alpha"]
+    assert (found.data["rank"], found.data["alpha"]) == (8, 16)
+    assert found.defaults == {("alpha",)}
+
+
+SPANS = """\
+R = 16
+A = 16
+B = 2
+print(B)
+LoraConfig(r=R, lora_alpha=A, lora_dropout=0.5, bias=B, target_modules=["é", "q"], x=2 * A0, y=2 * 8)
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "value", "literal", "origin"),
+    [
+        (("r",), "r", "R", "16", "16"),
+        (("lora_alpha",), "lora_alpha", "A", "16", "16"),
+        (("lora_dropout",), "lora_dropout", "0.5", "0.5", None),
+        (("bias",), "bias", "B", None, "2"),
+        (("target_modules",), "target_modules", '["é", "q"]', '["é", "q"]', None),
+        (("target_modules", 1), None, '"q"', '"q"', None),
+        (("x",), "x", "2 * A0", None, None),
+        (("y",), "y", "2 * 8", "2 * 8", None),
+    ],
+)
+def test_entries_say_where_values_stand(
+    path: Path, key: str | None, value: str, literal: str | None, origin: str | None
+) -> None:
+    found = only(SPANS)
+    entry = found.entry(path)
+    assert entry is not None
+    spans = (entry.key, entry.value, entry.literal, entry.origin)
+    assert tuple(written(found, span) for span in spans) == (key, value, literal, origin)
+
+
+def test_the_span_is_the_whole_call_and_a_missing_path_falls_back_to_its_name() -> None:
+    found = only("x = 1; y = f(LoraConfig(\n    r=8,\n), 'é')")
+    assert written(found, found.span) == "LoraConfig(\n    r=8,\n)"
+    assert written(found, found.span_of(("lora_alpha",))) == "LoraConfig"
+
+
+@pytest.mark.parametrize("before", ["é = 1; ", "'😀 ü'; ", "x = 1\r\n", "x = 1\r", "x = '''\r\né'''; ", "\x0c", "\\\n"])
+def test_positions_count_code_points(before: str) -> None:
+    (found,) = documents(f"{before}LoraConfig(r=8, lora_alpha='ß' '€', bias=1)")
+    assert written(found, found.span_of(("r",))) == "8"
+    assert written(found, found.span_of(("bias",))) == "1"
+
+
+INTERNVL = """\
+class Model:
+    def __init__(self, config):
+        if config.use_backbone_lora:
+            self.wrap_backbone_lora(r=config.use_backbone_lora, lora_alpha=2 * config.use_backbone_lora)
+        if config.use_llm_lora:
+            self.wrap_backbone_lora(r=config.use_llm_lora)
+        self.wrap_backbone_lora(8, 16)
+
+    def wrap_backbone_lora(self, r=128, lora_alpha=256, lora_dropout=0.05):
+        lora_config = LoraConfig(r=r, target_modules=["qkv"], lora_alpha=lora_alpha, lora_dropout=lora_dropout)
+        self.model = wrap(self.model, lora_config)
+"""
+
+
+def test_a_wrapper_speaks_through_its_calls_and_its_defaults() -> None:
+    found = documents(IMPORT + INTERNVL)
+    assert [(line(d), d.callee, d.through, *rank_and_alpha(d)) for d in found] == [
+        (5, "self.wrap_backbone_lora", "peft.LoraConfig", "?", "?"),
+        (7, "self.wrap_backbone_lora", "peft.LoraConfig", "?", 256),
+        (8, "self.wrap_backbone_lora", "peft.LoraConfig", 8, 16),
+        (10, "wrap_backbone_lora", "peft.LoraConfig", 128, 256),
+    ]
+    assert [sorted(d.defaults) for d in found] == [
+        [("lora_dropout",)],
+        [("lora_alpha",), ("lora_dropout",)],
+        [("lora_dropout",)],
+        [("lora_alpha",), ("lora_dropout",), ("r",)],
+    ]
+    assert [d.expressions[("r",)].text for d in found[:2]] == ["config.use_backbone_lora", "config.use_llm_lora"]
+    assert all(isinstance(d.data, dict) and d.data["target_modules"] == ["qkv"] for d in found)
+
+
+@pytest.mark.parametrize(
+    ("number", "path", "value", "key", "origin"),
+    [
+        (0, ("lora_alpha",), "2 * config.use_backbone_lora", "lora_alpha", None),
+        (1, ("lora_alpha",), "self.wrap_backbone_lora(r=config.use_llm_lora)", None, "256"),
+        (2, ("lora_alpha",), "16", None, None),
+        (3, ("lora_alpha",), "256", "lora_alpha", None),
+        (0, ("target_modules",), '["qkv"]', "target_modules", None),
+    ],
+)
+def test_values_through_a_wrapper_stand_where_they_are_given(
+    number: int, path: Path, value: str, key: str | None, origin: str | None
+) -> None:
+    found = documents(IMPORT + INTERNVL)[number]
+    entry = found.entry(path)
+    assert entry is not None
+    assert tuple(written(found, span) for span in (entry.value, entry.key, entry.origin)) == (value, key, origin)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("def build(rank, alpha):\n    LoraConfig(r=rank, lora_alpha=alpha)\nbuild(8, 4)", [("build", 8, 4)]),
+        ("def build(rank, alpha):\n    LoraConfig(r=rank, lora_alpha=alpha)", []),
+        (
+            "def build(rank=8, alpha=16):\n    LoraConfig(r=rank, lora_alpha=alpha)\nbuild(alpha=4)",
+            [("build", 8, 16), ("build", 8, 4)],
+        ),
+        (
+            "def a(r, s):\n    LoraConfig(r=r, lora_alpha=s)\ndef b(x, y):\n    a(s=y, r=x)\ndef c():\n    b(8, 4)",
+            [("b", 8, 4)],
+        ),
+        (
+            "class T:\n  def __init__(self, rank=8, alpha=16):\n    LoraConfig(r=rank, lora_alpha=alpha)\nT(4, 4)",
+            [("T", 8, 16), ("T", 4, 4)],
+        ),
+        (
+            "class T:\n def __init__(self, r, a):\n  self.r = r\n  self.a = a\n def f(self):\n"
+            "  LoraConfig(r=self.r, lora_alpha=self.a)\nT(4, 8)",
+            [("T", 4, 8)],
+        ),
+        ("def f(rank=8):\n    LoraConfig(r=rank, lora_alpha=16)", [("LoraConfig", 8, 16)]),
+        ("def f(rank=8):\n    LoraConfig(r=rank, lora_alpha=16)\nf(64)", [("LoraConfig", 8, 16), ("f", 64, 16)]),
+        ("def lora(rank):\n    LoraConfig(r=rank, lora_alpha=2 * rank)\nlora(8)", [("LoraConfig", "?", "?")]),
+        ("def f(r, a):\n    LoraConfig(r=r, lora_alpha=a)\nf(**k)", [("f", "?", "?")]),
+        ("def f(r, a):\n    LoraConfig(r=r, lora_alpha=a)\nf(8, a=args.a)", [("f", 8, "?")]),
+        ("def f(r, a):\n    f(r, a)\n    LoraConfig(r=r, lora_alpha=a)", []),
+        ("def f(r, a):\n    rank = r\n    LoraConfig(r=rank, lora_alpha=a)\nf(8, 4)", [("f", 8, 4)]),
+        ("def f(r, k):\n    LoraConfig(r=r, lora_alpha=k * r)\nf(8, 3)", [("f", 8, 24)]),
+        ("def f(r, a):\n    return dict(type='LoraConfig', r=r, lora_alpha=a)\nf(8, 4)", [("f", 8, 4)]),
+        ("model.wrap_llm_lora(r=8, lora_alpha=4)", [("model.wrap_llm_lora", 8, 4)]),
+        (
+            "class M:\n    def wrap_lora(self, r, lora_alpha):\n        LoraConfig(r=r, lora_alpha=lora_alpha)\n"
+            "m = M()\nm.wrap_lora(8, lora_alpha=4)",
+            [("m.wrap_lora", 8, 4)],
+        ),
+    ],
+)
+def test_wrappers_are_followed_to_their_callers(text: str, expected: list[tuple[object, ...]]) -> None:
+    assert [(d.callee, *rank_and_alpha(d)) for d in documents(text)] == expected
+
+
+@pytest.mark.parametrize(("number", "literal"), [(0, None), (1, "64")])
+def test_only_what_the_caller_gives_may_be_rewritten(number: int, literal: str | None) -> None:
+    found = documents("def f(rank):\n    LoraConfig(r=rank, lora_alpha=16)\nf(64)")[1]
+    entry = found.entry((("lora_alpha",), ("r",))[number])
+    assert entry is not None
+    assert written(found, entry.literal) == literal
+
+
+def test_alpha_that_follows_another_rank_keeps_both_expressions() -> None:
+    found = only(
+        """
+        @dataclass
+        class ModelArguments:
+            use_backbone_lora: int = field(default=0)
+            use_qllama_lora: int = field(default=0)
+
+        def main(model, model_args):
+            model.wrap_qllama_lora(r=model_args.use_qllama_lora, lora_alpha=model_args.use_backbone_lora * 2)
+        """
+    )
+    assert {path: sorted(expression.names) for path, expression in found.expressions.items()} == {
+        ("r",): ["model_args.use_qllama_lora"],
+        ("lora_alpha",): ["model_args.use_backbone_lora"],
+    }
+    assert found.expressions[("lora_alpha",)].text == "model_args.use_backbone_lora * 2"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("cfg = {'r': 8, 'lora_alpha': 16}\nLoraConfig(**cfg)", ["LoraConfig"]),
+        ("cfg = {'r': 8, 'lora_alpha': 16}\nLoraConfig(r=cfg['r'], lora_alpha=cfg['lora_alpha'])", ["LoraConfig"]),
+        ("model = dict(lora=dict(type=LoraConfig, r=64, lora_alpha=16))", ["LoraConfig"]),
+        ("get_peft_model(model, LoraConfig(r=8))", ["get_peft_model", "LoraConfig"]),
+        ("cfg = LoraConfig(r=8)\nprint(cfg.r, cfg.other)\nuse_lora(cfg.r)", ["LoraConfig", "use_lora"]),
+    ],
+)
+def test_one_place_is_one_document(text: str, expected: list[str]) -> None:
+    assert [document.callee for document in documents(text)] == expected
+
+
+def test_the_type_of_a_dict_is_no_argument() -> None:
+    assert only("dict(type=LoraConfig, r=64, lora_alpha=16)").data == {"r": 64, "lora_alpha": 16}
+
+
+DOCSTRING = '''\
+def f():
+    """Wraps a model, é.
+
+    >>> config = LoraConfig(
+    ...     r=8, lora_alpha=32,
+    ... )
+    >>> config
+    LoraConfig(...)
+    >>> x ===
+    ```python
+    rank = 4
+    LoraConfig(r=rank, lora_alpha=8)
+    ```
+    ```bash
+    LoraConfig(r=1)
+    ```
+    """
+    LoraConfig(r=16)
+'''
+
+
+def test_usage_in_strings_is_an_example_at_its_place() -> None:
+    found = documents(DOCSTRING)
+    assert [(line(d), rank_and_alpha(d), d.example) for d in found] == [
+        (18, (16, "absent"), False),
+        (4, (8, 32), True),
+        (12, (4, 8), True),
+    ]
+    assert written(found[1], found[1].span_of(("lora_alpha",))) == "32"
+    assert written(found[2], found[2].span_of(("lora_alpha",))) == "8"
+
+
+@pytest.mark.parametrize(
+    ("name", "example"),
+    [
+        ("train.py", False),
+        ("tests/train.py", True),
+        ("a/test/b/train.py", True),
+        ("src/testing/x.py", True),
+        ("test_train.py", True),
+        ("src/train_test.py", True),
+        ("conftest.py", True),
+        ("latest/train.py", False),
+        ("contest.py", False),
+        ("test.py", False),
+    ],
+)
+def test_tests_are_examples(name: str, example: bool) -> None:
+    (found,) = documents("LoraConfig(r=8)", name)
+    assert found.example == example
+
+
+@pytest.mark.parametrize(
+    ("text", "offset", "words"),
+    [
+        ("x = 1\nprint 'lora'\n", 6, "not Python"),
+        ("lora = (\n", 7, "never closed"),
+        ("lora\0", 4, "null character"),
+        ("lora = '\ud800'", 0, "surrogates"),
+        ("lora = " + "9" * 5000, 0, "not Python"),
+        ("# lora\n" + "x\n" * 100_001, 0, "not read"),
+    ],
+)
+def test_what_is_not_python_says_where(text: str, offset: int, words: str) -> None:
+    with pytest.raises(UnreadableError) as raised:
+        list(read(Source("a.py", text)))
+    assert words in raised.value.problem.message
+    assert offset <= raised.value.problem.offset <= len(text)
+
+
+def test_what_does_not_speak_of_lora_is_not_even_parsed() -> None:
+    assert documents("print 'hello' (((") == []
+
+
+HOSTILE = {
+    "brackets": "lora(" + "(" * 100_000 + ")" * 100_000 + ")",
+    "minuses": "lora(r=" + "-" * 100_000 + "1)",
+    "attributes": "lora(r=a" + ".b" * 70_000 + ")",
+    "short attributes": "lora(r=a" + ".b" * 900 + ")",
+    "subscripts": "lora(r=a" + "[0]" * 70_000 + ")",
+    "sum": "lora(r=" + "1+" * 70_000 + "1)",
+    "short sum": "lora(r=" + "x+" * 900 + "1)",
+    "calls": "lora" + "(r=1)" * 30_000,
+    "elif": "if lora:\n  pass\n" + "elif x:\n  pass\n" * 20_000,
+    "powers": "lora(r=9**9**9**9**9, lora_alpha=9.0**9**9**9)",
+    "doubling": "a0 = x\n" + "".join(f"a{i + 1} = a{i} + a{i}\n" for i in range(60)) + "lora(r=a60)",
+    "lists": "a0 = [1]\n" + "".join(f"a{i + 1} = [a{i}, a{i}]\n" for i in range(60)) + "lora(r=a60)",
+    "stars": "a0 = {'r': 1}\n" + "".join(f"a{i + 1} = {{**a{i}, **a{i}}}\n" for i in range(60)) + "lora(**a60)",
+    "many calls": "lora(r=1)\n" * 24_900,
+    "many wrappers": "def f(r, a): lora(r=r, lora_alpha=a)\n" * 2_000 + "f(1, 2)\n" * 10_000,
+    "long line": "é; " + "lora(r=1);" * 24_900,
+    "prompts": '"""' + ">>> lora(r=1)\n" * 40_000 + '"""',
+    "fences": '"""' + "```python\nlora(r=1)\n```\n" * 20_000 + '"""',
+    "strings": "'''>>> lora()'''\n" * 50_000,
+    "long number": "lora(r=0x" + "f" * 1_000_000 + ")",
+    "keywords": "lora(" + ",".join(f"a{i}=1" for i in range(37_000)) + ")",
+}
+
+PROGRAM = """
+import resource, sys
+from lora_lint.document import Source, UnreadableError
+from lora_lint.readers.python import read
+try:
+    found = list(read(Source("a.py", sys.stdin.read())))
+    print("documents", len([document.entries for document in found]))
+except UnreadableError as error:
+    print("unreadable", error)
+"""
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_code_ends_in_documents_or_an_error(name: str) -> None:
+    command = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(command, input=HOSTILE[name], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr[-500:]
+    assert done.stdout.startswith(("documents", "unreadable"))
