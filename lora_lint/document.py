@@ -80,7 +80,11 @@ class Source:
 
     name: str
     text: str
-    size: int = 0
+    inside: str = ""
+    """The path from the folder that was to be checked, for what a path tells: the name when not given."""
+
+    def __post_init__(self) -> None:
+        self.inside = self.inside or self.name
 
     @cached_property
     def line_starts(self) -> list[int]:
@@ -112,7 +116,7 @@ class Document:
     """One thing that a framework reads: a JSON file, a YAML document, one command, one Python call.
 
     `data` holds plain values and `Unknown`. `callee` is the program of a command or the function of a call, as written;
-    `words` are the command's words that belong to no flag.
+    `words` are the command's words that belong to no flag; `("**",)` for a call that more keywords may come into.
     """
 
     source: Source
@@ -123,6 +127,8 @@ class Document:
     callee: str = ""
     through: str = ""
     """The LoRA call that a same-file wrapper makes on behalf of `callee`."""
+    scope: str = ""
+    """The function or method, with its classes, that a call stands in."""
     words: tuple[str, ...] = ()
     defaults: frozenset[Path] = frozenset()
     """Paths whose value is a default of the same file: argparse, a dataclass, a parameter."""

@@ -42,6 +42,8 @@ class Candidate(NamedTuple):
 
     path: str
     named: bool
+    inside: str = ""
+    """The path below the folder that was named, where that was an absolute one."""
 
 
 class Walk:
@@ -63,7 +65,7 @@ class Walk:
                 if self._exclude is not None and self._excluded(path):
                     self.skipped.append(Skipped(path, "excluded by settings"))
                 else:
-                    yield Candidate(path, named=True)
+                    yield Candidate(path, named=True, inside=os.path.basename(path) if os.path.isabs(path) else path)
 
     def _new(self, path: str) -> bool:
         key = os.path.abspath(path)
@@ -75,6 +77,7 @@ class Walk:
     def _folder(self, top: str) -> Iterator[Candidate]:
         pending: list[tuple[str, list[_Gitignore]]] = [(top, _gitignores_above(top))]
         track = bool(self._seen) or top != "."
+        skip = len(top) + 1 if os.path.isabs(top) else 0
         while pending:
             folder, rules = pending.pop()
             try:
@@ -99,7 +102,7 @@ class Walk:
                 elif is_folder:
                     below.append((path, rules))
                 elif os.path.splitext(entry.name)[1].lower() in SYNTAXES and (not track or self._new(path)):
-                    yield Candidate(path, named=False)
+                    yield Candidate(path, named=False, inside=path[skip:])
             pending += reversed(below)
 
     def _reason(self, name: str, path: str, rules: "list[_Gitignore]", *, is_folder: bool) -> str:

@@ -4,6 +4,7 @@ import os
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from lora_lint import fix as fixes
@@ -59,8 +60,16 @@ class Effective:
 
     policy: Policy
     framework: str | None
-    ignored: frozenset[str]
+    active: list[Rule]
     severity: dict[str, str]
+
+    @cached_property
+    def rules_for(self) -> dict[type, list[Rule]]:
+        """The rules by what they are run on."""
+        found: dict[type, list[Rule]] = {}
+        for rule in self.active:
+            found.setdefault(rule.parameters[0], []).append(rule)
+        return found
 
 
 class Linter:
@@ -72,6 +81,7 @@ class Linter:
         wanted = [*settings.select, *(select or ())]
         names = {name for word in wanted for name in resolve(word) or ()} or set(self.rules)
         self.selected = {name: rule for name, rule in self.rules.items() if name in names}
+        self._options = {name: self._given(name) for name in self.selected}
         self._plain = self._combined([])
 
     def effective(self, path: str) -> Effective:
@@ -91,13 +101,16 @@ class Linter:
         return Effective(
             policy=Policy.parse(next(layer.policy for layer in reversed(layers) if layer.policy)),
             framework=next((layer.framework for layer in reversed(layers) if layer.framework), None),
-            ignored=frozenset(ignored | {name for name, level in severity.items() if level == "off"}),
+            active=[
+                rule for name, rule in self.selected.items() if name not in ignored and severity.get(name) != "off"
+            ],
             severity=severity,
         )
 
     def read(self, candidate: Candidate) -> Reading:
         only = self.effective(candidate.path).framework
-        return read_file(candidate.path, named=candidate.named, limit=self.settings.max_file_size, only=only)
+        limit = self.settings.max_file_size
+        return read_file(candidate.path, named=candidate.named, limit=limit, only=only, inside=candidate.inside)
 
     def add(self, reading: Reading, report: Report) -> list[Diagnostic]:
         """Check one file into a report, and return what was found in it."""
@@ -111,11 +124,10 @@ class Linter:
     def check(self, reading: Reading, report: Report) -> Iterator[Diagnostic]:
         """The diagnostics of one file, suppressed ones left out and counted."""
         settings = self.effective(reading.path)
-        active = [rule for name, rule in self.selected.items() if name not in settings.ignored]
         failures: list[Failure] = []
-        placed = list(self._findings(reading, active, settings, failures, report))
+        placed = list(self._findings(reading, settings, failures, report))
         comments = list(
-            ignores(reading.source, reading.documents, self.rules, {rule.name for rule in active})
+            ignores(reading.source, reading.documents, self.rules, {rule.name for rule in settings.active})
             if reading.source.text and not _commentless(reading)
             else ()
         )
@@ -123,13 +135,13 @@ class Linter:
         kept = [one for one in found if not _silenced(one, comments)]
         report.summary.suppressed += len(found) - len(kept)
         file = whole(reading.source)
-        late = self._run(active, [(file, None, comment) for comment in comments], settings, failures, report)
-        late_failures = self._run(active, [(file, None, failure) for failure in failures], settings, [], report)
+        late = self._run([(file, None, comment) for comment in comments], settings, failures, report)
+        late_failures = self._run([(file, None, failure) for failure in failures], settings, [], report)
         kept += [self._diagnostic(one, settings) for one in (*late, *late_failures)]
         yield from sorted(kept, key=lambda one: (one.range.start, one.rule))
 
     def _findings(
-        self, reading: Reading, active: list[Rule], settings: Effective, failures: list[Failure], report: Report
+        self, reading: Reading, settings: Effective, failures: list[Failure], report: Report
     ) -> Iterator[Placed]:
         subjects: list[tuple[Document, Setup | None, object]] = []
         if reading.problem is not None:
@@ -139,24 +151,21 @@ class Linter:
                 subjects.append((whole(Source(_beside(setup.document, file), "")), None, problem))
             subjects.append((setup.document, setup, setup))
             subjects += [(setup.document, setup, site) for site in setup.sites if site.state == "active"]
-        return self._run(active, subjects, settings, failures, report)
+        return self._run(subjects, settings, failures, report)
 
     def _run(
         self,
-        active: list[Rule],
         subjects: Sequence[tuple[Document, Setup | None, object]],
         settings: Effective,
         failures: list[Failure],
         report: Report,
     ) -> Iterator[Placed]:
         for document, setup, subject in subjects:
-            for rule in active:
-                first, *others = rule.parameters
-                if type(subject) is not first:
-                    continue
-                context = {Policy: settings.policy, Setup: setup, Document: document}
+            context = {Policy: settings.policy, Setup: setup, Document: document}
+            for rule in settings.rules_for.get(type(subject), ()):
                 try:
-                    for finding in rule.check(subject, *(context[kind] for kind in others), **self._options(rule)):
+                    others = [context[kind] for kind in rule.parameters[1:]]
+                    for finding in rule.check(subject, *others, **self._options[rule.name]):
                         yield Placed(rule, finding, document, setup, _sites(subject, setup, finding))
                 except UnknownFact:
                     continue
@@ -166,9 +175,9 @@ class Linter:
                     failures.append(Failure(rule.name, f"{type(error).__name__}: {error}"))
                     report.failures.append(f"{document.source.name}: {rule.name}\n{traceback.format_exc()}")
 
-    def _options(self, rule: Rule) -> dict[str, Any]:
-        given = self.settings.rules.get(rule.name)
-        return {name.replace("-", "_"): value for name, value in given.items()} if given else {}
+    def _given(self, name: str) -> dict[str, Any]:
+        """The user's options of a rule, as its keyword-only parameters are spelled."""
+        return {option.replace("-", "_"): value for option, value in self.settings.rules.get(name, {}).items()}
 
     def _diagnostic(self, placed: Placed, settings: Effective) -> Diagnostic:
         rule, finding, document, setup, _ = placed

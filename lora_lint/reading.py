@@ -34,7 +34,7 @@ class Reading:
     """Whether the file couldn't even be opened."""
 
 
-def read_file(path: str, *, named: bool, limit: int, only: str | None = None) -> Reading:
+def read_file(path: str, *, named: bool, limit: int, only: str | None = None, inside: str = "") -> Reading:
     """Read one file; every fault of its content ends in `problem`, never in an exception."""
     name = path.replace(os.sep, "/")
     ours = name.endswith(ADAPTER_NAMES)
@@ -57,7 +57,7 @@ def read_file(path: str, *, named: bool, limit: int, only: str | None = None) ->
         if named or ours:
             reading.problem = problem
         return reading
-    return read_bytes(name, data, named=named, only=only, beside=lambda: _beside(path))
+    return read_bytes(name, data, named=named, only=only, inside=inside, beside=lambda: _beside(path))
 
 
 def _beside(path: str) -> Checkpoint | None:
@@ -83,6 +83,7 @@ def read_bytes(
     *,
     named: bool = True,
     only: str | None = None,
+    inside: str = "",
     beside: Callable[[], Checkpoint | None] = lambda: None,
 ) -> Reading:
     """Read the bytes of a text file called `name`. `only` names the one framework to see it as."""
@@ -99,7 +100,7 @@ def read_bytes(
     if not data.strip() and syntax == "json":
         return _unreadable(name, "is empty")
     try:
-        source = Source(name, decode(data), len(data))
+        source = Source(name, decode(data), inside)
     except UnreadableError as error:
         return _unreadable(name, error.problem.message)
     reading = Reading(name, source)

@@ -131,12 +131,16 @@ def _is_empty(tensor: Tensor) -> bool:
     return factor and len(tensor.shape) < 2 and not tensor.name.endswith("bias")
 
 
+_WEIGHTS = ("adapter_model.safetensors", "model.safetensors")
+
+
 def index_path_escape(setup: Setup) -> Iterator[Finding]:
     if setup.checkpoint is None or not setup.checkpoint.escaping_shards:
         return
     names = setup.checkpoint.escaping_shards
+    cause = "is a link that leads" if names[0] in _WEIGHTS else "is named by the index and lies"
     yield Finding(
-        f"the index names a file outside its folder: {names[0]}"
+        f"{names[0]} {cause} out of the folder"
         + (f", and {len(names) - 1} more" if len(names) > 1 else "")
         + "; it was not opened",
     )

@@ -12,7 +12,7 @@ from lora_lint.scaling import classic, number, rslora
 def alpha_not_2r(site: Site, policy: Policy) -> Iterator[Finding]:
     if site.alpha is None or site.fixed or site.formula is not classic or site.alpha.origin == "default":
         return
-    if site.folded and site.alpha.value == site.rank.value:
+    if site.folded and site.scale == 1:
         return
     if policy.holds(site):
         return

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import AliasChoices, Field
 
 from lora_lint.document import Document, Path, Unknown
-from lora_lint.facts import BadValue, Fact, Kind, Site, UnknownFact
+from lora_lint.facts import BadValue, Fact, Kind, Site, State, UnknownFact
 from lora_lint.scaling import Formula, classic, rslora
 from lora_lint.schema import Int, Number, PositiveInt, Schema, View, since
 
@@ -121,8 +121,10 @@ def recognises(document: Document) -> tuple[str, ...]:
     if not isinstance(data, dict):
         return ()
     if document.syntax == "python":
+        called = document.through or document.callee
         name = _class_name(document)
-        return (name,) if name == "LoraConfig" or name in _OTHER_CLASSES else ()
+        known = name == "LoraConfig" or name in _OTHER_CLASSES
+        return (name,) if known and (called == name or called.startswith(("peft.", "."))) else ()
     if document.syntax not in ("json", "yaml"):
         return ()
     if isinstance(data.get("peft_type"), str):
@@ -290,22 +292,29 @@ class _Settings:
             rank,
             alpha,
             self.formula,
+            state=self.state(),
             method=self.method,
             folded=self.folded(),
             pattern=rank_key is not None or alpha_key is not None,
         )
 
+    def state(self) -> State:
+        """An Arrow router only holds a place: its tensors are made from other adapters (tuners/lora/arrow.py)."""
+        arrow = self.config.fact("arrow_config")
+        return "active" if arrow.known and arrow.value is None else "not-lora"
+
     def folded(self) -> bool:
         """Whether alpha equal to rank is right by construction.
 
         LoftQ's init leaves the scale out of A and B; extraction and conversion write the same numbers into both
-        patterns.
+        patterns, and code that turns weights into an adapter has the scale in them already.
         """
-        return self.config.model.init_lora_weights == "loftq" or (
+        return _MAKES_FROM_WEIGHTS.search(self.config.document.scope) is not None or self.config.model.init_lora_weights == "loftq" or (
             bool(self.rank_pattern) and self.rank_pattern == self.alpha_pattern
         )
 
 
+_MAKES_FROM_WEIGHTS = re.compile("convert|extract|merge|svd|weighted", re.IGNORECASE)
 _LITERAL = re.compile(r"[\w.\-]+")
 _SECONDS_PER_MATCH = 0.05
 _PROBE = "model.layers.10.self_attn.q_proj" * 2

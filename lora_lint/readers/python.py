@@ -34,7 +34,7 @@ def read(source: Source) -> Iterator[Document]:
     lines = Lines.of(source)
     tree = _tree(source, lines)
     found = index(tree)
-    test = is_test(source.name)
+    test = is_test(source.inside)
     yield from Calls(source, found, lines, test).documents()
     for node in sorted(found.texts, key=lines.span)[:MAX_EXAMPLES]:
         for code in islice(examples(source.text, lines.span(node)), MAX_EXAMPLES):

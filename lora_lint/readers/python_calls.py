@@ -130,6 +130,7 @@ class Calls:
             locate,
             callee=self.binder.callee(place),
             through=through,
+            scope=_around(place),
             words=("**",) if arguments.open else (),
             defaults=frozenset(path for path, value in named if value.default),
             expressions={path: Expression(lines.code(value.at), value.symbol) for path, value in named if value.symbol},
@@ -152,6 +153,12 @@ def _role(arguments: Arguments) -> tuple[Role, Function | None]:
         return ("settled" if free[0].parameters == free[1].parameters else "full"), function
     other = alpha if free[0] is rank else rank
     return ("plain", None) if other is not None and isinstance(other.data, Unknown) else ("partial", function)
+
+
+def _around(place: Place) -> str:
+    """The functions and classes that a call stands in, the outermost first."""
+    names = [scope.name for scope in place.use.scope.chain() if scope.kind == "function"]
+    return ".".join(reversed(names))
 
 
 def _title(function: Function) -> str:

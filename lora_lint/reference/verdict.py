@@ -52,11 +52,11 @@ def judge(declared: float, rank: float | None, rslora: bool, seen: Evidence) -> 
     if not math.isfinite(seen.change) or not math.isfinite(seen.scale):
         return Verdict("failed", "the weights hold values that are not finite", "not finite")
     noise = seen.rounding / max(abs(declared) * seen.update, abs(seen.scale) * seen.update, 1e-300)
-    if noise > 1:
+    if noise > 0.5:
         return Verdict(
             "undecided", f"the update is {1 / noise:.2g} times the rounding of the weights, too little to measure"
         )
-    if seen.change <= 2 * seen.rounding:
+    if seen.change <= 1.5 * seen.rounding:
         return Verdict("failed", f"{NOT_APPLIED}: the merged weight is the base weight", NOT_APPLIED)
     if seen.residual > min(0.9, 0.05 + 1.5 * noise):
         explained = max(0.0, 1 - seen.residual**2)

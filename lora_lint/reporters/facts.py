@@ -96,65 +96,44 @@ def _written(path: Path, document: Document) -> bool:
     return document.entry(path) is not None
 
 
-_HEAD = ("where", "framework", "rank", "alpha", "scale", "modules", "alpha from")
-
-
 def as_text(readings: Iterable[Reading]) -> str:
-    """A table with a line for each site, and a line for each file that can't be read."""
-    rows: list[tuple[str, ...]] = [_HEAD]
-    problems = []
+    """A line for each site, and one for each file that can't be read."""
+    lines = []
     for reading in readings:
-        for setup in reading.setups:
-            rows += [_row(site, setup) for site in setup.sites]
+        lines += [_line(site, setup) for setup in reading.setups for site in setup.sites]
         if reading.problem is not None:
             place = reading.source.position(min(reading.problem.offset, len(reading.source.text)))
-            problems.append(printable(f"{reading.source.name}:{place.line}: {reading.problem.message}"))
-    if len(rows) == 1:
-        return "\n".join([*problems, "no LoRA setup found"])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD) - 1)]
-    lines = [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
-        for row in rows
-    ]
-    return "\n".join([*lines, *problems])
+            lines.append(f"{reading.source.name}:{place.line}: {reading.problem.message}")
+    return "\n".join(printable(line) for line in lines) or "no LoRA setup found"
 
 
-def _row(site: Site, setup: Setup) -> tuple[str, ...]:
+def _line(site: Site, setup: Setup) -> str:
     document = setup.document
     line = document.source.position(document.span_of(site.rank.path).start).line
-    scale = scale_of(site)
-    shown = "-" if site.state == "not-lora" else "?" if scale is None else number(scale)
-    return tuple(
-        printable(cell)
-        for cell in (
-            f"{document.source.name}:{line}",
-            setup.framework,
-            _cell(site.rank),
-            _cell(site.alpha),
-            shown if site.state != "off" else "off",
-            _modules(site.modules),
-            _origin(site),
-        )
-    )
-
-
-def _cell(fact: Fact[Any] | None) -> str:
-    if fact is None:
-        return "-"
-    value = _value(fact)
-    if value is not None:
-        return number(value)
-    return fact.expression.text[:24] if fact.expression is not None else "?"
-
-
-def _modules(modules: tuple[str, ...], limit: int = 28) -> str:
-    if len(modules) == 1:
-        name = modules[0]
-        return name if len(name) <= limit else f"…{name[-limit + 1 :]}"
-    return f"{len(modules)} modules"
-
-
-def _origin(site: Site) -> str:
+    where = f"{document.source.name}:{line}: {setup.framework}, {_modules(site.modules)}"
     if site.state == "not-lora":
-        return site.method
-    return site.undecided or (site.alpha.origin if site.alpha is not None else "framework")
+        return f"{where}: {site.method}, not a LoRA scale"
+    if site.state == "off":
+        return f"{where}: LoRA is off"
+    values = [f"rank {_shown(site.rank)}"]
+    if site.alpha is not None:
+        values.append(f"alpha {_shown(site.alpha)}")
+    scale = scale_of(site)
+    if scale is None:
+        return f"{where}: {', '.join(values)}, scale unknown: {site.undecided}"
+    how = f" = {site.formula.name}" if site.formula.name != "alpha/r" else ""
+    return f"{where}: {', '.join(values)}, scale {number(scale)}{how}"
+
+
+def _shown(fact: Fact[Any]) -> str:
+    """A value with where it comes from, unless it is simply written there."""
+    value = _value(fact)
+    if value is None:
+        return fact.expression.text if fact.expression is not None else "unknown"
+    return number(value) if fact.origin == "written" else f"{number(value)} ({fact.origin})"
+
+
+def _modules(modules: tuple[str, ...]) -> str:
+    if len(modules) == 1:
+        return "all targets" if modules[0] == "*" else modules[0]
+    return f"{len(modules)} modules"
