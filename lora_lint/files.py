@@ -11,6 +11,7 @@ SYNTAXES = {
     ".json": "json",
     ".yaml": "yaml",
     ".yml": "yaml",
+    ".toml": "toml",
     ".sh": "shell",
     ".bash": "shell",
     ".slurm": "shell",

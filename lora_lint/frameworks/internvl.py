@@ -82,11 +82,20 @@ def sites(config: View[Any]) -> Iterator[Site]:
             yield Site(
                 _modules(config.checkpoint, part),
                 rank,
-                _alpha(rank),
+                _alpha(_doubled(config, flag)),
                 classic,
                 state="off" if rank.known and rank.value == 0 else "active",
                 fixed=True,
             )
+
+
+def _doubled(config: View[Config], flag: str) -> Fact[Any]:
+    """The number that alpha is twice of: the rank, save that internvl_g's trainer takes the backbone's for qllama.
+
+    internvl_stage2_finetune.py:235 at 2410d1d; its loading code takes qllama's own (modeling_internvl.py:253).
+    """
+    training = config.document.syntax == "shell"
+    return config.fact("use_backbone_lora" if training and flag == "use_qllama_lora" else flag)
 
 
 def _alpha(rank: Fact[Any]) -> Fact[Any]:

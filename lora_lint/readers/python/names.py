@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from lora_lint.document import Unknown
-from lora_lint.readers.python_arithmetic import arithmetic
-from lora_lint.readers.python_index import Index
-from lora_lint.readers.python_lines import Lines, Located
-from lora_lint.readers.python_parts import part
-from lora_lint.readers.python_scopes import Binding, Function, Scope, Use, settled
-from lora_lint.readers.python_values import (
+from lora_lint.readers.python.arithmetic import arithmetic
+from lora_lint.readers.python.index import Index
+from lora_lint.readers.python.lines import Lines, Located
+from lora_lint.readers.python.parts import part
+from lora_lint.readers.python.scopes import Binding, Function, Scope, Use, settled
+from lora_lint.readers.python.values import (
     MAX_DEPTH,
     Context,
     Environment,

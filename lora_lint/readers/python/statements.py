@@ -2,8 +2,8 @@
 
 import ast
 
-from lora_lint.readers.python_scopes import Binding, Block, Class, Kind, Scope, Use, field_default
-from lora_lint.readers.python_walk import Handlers, Walk, start
+from lora_lint.readers.python.scopes import Binding, Block, Class, Kind, Scope, Use, field_default
+from lora_lint.readers.python.walk import Handlers, Walk, start
 
 
 def _assign(walk: Walk, node: ast.Assign, scope: Scope, block: Block) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from lora_lint.expression import dotted
-from lora_lint.readers.python_scopes import Class, Function, Parameter, Scope, Use, field_default
+from lora_lint.readers.python.scopes import Class, Function, Parameter, Scope, Use, field_default
 
 LORA = re.compile(r"(?<![eE]xp)(lora|peft)(?!tion)", re.IGNORECASE)
 """A name that speaks of LoRA; `exploration` doesn't."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from lora_lint.document import Span
-from lora_lint.readers.python_lines import Lines
+from lora_lint.readers.python.lines import Lines
 
 _PROMPT = re.compile(r"[ \t]*(?:>>>|\.\.\.)(?: |$)")
 _FENCE = re.compile(r"[ \t]*```[ \t]*(\w*)")

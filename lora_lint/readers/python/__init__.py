@@ -8,10 +8,10 @@ from itertools import islice
 from pathlib import PurePath
 
 from lora_lint.document import Document, Source, UnreadableError
-from lora_lint.readers.python_calls import Calls
-from lora_lint.readers.python_definitions import index
-from lora_lint.readers.python_examples import examples, parsed, placed
-from lora_lint.readers.python_lines import Lines
+from lora_lint.readers.python.calls import Calls
+from lora_lint.readers.python.definitions import index
+from lora_lint.readers.python.examples import examples, parsed, placed
+from lora_lint.readers.python.lines import Lines
 
 MAX_MARKS = 75_000
 """Line ends, brackets, operators and the like. The parser may need most of a second and 200 MB for so many; the largest

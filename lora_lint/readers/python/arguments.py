@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from lora_lint.document import Unknown
 from lora_lint.expression import dotted
-from lora_lint.readers.python_index import Index, type_of
-from lora_lint.readers.python_names import Resolver
-from lora_lint.readers.python_parts import class_of
-from lora_lint.readers.python_scopes import Class, Function, Parameter, Scope, Use
-from lora_lint.readers.python_values import Context, Environment, Value, is_dict_call, keyed
+from lora_lint.readers.python.index import Index, type_of
+from lora_lint.readers.python.names import Resolver
+from lora_lint.readers.python.parts import class_of
+from lora_lint.readers.python.scopes import Class, Function, Parameter, Scope, Use
+from lora_lint.readers.python.values import Context, Environment, Value, is_dict_call, keyed
 
 RANKS = ("r", "rank", "lora_r", "lora_rank", "lora_dim", "network_dim", "dim")
 ALPHAS = ("lora_alpha", "alpha", "network_alpha")

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from lora_lint.expression import dotted
-from lora_lint.readers.python_lines import Located
-from lora_lint.readers.python_scopes import Binding, Function, Scope, Use
+from lora_lint.readers.python.lines import Located
+from lora_lint.readers.python.scopes import Binding, Function, Scope, Use
 
 MAX_DEPTH = 40
 """Expressions inside each other, and names that stand for names."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from lora_lint.document import Unknown
 from lora_lint.expression import UndecidableError, evaluate
-from lora_lint.readers.python_values import MAX_DEPTH, Context, Free, Reference, Value, called, is_literal, lookup_call
+from lora_lint.readers.python.values import MAX_DEPTH, Context, Free, Reference, Value, called, is_literal, lookup_call
 
 if TYPE_CHECKING:
-    from lora_lint.readers.python_names import Resolver
+    from lora_lint.readers.python.names import Resolver
 
 MAX_SYMBOL = 200
 """Nodes of an expression that is kept with its names."""

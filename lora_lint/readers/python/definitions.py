@@ -4,8 +4,8 @@ import ast
 from typing import Any
 
 from lora_lint.expression import dotted
-from lora_lint.readers.python_index import Index, parameters, type_name
-from lora_lint.readers.python_scopes import (
+from lora_lint.readers.python.index import Index, parameters, type_name
+from lora_lint.readers.python.scopes import (
     Binding,
     Block,
     Callable_,
@@ -16,8 +16,8 @@ from lora_lint.readers.python_scopes import (
     Use,
     option_default,
 )
-from lora_lint.readers.python_statements import STATEMENTS
-from lora_lint.readers.python_walk import Handlers, Walk, start
+from lora_lint.readers.python.statements import STATEMENTS
+from lora_lint.readers.python.walk import Handlers, Walk, start
 
 _MUTATING = frozenset(("update", "setdefault", "pop", "popitem", "clear"))
 

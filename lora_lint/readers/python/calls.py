@@ -8,12 +8,12 @@ from typing import Literal
 
 from lora_lint.document import Document, Entry, Path, Source, Span, Unknown
 from lora_lint.expression import Expression
-from lora_lint.readers.python_arguments import ALPHAS, Arguments, Binder, Place
-from lora_lint.readers.python_index import Index, type_of
-from lora_lint.readers.python_lines import Lines, Located
-from lora_lint.readers.python_names import Resolver
-from lora_lint.readers.python_scopes import Class, Function
-from lora_lint.readers.python_values import Value, is_dict_call
+from lora_lint.readers.python.arguments import ALPHAS, Arguments, Binder, Place
+from lora_lint.readers.python.index import Index, type_of
+from lora_lint.readers.python.lines import Lines, Located
+from lora_lint.readers.python.names import Resolver
+from lora_lint.readers.python.scopes import Class, Function
+from lora_lint.readers.python.values import Value, is_dict_call
 
 MAX_DOCUMENTS = 2_000
 """Four times what the largest test file of PEFT holds."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from lora_lint.expression import dotted
-from lora_lint.readers.python_index import LORA, LORA_KEY, Index
-from lora_lint.readers.python_scopes import Binding, Block, Kind, Place, Scope
+from lora_lint.readers.python.index import LORA, LORA_KEY, Index
+from lora_lint.readers.python.scopes import Binding, Block, Kind, Place, Scope
 
 _EXAMPLE = re.compile(r">>> |```")
 _SHORTEST_EXAMPLE = 15

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from lora_lint.document import Unknown
 from lora_lint.expression import dotted
-from lora_lint.readers.python_scopes import Binding, Class, Function, Scope, Use, settled
-from lora_lint.readers.python_values import (
+from lora_lint.readers.python.scopes import Binding, Class, Function, Scope, Use, settled
+from lora_lint.readers.python.values import (
     MAX_DEPTH,
     Context,
     Reference,
@@ -20,7 +20,7 @@ from lora_lint.readers.python_values import (
 )
 
 if TYPE_CHECKING:
-    from lora_lint.readers.python_names import Resolver
+    from lora_lint.readers.python.names import Resolver
 
 Part = ast.Attribute | ast.Subscript
 Made = tuple[ast.expr, Use]
