@@ -159,9 +159,16 @@ class Document:
 
 
 def lookup(data: object, path: Iterable[str | int]) -> object:
-    """The value at `path`, or KeyError."""
+    """
+    Raises:
+        KeyError: when nothing stands at `path`.
+    """
     for part in path:
-        if isinstance(data, Mapping) or (isinstance(data, list) and isinstance(part, int) and 0 <= part < len(data)):
+        if isinstance(data, list):
+            if not isinstance(part, int) or not 0 <= part < len(data):
+                raise KeyError(part)
+            data = data[part]
+        elif isinstance(data, Mapping):
             data = data[part]
         else:
             raise KeyError(part)

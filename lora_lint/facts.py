@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, TypeVa
 from lora_lint.document import Document, Path, Problem, Unknown
 from lora_lint.scaling import Formula, number
 
+if TYPE_CHECKING:
+    from lora_lint.expression import Expression
+
 T = TypeVar("T")
 Origin = Literal["written", "default", "derived", "unknown"]
 State = Literal["active", "off", "not-lora"]
@@ -103,8 +106,8 @@ class Site:
         """The scale where rank and alpha are written over the same names and the names cancel out."""
         if self.alpha is None or (self.rank.expression is None and self.alpha.expression is None):
             return None
-        rank: "Expression | float | None" = self.rank.expression or (self.rank.value if self.rank.known else None)
-        alpha: "Expression | float | None" = self.alpha.expression or (self.alpha.value if self.alpha.known else None)
+        rank: Expression | float | None = self.rank.expression or (self.rank.value if self.rank.known else None)
+        alpha: Expression | float | None = self.alpha.expression or (self.alpha.value if self.alpha.known else None)
         if rank is None or alpha is None:
             return None
         from lora_lint.expression import constant_over_names

@@ -62,22 +62,22 @@ class Walk:
             path = os.path.normpath(root)
             if os.path.isdir(path):
                 yield from self._folder(path)
-            elif self._new(path):
+            elif self._new(os.path.abspath(path)):
                 if self._exclude is not None and self._excluded(path):
                     self.skipped.append(Skipped(path, "excluded by settings"))
                 else:
                     yield Candidate(path, named=True, inside=os.path.basename(path) if os.path.isabs(path) else path)
 
-    def _new(self, path: str) -> bool:
-        key = os.path.abspath(path)
-        if key in self._seen:
+    def _new(self, full: str) -> bool:
+        if full in self._seen:
             return False
-        self._seen.add(key)
+        self._seen.add(full)
         return True
 
     def _folder(self, top: str) -> Iterator[Candidate]:
         pending: list[tuple[str, list[_Gitignore]]] = [(top, _gitignores_above(top))]
         track = bool(self._seen) or top != "."
+        base, cut = (os.path.abspath(top), len(top)) if top != "." else (os.path.join(os.getcwd(), ""), 0)
         skip = len(top) + 1 if os.path.isabs(top) else 0
         while pending:
             folder, rules = pending.pop()
@@ -102,7 +102,9 @@ class Walk:
                         self.skipped.append(Skipped(path, reason))
                 elif is_folder:
                     below.append((path, rules))
-                elif os.path.splitext(entry.name)[1].lower() in SYNTAXES and (not track or self._new(path)):
+                elif os.path.splitext(entry.name)[1].lower() in SYNTAXES and (
+                    not track or self._new(base + path[cut:])
+                ):
                     yield Candidate(path, named=False, inside=path[skip:])
             pending += reversed(below)
 

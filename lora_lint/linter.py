@@ -64,11 +64,12 @@ class Effective:
     severity: dict[str, str]
 
     @cached_property
-    def rules_for(self) -> dict[type, list[Rule]]:
-        """The rules by what they are run on."""
-        found: dict[type, list[Rule]] = {}
+    def rules_for(self) -> dict[type, list[tuple[Rule, tuple[type, ...]]]]:
+        """The rules by what they are run on, with what else they ask for."""
+        found: dict[type, list[tuple[Rule, tuple[type, ...]]]] = {}
         for rule in self.active:
-            found.setdefault(rule.parameters[0], []).append(rule)
+            first, *others = rule.parameters
+            found.setdefault(first, []).append((rule, tuple(others)))
         return found
 
 
@@ -134,9 +135,10 @@ class Linter:
         found = [self._diagnostic(one, settings) for one in _one_per_cause(placed)]
         kept = [one for one in found if not _silenced(one, comments)]
         report.summary.suppressed += len(found) - len(kept)
-        file = whole(reading.source)
-        late = self._run([(file, None, comment) for comment in comments], settings, failures, report)
-        late_failures = self._run([(file, None, failure) for failure in failures], settings, [], report)
+        late = self._run([(whole(reading.source), None, comment) for comment in comments], settings, failures, report)
+        late_failures = self._run(
+            [(whole(reading.source), None, failure) for failure in failures], settings, [], report
+        )
         kept += [self._diagnostic(one, settings) for one in (*late, *late_failures)]
         yield from sorted(kept, key=lambda one: (one.range.start, one.rule))
 
@@ -162,10 +164,9 @@ class Linter:
     ) -> Iterator[Placed]:
         for document, setup, subject in subjects:
             context = {Policy: settings.policy, Setup: setup, Document: document}
-            for rule in settings.rules_for.get(type(subject), ()):
+            for rule, others in settings.rules_for.get(type(subject), ()):
                 try:
-                    others = [context[kind] for kind in rule.parameters[1:]]
-                    for finding in rule.check(subject, *others, **self._options[rule.name]):
+                    for finding in rule.check(subject, *map(context.__getitem__, others), **self._options[rule.name]):
                         yield Placed(rule, finding, document, setup, _sites(subject, setup, finding))
                 except UnknownFact:
                     continue

@@ -3,12 +3,14 @@
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
+from types import ModuleType
 
 from lora_lint.document import Document, Problem, Source, Span, Syntax, UnreadableError
 from lora_lint.facts import Checkpoint, Setup
 from lora_lint.files import SYNTAXES
-from lora_lint.frameworks import candidates, framework, has_marker
+from lora_lint.frameworks import candidates, framework
 from lora_lint.frameworks import setup as setup_of
 
 ADAPTER_NAMES = ("adapter_config.json", "adapter_model.safetensors")
@@ -89,10 +91,10 @@ def read_bytes(
     """Read the bytes of a text file called `name`. `only` names the one framework to see it as."""
     ours = name.endswith(ADAPTER_NAMES)
     wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
-    marked = wide or has_marker(data)
+    names = candidates(data)
     if data.startswith(_LFS) and (named or ours):
         return _unreadable(name, "is a Git LFS pointer, not the file itself; git lfs pull fetches it")
-    if not marked and not ours and not (named and only) and not (named and not data and name.endswith(".json")):
+    if not (names or wide or ours) and not (named and only) and not (named and not data and name.endswith(".json")):
         return Reading(name, Source(name, ""), reason="holds no LoRA setting")
     syntax = syntax_of(name, data)
     if syntax is None:
@@ -104,7 +106,8 @@ def read_bytes(
     except UnreadableError as error:
         return _unreadable(name, error.problem.message)
     reading = Reading(name, source)
-    names = [only] if only else candidates(source.text.encode("utf-8", "surrogatepass") if wide else data)
+    if only or wide:
+        names = [only] if only else candidates(source.text.encode("utf-8", "surrogatepass"))
     try:
         reading.documents = list(documents(source, syntax))
     except UnreadableError as error:
@@ -171,9 +174,13 @@ def documents(source: Source, syntax: Syntax) -> Iterator[Document]:
     Raises:
         UnreadableError: when the text can't be read.
     """
-    reader = import_module(f"lora_lint.readers.{syntax}")
-    found: Iterator[Document] = reader.read(source)
+    found: Iterator[Document] = _reader(syntax).read(source)
     yield from found
+
+
+@cache
+def _reader(syntax: Syntax) -> ModuleType:
+    return import_module(f"lora_lint.readers.{syntax}")
 
 
 def whole(source: Source) -> Document:

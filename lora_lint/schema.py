@@ -280,11 +280,11 @@ def _by_path(errors: "list[ErrorDetails]", data: object) -> "list[tuple[Path, li
         path: list[str | int] = []
         at = data
         for part in error["loc"]:
-            if (isinstance(at, dict) and part in at) or (
-                isinstance(at, list) and isinstance(part, int) and part < len(at)
-            ):
-                path.append(part)
-                at = at[part]
+            try:
+                at = lookup(at, (part,))
+            except KeyError:
+                continue
+            path.append(part)
         grouped.setdefault(tuple(path), []).append(error)
     owners = {path[:end] for path in grouped for end in range(len(path))}
     return [item for item in grouped.items() if item[0] not in owners]

@@ -26,7 +26,9 @@ def verify(
     base: Annotated[str | None, typer.Option(help="Folder or file of the base model's weights.")] = None,
     merged: Annotated[str | None, typer.Option(help="Folder or file of the weights after merging.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
-    expect: Annotated[str, typer.Option(help="The scale to hold the tensors to: declared, policy, or a number.")] = "declared",
+    expect: Annotated[
+        str, typer.Option(help="The scale to hold the tensors to: declared, policy, or a number.")
+    ] = "declared",
     format_: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every module.")] = False,
 ) -> None:
@@ -213,11 +215,17 @@ def _as_text(verdicts: "list[ModuleVerdict]", device: str, *, compared: bool, ev
     ranked = sorted(verdicts, key=lambda verdict: (order[verdict.status], -_deviation(verdict)))
     telling = [verdict for verdict in ranked if verdict.status != "ok"]
     shown = ranked if every else [*telling, *ranked[len(telling) :][:SHOWN]]
-    rows = [("module", "rank", "declared", "measured", "residual", "status")]
-    rows += [(printable(one.module), *map(_cell, (one.rank, one.declared, one.measured, one.residual)), one.status) for one in shown]
+    rows: list[tuple[str, ...]] = [("module", "rank", "declared", "measured", "residual", "status")]
+    rows += [
+        (printable(one.module), *map(_cell, (one.rank, one.declared, one.measured, one.residual)), one.status)
+        for one in shown
+    ]
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     for row, message in zip(rows, ("", *(one.message for one in shown)), strict=True):
-        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:5], widths[1:], strict=True))]
+        cells = [
+            row[0].ljust(widths[0]),
+            *(cell.rjust(width) for cell, width in zip(row[1:5], widths[1:], strict=True)),
+        ]
         yield "  ".join([*cells, f"{row[5]}: {printable(message)}" if message else row[5]]).rstrip()
     if len(shown) < len(ranked):
         yield f"and {len(ranked) - len(shown)} more, all ok"

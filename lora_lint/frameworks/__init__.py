@@ -1,6 +1,5 @@
 """Which framework reads a document, and what it makes of it; a module is imported when one of its markers is seen."""
 
-import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib import import_module
@@ -54,20 +53,18 @@ def framework(name: str) -> Framework:
     return cast("Framework", import_module(f"lora_lint.frameworks.{name}"))
 
 
-@cache
-def _any_marker() -> re.Pattern[bytes]:
-    distinct = sorted({marker for markers in MARKERS.values() for marker in markers}, key=len, reverse=True)
-    return re.compile(b"|".join(re.escape(marker) for marker in distinct))
-
-
-def has_marker(data: bytes) -> bool:
-    """Whether any framework's marker occurs: the cheap question asked of every file."""
-    return _any_marker().search(data) is not None
-
-
 def candidates(data: bytes) -> list[str]:
-    """The frameworks one of whose markers occurs in a file."""
-    return [name for name, markers in MARKERS.items() if any(marker in data for marker in markers)]
+    """The frameworks one of whose markers occurs in a file: the cheap question asked of every file.
+
+    A substring search each is twice as fast as one regular expression over all.
+    """
+    found = []
+    for name, markers in MARKERS.items():
+        for marker in markers:
+            if marker in data:
+                found.append(name)
+                break
+    return found
 
 
 def recognise(document: Document, names: list[str]) -> list[tuple[str, tuple[str, ...]]]:

@@ -309,8 +309,10 @@ class _Settings:
         LoftQ's init leaves the scale out of A and B; extraction and conversion write the same numbers into both
         patterns, and code that turns weights into an adapter has the scale in them already.
         """
-        return _MAKES_FROM_WEIGHTS.search(self.config.document.scope) is not None or self.config.model.init_lora_weights == "loftq" or (
-            bool(self.rank_pattern) and self.rank_pattern == self.alpha_pattern
+        return (
+            _MAKES_FROM_WEIGHTS.search(self.config.document.scope) is not None
+            or self.config.model.init_lora_weights == "loftq"
+            or (bool(self.rank_pattern) and self.rank_pattern == self.alpha_pattern)
         )
 
 

@@ -13,6 +13,8 @@ from lora_lint.readers.shell_words import Heredoc, Lexer, Piece, Text, Word
 
 MAX_DEPTH = 4
 """Levels of commands in strings, heredocs and substitutions."""
+_WORK_OF_TOKEN = 5
+"""A token costs about as much as so many characters copied."""
 
 _SHELLS = frozenset({"bash", "sh", "zsh", "dash", "ksh"})
 _STDIN_SHELLS = _SHELLS | {"ssh", "sbatch", "qsub", "bsub", "srun"}
@@ -92,7 +94,9 @@ class _Reading:
         """The documents of a script, or of a string that is run as one."""
         if depth > MAX_DEPTH:
             return
-        events = list(Parser(Lexer(text.chars)).events())
+        lexer = Lexer(text.chars)
+        events = list(Parser(lexer).events())
+        self.scope.spend(_WORK_OF_TOKEN * lexer.tokens + 1)
         block = _Lists(self.scope)
         for index, event in enumerate(events):
             if isinstance(event, Command):

@@ -11,8 +11,8 @@ from lora_lint.document import Span, Unknown
 from lora_lint.readers.shell_commands import Block
 from lora_lint.readers.shell_words import Text
 
-MAX_WORK = 1_000_000
-"""Characters and parts that expansions may copy in one script; what comes after is not read."""
+MAX_WORK = 500_000
+"""Tokens read and characters copied by expansions in one script; what comes after is not read."""
 
 _FLAG = re.compile(r"(?:^|\s)--?[A-Za-z]")
 

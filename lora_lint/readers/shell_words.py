@@ -7,9 +7,12 @@ from typing import Literal, NamedTuple
 
 from lora_lint.document import Span
 
-MAX_TOKENS = 200_000
-"""Words and operators; a script has some hundreds. What follows is not read."""
+MAX_TOKENS = 40_000
+"""Operators and pieces of words in one text; a script has some hundreds. What follows is not read."""
+MAX_PIECES = 2_000
+"""Pieces of one word; what follows is another word."""
 
+_MAX_NESTING = 200
 _MAX_ARITHMETIC = 400
 _PLAIN = re.compile(r"[^ \t\r\n;&|<>()'\"\\$`]+")
 _BLANK = re.compile(r"(?:[ \t\r]|\\\r?\n)+")
@@ -99,6 +102,7 @@ class Lexer:
     heredocs: list[Heredoc] = field(default_factory=list)
     tokens: int = 0
     unclosed: set[str] = field(default_factory=set)
+    _in_array: bool = False
 
     def token(self) -> Token:
         """The next word or operator."""
@@ -128,21 +132,26 @@ class Lexer:
         """The word that begins here; never empty."""
         start = self.at
         pieces: list[Piece] = []
-        while self.at < len(self.text):
+        while self.at < len(self.text) and len(pieces) < MAX_PIECES:
             plain = _PLAIN.match(self.text, self.at)
             if plain is not None:
                 pieces.append(Piece("text", self.at, plain.end(), plain[0]))
                 self.at = plain.end()
-            elif self.text.startswith("(", self.at) and len(pieces) == 1 and _ARRAY.fullmatch(pieces[0].text):
+            elif self.text[self.at] == "(" and len(pieces) == 1 and self._opens_array(pieces[0]):
                 return Word(start, self.at, tuple(pieces), self._array())
             elif not self._special(pieces):
                 break
         if self.at == start:
             pieces.append(Piece("text", start, start + 1, self.text[start]))
             self.at += 1
+        self.tokens += len(pieces)
         return Word(start, self.at, tuple(pieces))
 
+    def _opens_array(self, piece: Piece) -> bool:
+        return not self._in_array and _ARRAY.fullmatch(piece.text) is not None
+
     def _array(self) -> tuple[Word, ...]:
+        self._in_array = True
         self.at += 1
         words: list[Word] = []
         while True:
@@ -150,6 +159,7 @@ class Lexer:
             if token.word is not None:
                 words.append(token.word)
             elif token.operator in ("", ")"):
+                self._in_array = False
                 return tuple(words)
 
     def _special(self, pieces: list[Piece]) -> bool:
@@ -217,7 +227,9 @@ class Lexer:
         self.at = start
         if start == end:
             yield Piece("text", start, start, "", quoted=True)
-        while self.at < end:
+        for _ in range(MAX_PIECES):
+            if self.at >= end:
+                return
             run = _QUOTED_RUN.match(self.text, self.at, end)
             if run is not None:
                 yield Piece("text", self.at, run.end(), run[0], quoted=True)
@@ -347,7 +359,7 @@ class Lexer:
         outside = len(stack) - 1
         while True:
             match = _DELIMITERS.search(text, at)
-            if match is None:
+            if match is None or len(stack) > _MAX_NESTING:
                 return -1
             sign, at = match[0], match.end()
             top = stack[-1]
