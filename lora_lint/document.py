@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 Path = tuple[str | int, ...]
 """Keys and indices from the root of a document, the shape of pydantic's `loc`."""
 
-Syntax = Literal["yaml", "json", "toml", "shell", "python", "safetensors"]
+Syntax = Literal["yaml", "json", "toml", "shell", "python", "notebook", "safetensors"]
 
 
 class Span(NamedTuple):

@@ -17,6 +17,7 @@ SYNTAXES = {
     ".slurm": "shell",
     ".sbatch": "shell",
     ".py": "python",
+    ".ipynb": "notebook",
     ".safetensors": "safetensors",
 }
 """Endings of files worth opening; others are read when they are named, by what they look like."""

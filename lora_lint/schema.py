@@ -218,6 +218,11 @@ class View(Generic[M]):
         origin = "default" if path in document.defaults else "written"
         return Fact(getattr(self.model, name), path, origin, expression, name)  # type: ignore[arg-type]
 
+    @property
+    def settled(self) -> bool:
+        """Whether every field is known, so that nobody has to ask one by one."""
+        return not (self.unknown or self.bad_values or self.document.words == ("**",))
+
     def has(self, name: str) -> bool:
         """Whether the key, in any spelling, is written in the document."""
         spellings = _spellings(type(self.model))[name]

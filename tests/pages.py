@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from tensors import write_safetensors
+from tests.tensors import write_safetensors
 
 from lora_lint.catalogue import root
 from lora_lint.finding import Diagnostic

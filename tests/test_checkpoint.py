@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tensors import Table, write_safetensors
+from tests.tensors import Table, write_safetensors
 
 from lora_lint.checkpoint import LoraModule, beside, tensor_modules
 from lora_lint.facts import Checkpoint, Tensor

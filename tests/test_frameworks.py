@@ -38,7 +38,7 @@ def row(site: Site) -> Row:
     return Row(
         " ".join(site.modules),
         _value(site.rank),
-        _value(site.alpha),
+        site.alpha.value if site.alpha.known else "?",
         scale,
         initials[site.rank.origin] + initials[site.alpha.origin],
         site.state,
@@ -46,7 +46,7 @@ def row(site: Site) -> Row:
     )
 
 
-def _value(fact: Fact[float] | Fact[float | None]) -> float | str | None:
+def _value(fact: Fact[float]) -> float | str:
     return fact.value if fact.known else "?"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tensors import framed, write_safetensors
+from tests.tensors import framed, write_safetensors
 
 from lora_lint.document import UnreadableError
 from lora_lint.readers.safetensors import BITS, LARGE_HEADER, Header, TensorInfo, parse_header, read_header

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pages import Example, Page, pages
+from tests.pages import Example, Page, pages
 
 from lora_lint.catalogue import load_rules, root
 from lora_lint.document import Problem

@@ -159,7 +159,7 @@ def test_a_bad_value_is_one_message_with_value_type_and_need(text: str, kind: st
         ("lora_alpha: 15e-3", "15.0e-3"),
         ("lora_alpha: '.5'", ".5"),
         ("lora_alpha: x", None),
-        ("lora_alpha: '１６'", None),
+        ("lora_alpha: '\uff11\uff16'", None),
     ],
 )
 def test_text_that_holds_a_number_can_be_written_as_one_in_yaml(text: str, replacement: str | None) -> None:

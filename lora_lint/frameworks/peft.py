@@ -205,23 +205,21 @@ class _Settings:
         self.method = "dora" if model.use_dora else "lora"
         self.rank_pattern = model.rank_pattern or {}
         self.alpha_pattern = model.alpha_pattern or {}
-        self.undecided = next(
-            (fact for name in ("use_rslora", "rank_pattern", "alpha_pattern") if not (fact := config.fact(name)).known),
-            None,
-        )
+        names = () if config.settled else ("use_rslora", "rank_pattern", "alpha_pattern")
+        self.undecided = next((fact for name in names if not (fact := config.fact(name)).known), None)
 
-    def real_modules(self) -> tuple[str, ...] | None:
-        """The modules that the tensors beside the config name, where there are any."""
+    def real_modules(self) -> dict[str, str] | None:
+        """The modules that the tensors beside the config name, and the names by which patterns find them."""
         if self.config.checkpoint is None or not self.config.checkpoint.tensors:
             return None
         from lora_lint.checkpoint import tensor_modules
 
-        found: dict[str, None] = {}
+        found: dict[str, str] = {}
         for module in tensor_modules(self.config.checkpoint):
-            found.update(dict.fromkeys(self.parameters(module.module) if module.of_parameter else (module.module,)))
-        return tuple(found) or None
+            found |= self.parameters(module.module) if module.of_parameter else {module.module: module.module}
+        return found or None
 
-    def parameters(self, module: str) -> tuple[str, ...]:
+    def parameters(self, module: str) -> dict[str, str]:
         """A module whose parameters are adapted: one name where all share rank and alpha, else a name for each.
 
         PEFT matches patterns against `module.parameter` there (lora/model.py:234 at 0.21.2).
@@ -229,13 +227,13 @@ class _Settings:
         split = [target.rpartition(".") for target in self.config.model.target_parameters or ()]
         named = [f"{module}.{last}" for owner, _, last in split if module == owner or module.endswith(f".{owner}")]
         keys = {(first_match(self.rank_pattern, name), first_match(self.alpha_pattern, name)) for name in named}
-        return (module,) if keys <= {(None, None)} else tuple(named)
+        return {module: named[0] if named else module} if len(keys) <= 1 else {name: name for name in named}
 
-    def grouped(self, modules: tuple[str, ...]) -> Iterator[Site]:
+    def grouped(self, modules: Mapping[str, str]) -> Iterator[Site]:
         """Modules that share rank and alpha, as PEFT gives them, share a site."""
         groups: dict[tuple[str | None, str | None], list[str]] = {}
-        for module in modules:
-            keys = (first_match(self.rank_pattern, module), first_match(self.alpha_pattern, module))
+        for module, name in modules.items():
+            keys = (first_match(self.rank_pattern, name), first_match(self.alpha_pattern, name))
             groups.setdefault(keys, []).append(module)
         for (rank_key, alpha_key), members in groups.items():
             yield self.site(tuple(members), rank_key, alpha_key)
@@ -248,7 +246,7 @@ class _Settings:
             yield self.site(targets, None, None)
             return
         literal = [target for target in targets if _LITERAL.fullmatch(target)]
-        yield from self.grouped(tuple(literal)) if len(literal) == len(targets) else [self.site(targets, None, None)]
+        yield from self.grouped({name: name for name in literal}) if len(literal) == len(targets) else [self.site(targets, None, None)]
         for key in keys:
             if key in literal:
                 continue

@@ -42,6 +42,8 @@ class Part(NamedTuple):
     uses: tuple[Use, ...] = ()
     """The variables that may occur nowhere else if `literal` is to be rewritten."""
     conditional: bool = False
+    whole: bool = False
+    """Quoted where it is written, so never split into words."""
 
 
 class Field(NamedTuple):

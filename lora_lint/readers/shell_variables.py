@@ -48,7 +48,7 @@ class Expander:
                 continue
             whole = piece.kind != "variable" or piece.quoted
             for part in self.parts(piece, text):
-                if whole or part.unknown is not None:
+                if whole or part.whole or part.unknown is not None:
                     current.append(part)
                     continue
                 for chunk in _split(part):
@@ -194,7 +194,8 @@ class Expander:
         if depth >= _MAX_NESTED_DEFAULTS:
             return (_unknown(piece, text, "isn't set in this script"),)
         start, end = piece.argument
-        if end - start > 1 and text.chars[start] == text.chars[end - 1] == "'":
+        quoted = end - start > 1 and text.chars[start] in "'\"" and text.chars[start] == text.chars[end - 1]
+        if quoted:
             start, end = start + 1, end - 1
         pieces = list(Lexer(text.chars).quoted(start, end))
         inner = [part for inner in pieces for part in self.parts(inner, text, depth=depth + 1) if part.text]
@@ -212,6 +213,7 @@ class Expander:
                 node=node if len(inner) == 1 else None,
                 origin=part.literal or part.origin,
                 uses=(*part.uses, use),
+                whole=quoted,
             )
             for part in inner
         ] or (Part("", (), span, default=True),)

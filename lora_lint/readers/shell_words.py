@@ -219,14 +219,13 @@ class Lexer:
         if end < 0:
             pieces.append(self._literal('"'))
             return
-        pieces.extend(self.quoted(start + 1, end))
+        inside = list(self.quoted(start + 1, end))
+        pieces.extend(inside or [Piece("text", end, end, "", quoted=True)])
         self.at = end + 1
 
     def quoted(self, start: int, end: int, *, heredoc: bool = False) -> Iterator[Piece]:
-        """The pieces between double quotes; at least one, which may be empty. In a heredoc quotes are text."""
+        """The pieces between double quotes, without quotes inside them; in a heredoc those are text."""
         self.at = start
-        if start == end:
-            yield Piece("text", start, start, "", quoted=True)
         for _ in range(MAX_PIECES):
             if self.at >= end:
                 return

@@ -1,6 +1,8 @@
 """The scale in a merged weight, from Gram matrices and row blocks: `B @ A` is never formed."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
@@ -10,10 +12,11 @@ from lora_lint.reference.device import widest
 from lora_lint.reference.layer import Kind
 from lora_lint.reference.measure import Measurement, stretched_scale
 
-BLOCK = {"cpu": 2**20, "cuda": 2**24, "mps": 2**24}
-"""Entries of a block. On a CPU it stays in the cache between subtraction, product and norm (256 rows of 4096 were the
+BLOCK = {"cpu": 2**19, "cuda": 2**24, "mps": 2**24}
+"""Entries of a block. On a CPU it stays in the cache between subtraction, product and norm (128 rows of 4096 were the
 fastest of 32 to 2048); on other devices it is large enough to hide the launches."""
 
+MOST_WORKERS = 16
 
 Passed = Callable[[int], None]
 """Told after every block how many bytes of the weights are done with, so that mapped pages can go."""
@@ -90,16 +93,17 @@ def layouts(a: Tensor, b: Tensor, shape: torch.Size, kind: Kind) -> Iterator[Fac
 @torch.no_grad()
 def moments(base: Tensor, merged: Tensor, factors: Factors, passed: Passed = _nobody) -> Tensor:
     """dv, vv, dd and ww as one tensor on the factors' device, in one pass over the two weights."""
-    left, right, working, wide = _ready(base, factors)
-    products = torch.zeros((), dtype=wide, device=left.device)
-    squares = torch.zeros(2, dtype=wide, device=left.device)
-    for start, length, both in _blocks(base, merged, left.device, working, passed):
+    left, right, wide = _ready(base, factors)
+
+    def visit(start: int, both: Tensor) -> Tensor:
+        d = both.select(0, 0)
+        dv = ((d @ right.T) * left.narrow(0, start, d.shape[0])).sum(dtype=wide)
         # Norms of single rows, since one over the block adds half a million numbers in float32, and loses four digits.
-        norms = torch.linalg.vector_norm(both, dim=2).to(wide)
-        products += ((both.select(0, 0) @ right.T) * left.narrow(0, start, length)).sum(dtype=wide)
-        squares += norms.square().sum(1)
-    vv = ((left.T @ left) * (right @ right.T)).sum(dtype=wide)
-    return torch.stack((products, vv, *squares.unbind()))
+        dd, ww = torch.linalg.vector_norm(both, dim=2).to(wide).square().sum(1).unbind()
+        return torch.stack((dv, dd, ww))
+
+    dv, dd, ww = torch.stack(_sweep(base, merged, left, passed, visit)).sum(0).unbind()
+    return torch.stack((dv, ((left.T @ left) * (right @ right.T)).sum(dtype=wide), dd, ww))
 
 
 def _expert_moments(base: Tensor, merged: Tensor, a: Tensor, b: Tensor, passed: Passed) -> Moments:
@@ -139,39 +143,71 @@ class StretchedMoments(NamedTuple):
 @torch.no_grad()
 def stretched_moments(base: Tensor, merged: Tensor, factors: Factors, passed: Passed = _nobody) -> StretchedMoments:
     """One pass over the two weights; blocks of `B @ A` are formed, since norms per channel need them."""
-    left, right, working, wide = _ready(base, factors)
+    left, right, wide = _ready(base, factors)
     axis = 0 if factors.by_column else 1
-    sums = torch.zeros(6, base.shape[1 - axis], dtype=wide, device=left.device)
-    for start, length, both in _blocks(base, merged, left.device, working, passed):
+
+    def visit(start: int, both: Tensor) -> Tensor:
         d, w = both.unbind()
-        v = left.narrow(0, start, length) @ right
-        block = torch.stack([(x * y).sum(axis) for x, y in ((d, d), (d, v), (d, w), (v, v), (v, w), (w, w))]).to(wide)
-        target = sums if factors.by_column else sums.narrow(1, start, length)
-        target += block
+        v = left.narrow(0, start, d.shape[0]) @ right
+        return torch.stack([(x * y).sum(axis) for x, y in ((d, d), (d, v), (d, w), (v, v), (v, w), (w, w))]).to(wide)
+
+    blocks = _sweep(base, merged, left, passed, visit)
+    sums = torch.stack(blocks).sum(0) if factors.by_column else torch.cat(blocks, dim=1)
     return StretchedMoments(*sums.unbind())
 
 
-def _ready(base: Tensor, factors: Factors) -> tuple[Tensor, Tensor, torch.dtype, torch.dtype]:
+def _ready(base: Tensor, factors: Factors) -> tuple[Tensor, Tensor, torch.dtype]:
+    """The factors in the precision to work in, and the dtype to add sums in."""
     working = torch.float64 if base.dtype == torch.float64 else torch.float32
-    return factors.left.to(working), factors.right.to(working), working, widest(factors.left.device)
+    return factors.left.to(working), factors.right.to(working), widest(factors.left.device)
 
 
-def _blocks(
-    base: Tensor, merged: Tensor, device: torch.device, working: torch.dtype, passed: Passed
-) -> Iterator[tuple[int, int, Tensor]]:
-    """First row and number of rows of each block, and stacked the change and the base there, in memory used again."""
+def _sweep(
+    base: Tensor, merged: Tensor, like: Tensor, passed: Passed, visit: Callable[[int, Tensor], Tensor]
+) -> list[Tensor]:
+    """What `visit` makes of each block of rows, from its first row and, stacked, the change and the base there.
+
+    On a CPU every thread takes blocks of its own. Left to torch, the threads would share each small operation and wait
+    for each other at its end, which on a machine with other work takes 25 times as long.
+    """
     rows, columns = base.shape
-    step = min(rows, max(1, BLOCK.get(device.type, BLOCK["cpu"]) // max(1, columns)))
-    both = torch.empty(2, step, columns, dtype=working, device=device)
-    narrow = [torch.empty(0, dtype=tensor.dtype, device=device) for tensor in (base, merged)]
-    for start in range(0, rows, step):
+    step = min(rows, max(1, BLOCK.get(like.device.type, BLOCK["cpu"]) // max(1, columns)))
+    starts = range(0, rows, step)
+    narrow = [torch.empty(0, dtype=tensor.dtype, device=like.device) for tensor in (base, merged)]
+
+    def share(worker: int) -> list[Tensor]:
+        with torch.no_grad():
+            both = torch.empty(2, step, columns, dtype=like.dtype, device=like.device)
+            return [visit(start, block(both, start)) for start in starts[worker::workers]]
+
+    def block(both: Tensor, start: int) -> Tensor:
         length = min(step, rows - start)
-        block = both.narrow(1, 0, length)
-        change, weight = block.unbind()
+        part = both.narrow(1, 0, length)
+        change, weight = part.unbind()
         _copy(weight, base.narrow(0, start, length).to(narrow[0]))
         _copy(change, merged.narrow(0, start, length).to(narrow[1])).sub_(weight)
-        yield start, length, block
         passed(weight.numel() * (base.itemsize + merged.itemsize))
+        return part
+
+    with _workers(like.device, len(starts)) as workers:
+        if workers == 1:
+            return share(0)
+        with ThreadPoolExecutor(workers) as pool:
+            shares = list(pool.map(share, range(workers)))
+    return [shares[index % workers][index // workers] for index in range(len(starts))]
+
+
+@contextmanager
+def _workers(device: torch.device, blocks: int) -> Iterator[int]:
+    """How many threads to start; meanwhile torch itself starts none."""
+    threads = torch.get_num_threads()
+    workers = min(threads, blocks, MOST_WORKERS) if device.type == "cpu" else 1
+    if workers > 1:
+        torch.set_num_threads(1)
+    try:
+        yield workers
+    finally:
+        torch.set_num_threads(threads)
 
 
 def shown(shape: torch.Size | tuple[int, ...]) -> str:

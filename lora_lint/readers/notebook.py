@@ -1,0 +1,135 @@
+"""Jupyter notebooks: the code cells as one program, their shell lines and written files as what they are."""
+
+import ast
+import re
+import warnings
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from lora_lint.document import Document, Path, Source, Span, Syntax, UnreadableError
+from lora_lint.embedding import read_inside
+from lora_lint.readers import json
+
+_ESCAPE = re.compile(r'\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)')
+_SHELL_CELL = re.compile(r"%%(?:bash|sh|shell|script +(?:ba)?sh)\b[^\n]*\n")
+_FILE_CELL = re.compile(r"%%(?:writefile|file) +(?:-a +)?(?P<name>\S+)[^\n]*\n")
+_SYNTAXES: dict[str, Syntax] = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".toml": "toml", ".sh": "shell"}
+_MAGIC = re.compile(r"^(?P<indent>[ \t]*)(?P<mark>[%!?])", re.MULTILINE)
+_BLANK = "pass#"
+
+
+@dataclass
+class _Cell:
+    """The text of a code cell, and where each character of it stands in the file."""
+
+    text: str
+    places: "array[int]"
+
+    def after(self, start: int) -> "_Cell":
+        return _Cell(self.text[start:], self.places[start:])
+
+
+def read(source: Source) -> Iterator[Document]:
+    """The LoRA calls and commands of a notebook, with their lines in the notebook file.
+
+    Raises:
+        UnreadableError: when the file isn't JSON, or holds no cells.
+    """
+    (whole,) = json.read(source)
+    cells = whole.data.get("cells") if isinstance(whole.data, dict) else None
+    if not isinstance(cells, list):
+        raise UnreadableError("holds no cells, as a notebook does")
+    program: list[str] = []
+    places = array("q")
+    for index, cell in enumerate(cells):
+        if not isinstance(cell, dict) or cell.get("cell_type") != "code":
+            continue
+        text = _text(source, whole, index, cell.get("source"))
+        if text is None:
+            continue
+        special = _special(text)
+        if special is not None:
+            syntax, body = special
+            yield from read_inside(source, body.text, body.places, syntax)
+            continue
+        for line in _shell_lines(text):
+            yield from read_inside(source, line.text, line.places, "shell")
+        code = _without_magics(text.text)
+        if _parses(code):
+            program.append(f"{code}\n")
+            places.extend(text.places)
+            places.append(text.places[-1] if text.places else 0)
+    yield from read_inside(source, "".join(program), places, "python")
+
+
+def _text(source: Source, whole: Document, index: int, lines: object) -> _Cell | None:
+    """The text of a cell, which is one string or a list of them."""
+    path: Path = ("cells", index, "source")
+    paths: list[Path] = [(*path, at) for at in range(len(lines))] if isinstance(lines, list) else [path]
+    parts: list[str] = []
+    places = array("q")
+    for at in paths:
+        entry = whole.entry(at)
+        if entry is None or source.text[entry.value.start] != '"':
+            return None
+        text, inner = _decoded(source.text, entry.value)
+        parts.append(text)
+        places.extend(inner)
+    return _Cell("".join(parts), places)
+
+
+def _decoded(text: str, span: Span) -> "tuple[str, array[int]]":
+    """A JSON string with the place of each of its characters."""
+    from json import loads
+
+    value: str = loads(text[slice(*span)], strict=False)
+    places, at = array("q"), span.start + 1
+    while at < span.end - 1:
+        places.append(at)
+        match = _ESCAPE.match(text, at) if text[at] == "\\" else None
+        at = match.end() if match else at + 1
+    return value, places
+
+
+def _special(cell: _Cell) -> tuple[Syntax, _Cell] | None:
+    """A cell that is a shell script or the text of a file, without its first line."""
+    if match := _SHELL_CELL.match(cell.text):
+        return "shell", cell.after(match.end())
+    if match := _FILE_CELL.match(cell.text):
+        ending = "." + match["name"].strip("\"'").rpartition(".")[2].lower()
+        syntax: Syntax | Literal[""] = _SYNTAXES.get(ending, "python" if ending == ".py" else "")
+        return (syntax, cell.after(match.end())) if syntax else ("shell", _Cell("", array("q")))
+    return None
+
+
+def _shell_lines(cell: _Cell) -> Iterator[_Cell]:
+    """The commands behind `!`, with the lines that they continue on."""
+    for match in re.finditer(r"^[ \t]*!(?P<command>(?:[^\n]*\\\n)*[^\n]*)", cell.text, re.MULTILINE):
+        yield _Cell(match["command"], cell.places[match.start("command") : match.end("command")])
+
+
+def _without_magics(text: str) -> str:
+    """The cell as Python, every character in its place; lines for IPython become comments behind a `pass`."""
+    if text.lstrip().startswith("%%"):
+        return "".join("\n" if character == "\n" else " " for character in text)
+    lines = text.split("\n")
+    continued = False
+    for at, line in enumerate(lines):
+        if continued or _MAGIC.match(line):
+            continued = line.rstrip().endswith("\\")
+            indent = len(line) - len(line.lstrip())
+            blank = _BLANK if len(line) - indent >= len(_BLANK) else "0#"
+            lines[at] = (line[:indent] + blank + line[indent + len(blank) :])[: len(line)].rstrip("\\").ljust(len(line))
+    return "\n".join(lines)
+
+
+def _parses(code: str) -> bool:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
