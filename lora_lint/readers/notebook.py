@@ -117,10 +117,11 @@ def _without_magics(text: str) -> str:
     lines = text.split("\n")
     continued = False
     for at, line in enumerate(lines):
+        continued_line = continued
         if continued or _MAGIC.match(line):
             continued = line.rstrip().endswith("\\")
             indent = len(line) - len(line.lstrip())
-            blank = _BLANK if len(line) - indent >= len(_BLANK) else "0#"
+            blank = "#" if continued_line else _BLANK if len(line) - indent >= len(_BLANK) else "0#"
             lines[at] = (line[:indent] + blank + line[indent + len(blank) :])[: len(line)].rstrip("\\").ljust(len(line))
     return "\n".join(lines)
 
