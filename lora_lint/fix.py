@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 
-from lora_lint.document import Document, Entry, Source, Span
+from lora_lint.document import Document, Entry, Path, Source, Span
 from lora_lint.finding import Diagnostic, Edit, Fix, Insert, RenameKey, Replace, Safety, Suggestion
 
 
@@ -21,14 +21,23 @@ def _edits(document: Document, fix: Fix) -> tuple[Edit, ...]:
         return ()
     if isinstance(fix, Replace):
         return (Edit(entry.literal, fix.text),) if entry.literal is not None else ()
-    if entry.key is None:
+    if entry.key is None or (document.syntax == "yaml" and entry.literal is None):
         return ()
     if isinstance(fix, RenameKey):
         return (Edit(entry.key, _spelled(document.source.text[slice(*entry.key)], fix.key)),)
     if (*fix.after[:-1], fix.key) in document.entries:
         return ()
-    insert = _INSERTERS.get(document.syntax)
-    return (insert(document.source.text, entry, entry.key, fix),) if insert else ()
+    insert = _in_flow if _is_flow(document, fix.after[:-1]) else _INSERTERS.get(document.syntax)
+    edit = insert(document.source.text, entry, entry.key, fix) if insert else None
+    return (edit,) if edit is not None else ()
+
+
+_FLOW_MAPPING = re.compile(r"([&!]\S*\s+)*\{")
+
+
+def _is_flow(document: Document, path: Path) -> bool:
+    owner = document.entry(path) if document.syntax == "yaml" else None
+    return owner is not None and _FLOW_MAPPING.match(document.source.text, owner.value.start) is not None
 
 
 def _spelled(old: str, key: str) -> str:
@@ -49,11 +58,15 @@ def _newline(text: str) -> str:
     return "\r\n" if "\r\n" in text else "\n"
 
 
-def _in_yaml(text: str, entry: Entry, key: Span, fix: Insert) -> Edit:
+def _in_flow(text: str, entry: Entry, key: Span, fix: Insert) -> Edit:
+    return Edit(Span(entry.value.end, entry.value.end), f", {fix.key}: {fix.text}")
+
+
+def _in_yaml(text: str, entry: Entry, key: Span, fix: Insert) -> Edit | None:
     start = _line_start(text, key.start)
     before = text[start : key.start]
     if before.strip(" -"):
-        return Edit(Span(entry.value.end, entry.value.end), f", {fix.key}: {fix.text}")
+        return None
     end = text.find("\n", entry.value.end)
     end = len(text) if end < 0 else end
     if end and text[end - 1] == "\r":
@@ -80,7 +93,7 @@ def _in_python(text: str, entry: Entry, key: Span, fix: Insert) -> Edit:
     return Edit(Span(entry.value.end, entry.value.end), f", {fix.key}={fix.text}")
 
 
-_INSERTERS: dict[str, Callable[[str, Entry, Span, Insert], Edit]] = {
+_INSERTERS: dict[str, Callable[[str, Entry, Span, Insert], Edit | None]] = {
     "yaml": _in_yaml,
     "json": _in_json,
     "shell": _in_shell,
@@ -110,9 +123,8 @@ def apply(
     applied = 0
     refused: set[tuple[str, str]] = set()
     while True:
-        chosen = next(
-            (one for one in diagnostics if _wanted(one, unsafe) and (one.key, one.message) not in refused), None
-        )
+        open_ = (one for one in diagnostics if _wanted(one, unsafe) and (one.key, one.message) not in refused)
+        chosen = min(open_, key=_turn, default=None)
         if chosen is None:
             return source.text, applied
         assert chosen.suggestion is not None
@@ -123,6 +135,11 @@ def apply(
             applied += 1
         else:
             refused.add((chosen.key, chosen.message))
+
+
+def _turn(diagnostic: Diagnostic) -> bool:
+    """Misspelled keys come first: with the right name, what was found missing is there."""
+    return diagnostic.suggestion is None or not isinstance(diagnostic.suggestion.fix, RenameKey)
 
 
 def _wanted(diagnostic: Diagnostic, unsafe: bool) -> bool:

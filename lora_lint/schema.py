@@ -239,25 +239,23 @@ class View(Generic[M]):
         return found
 
     def report_unknown(self, reaction: str, *, only_near: bool = False) -> Iterator[UnknownKey]:
-        """Unknown keys as facts; `only_near` keeps those that look like a known one, for schemas not known whole."""
-        if not self.unknown_keys:
-            return
-        spelled = [spelling for spellings in _spellings(type(self.model)).values() for spelling in spellings]
-        names = [spelling for spelling in spelled if spelling not in self.data]
+        """Unknown keys as facts; `only_near` keeps those that look like a known one, for schemas not known whole.
+
+        A key is suggested only where it isn't written already.
+        """
         for path, key in self.unknown_keys:
             if key.startswith(("_", "x-")) or self.data.get(key) in self.model.NEUTRAL.get(key, ()):
                 continue
-            suggestion = self._meant(key, names)
-            if suggestion or not only_near:
-                yield UnknownKey(path, key, reaction, suggestion)
+            meant = self._meant(key)
+            if meant or not only_near:
+                yield UnknownKey(path, key, reaction, meant if meant not in self.data else None)
 
-    def _meant(self, key: str, names: list[str]) -> str | None:
-        meant = self.model.MEANT.get(key)
-        if meant is not None:
-            return meant if meant not in self.data else None
+    def _meant(self, key: str) -> str | None:
+        if key in self.model.MEANT:
+            return self.model.MEANT[key]
         from lora_lint.spelling import nearest
 
-        return nearest(key, names)
+        return nearest(key, [spelling for spellings in _spellings(type(self.model)).values() for spelling in spellings])
 
 
 @cache

@@ -40,10 +40,9 @@ def alpha_left_at_default(site: Site, policy: Policy, setup: Setup) -> Iterator[
         return
     scale, rank, default = number(site.scale), site.rank, number(alpha.value)
     wanted = number(policy.alpha(site))
-    who = "is not set; the default"
-    if alpha.path and setup.document.entry(alpha.path) is not None:
-        who = "comes from the default"
-    left = f"alpha {who} {default} makes the scale {scale}"
+    left = f"alpha is not set; the default {default} makes the scale {scale}"
+    if alpha.path in setup.document.defaults:
+        left = f"alpha comes from the default {default}, which makes the scale {scale}"
     if rank.origin == "default":
         left = f"rank and alpha are left at {number(rank.value)} and {default}, which makes the scale {scale}"
     insertable = rank.origin == "written" and alpha.key and not setup.document.through

@@ -85,7 +85,7 @@ def check(
             output.write_file(write_baseline, text(report.diagnostics, write_baseline).encode())
             say(f"lora-lint: {len(report.diagnostics)} findings written to {write_baseline}")
             return
-        known = baseline or settings.baseline
+        known = baseline or (settings.baseline and os.path.join(settings.folder, settings.baseline))
         if known:
             _keep(report, remaining(report.diagnostics, known))
         _print(report, format_, statistics=statistics, quiet=quiet, verbose=verbose, silent=diff)

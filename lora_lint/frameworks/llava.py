@@ -56,5 +56,6 @@ def sites(config: View[Config]) -> Iterator[Site]:
 
 
 def _at_gate(fact: Fact[Any], gate: Fact[Any]) -> Fact[Any]:
-    """A default is reported where LoRA is switched on."""
-    return replace(fact, path=gate.path) if fact.origin == "default" and gate.origin == "written" else fact
+    """A default of LLaVA's own is reported where LoRA is switched on."""
+    unwritten = fact.origin == "default" and not fact.path
+    return replace(fact, path=gate.path) if unwritten and gate.origin == "written" else fact

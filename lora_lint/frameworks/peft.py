@@ -246,7 +246,8 @@ class _Settings:
             yield self.site(targets, None, None)
             return
         literal = [target for target in targets if _LITERAL.fullmatch(target)]
-        yield from self.grouped({name: name for name in literal}) if len(literal) == len(targets) else [self.site(targets, None, None)]
+        plain = len(literal) == len(targets)
+        yield from self.grouped({name: name for name in literal}) if plain else [self.site(targets, None, None)]
         for key in keys:
             if key in literal:
                 continue

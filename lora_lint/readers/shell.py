@@ -85,6 +85,10 @@ class _Reading:
     bodies: dict[str, Text] = field(default_factory=dict)
     """Here-documents that `read` put into variables."""
     seen: set[tuple[Span, ...]] = field(default_factory=set)
+    open_names: list[str] = field(default_factory=list)
+    """The function of each open block that is one."""
+    functions: dict[str, set[str]] = field(default_factory=dict)
+    """The variables that each function may set."""
 
     def __post_init__(self) -> None:
         self.expander = Expander(self.scope)
@@ -99,8 +103,9 @@ class _Reading:
         self.scope.spend(_WORK_OF_TOKEN * lexer.tokens + 1)
         block = _Lists(self.scope)
         for index, event in enumerate(events):
-            if isinstance(event, Command):
+            if isinstance(event, Command | Open | Changes):
                 block.connect(event.connector)
+            if isinstance(event, Command):
                 following = events[index + 1] if index + 1 < len(events) else None
                 yield from self._command(event, text, depth, following)
             elif isinstance(event, Open):
@@ -108,7 +113,7 @@ class _Reading:
                 self._open(event, text, events, index)
             elif isinstance(event, Close):
                 block.close()
-                self.scope.close()
+                self._close()
             elif isinstance(event, Branch):
                 block.connect("")
                 self.scope.branch()
@@ -128,12 +133,18 @@ class _Reading:
                     break
                 shadowed.update(_changed(later))
         self.scope.open(event.block, shadowed)
-        if event.loop:
+        self.open_names.append(event.name if event.block == "function" else "")
+        if event.block == "loop" and event.name:
             values = [argument for word in event.words for argument in self.expander.fields(word, text)]
             if len(values) == 1 and values[0].known and plain(event.words[0]):
-                self.scope.bind(event.loop, Binding(values[0].parts))
+                self.scope.bind(event.name, Binding(values[0].parts))
             else:
-                self.scope.bind(event.loop, unknown(event.loop, f"${event.loop} takes several values in a loop"))
+                self.scope.bind(event.name, unknown(event.name, f"${event.name} takes several values in a loop"))
+
+    def _close(self) -> None:
+        changed = self.scope.close()
+        if function := self.open_names.pop():
+            self.functions[function] = changed
 
     def _command(self, command: Command, text: Text, depth: int, following: Event | None) -> Iterator[Document]:
         yield from self._substitutions(command, text, depth)
@@ -151,6 +162,8 @@ class _Reading:
             yield from self.script(self._string(command.words[1:], text), depth + 1)
         else:
             yield from self._run(command, text, depth)
+        for name in self.functions.get(program, ()):
+            self.scope.bind(name, unknown(name, f"${name} is set in the function {program}"))
         for heredoc in command.heredocs:
             yield from self._heredoc(command, heredoc, text, depth, following)
 
@@ -276,6 +289,8 @@ class _Lists:
         self.inside = [False]
 
     def connect(self, connector: str) -> None:
+        if connector in ("|", "|&"):
+            return
         conditional = connector in ("&&", "||")
         if self.inside[-1] and (not conditional or connector == "||"):
             self._end(conditional)
@@ -321,7 +336,7 @@ def _changed(event: Event) -> list[str]:
     if isinstance(event, Changes):
         return _assigned(event.text)
     if isinstance(event, Open):
-        return [event.loop] if event.loop else []
+        return [event.name] if event.block == "loop" and event.name else []
     if not isinstance(event, Command):
         return []
     declared = [assignment(word) for word in event.words[1:]] if _program(event) in _DECLARES else []

@@ -46,10 +46,11 @@ class Command:
 
 
 class Open(NamedTuple):
-    """A block begins; `loop` is the variable that a `for` sets, from `words` where they are written."""
+    """A block begins; `name` is its function, or the variable that a `for` sets from `words`."""
 
     block: Block
-    loop: str = ""
+    connector: str = ""
+    name: str = ""
     words: tuple[Word, ...] = ()
 
 
@@ -65,6 +66,7 @@ class Changes(NamedTuple):
     """Arithmetic, which may set any of the names in `text`."""
 
     text: str
+    connector: str = ""
 
 
 Event = Command | Open | Branch | Close | Changes
@@ -96,7 +98,8 @@ class Parser:
     opened: Counter[str] = field(default_factory=Counter)
     command: Command | None = None
     connector: str = ""
-    function: bool = False
+    function: str | None = None
+    """The function whose body is expected."""
     no_test: bool = False
 
     def events(self) -> Iterator[Event]:
@@ -130,10 +133,10 @@ class Parser:
         command.end = target.end
         if target.word is None:
             self.lexer.at = target.start
-        elif token.operator.endswith(("<<", "<<-")):
-            command.heredocs.append(self.lexer.open_heredoc(target.word, tabs=token.operator.endswith("-")))
         elif token.operator.endswith("<<<"):
             command.strings.append(target.word)
+        elif token.operator.endswith(("<<", "<<-")):
+            command.heredocs.append(self.lexer.open_heredoc(target.word, tabs=token.operator.endswith("-")))
         elif ">" in token.operator and not token.operator.startswith("2"):
             command.targets.append(target.word)
 
@@ -154,14 +157,15 @@ class Parser:
         if command is not None:
             following = self.lexer.token()
             if following.operator == ")" and len(command.words) == 1 and not command.assignments:
-                self.command, self.function = None, True
+                self.command, self.function = None, plain(command.words[0])
             else:
                 self.lexer.at = following.start
             return
         if self.lexer.text.startswith("(", token.end):
             inside = self._arithmetic(token.end + 1)
             if inside is not None:
-                yield Changes(inside)
+                connector, self.connector = self.connector, ""
+                yield Changes(inside, connector)
                 return
         yield from self._open("(", "subshell")
 
@@ -178,16 +182,13 @@ class Parser:
         self.lexer.at = end + 2
         return self.lexer.text[start:end]
 
-    def _open(self, word: str, block: Block, loop: str = "", words: tuple[Word, ...] = ()) -> Iterator[Event]:
-        if self.function:
-            self.function = False
-            block = "function"
-        elif block == "group" and self.connector in ("&&", "||"):
-            block = "branch"
+    def _open(self, word: str, block: Block, name: str = "", words: tuple[Word, ...] = ()) -> Iterator[Event]:
+        if self.function is not None:
+            block, name, self.function = "function", self.function, None
         self.stack.append(word)
         self.opened[word] += 1
-        self.connector = ""
-        yield Open(block, loop, words)
+        connector, self.connector = self.connector, ""
+        yield Open(block, connector, name, words)
 
     def _close(self, word: str) -> Iterator[Event]:
         """End the innermost block of this kind, and what was left open in it."""
@@ -279,11 +280,11 @@ class Parser:
         yield Branch()
 
     def _function(self) -> Iterator[Event]:
-        self.lexer.token()
+        name = self.lexer.token().word
         if self._peek().operator == "(":
             self.lexer.token()
             self.lexer.token()
-        self.function = True
+        self.function = plain(name) if name is not None else ""
         yield from ()
 
     def _skip_test(self) -> bool:

@@ -168,23 +168,28 @@ class Scope:
             self._set(name, block.saved[name])
         block.assigned.clear()
 
-    def close(self) -> None:
+    def close(self) -> set[str]:
+        """Leave a block; the variables outside of it that it may have set."""
         block = self._blocks.pop()
         self.spend(len(block.saved))
         if block.block == "group":
             self._pass_up(block)
-            return
+            return block.assigned
         ended = {name: self.bindings.get(name) for name in block.assigned}
         for name, before in block.saved.items():
             self._set(name, before)
         if block.block == "subshell":
-            return
+            return set()
+        changed = set()
         for name in block.saved:
             outcomes = block.outcomes.get(name, [])
             if name in ended:
                 outcomes = [*outcomes, ended[name]]
-            if outcomes and name not in block.local:
-                self.bind(name, self._joined(name, block, outcomes))
+            local = name in block.local
+            if outcomes and not (local and block.block == "function"):
+                self.bind(name, self._joined(name, block, outcomes), local=local)
+                changed.add(name)
+        return changed
 
     def _pass_up(self, block: _Open) -> None:
         if self._blocks:
@@ -209,7 +214,7 @@ class Scope:
 
 def _added(before: Binding | None, after: Binding | None) -> Binding | None:
     """What an arm adds to the flags in a variable, as conditional parts, or None where it does something else."""
-    if after is None:
+    if after is None or (before is not None and (before.array is None) != (after.array is None)):
         return None
     if after.array is not None:
         elements = before.array or () if before is not None else ()
@@ -218,13 +223,13 @@ def _added(before: Binding | None, after: Binding | None) -> Binding | None:
         if len(elements) > len(after.array):
             return None
         return Binding(array=tuple(_conditional(element) for element in after.array[len(elements) :]))
-    parts = before.parts if before is not None else ()
+    parts = before.parts if before is not None and not before.empty else ()
     if before is not None and after.known and before.known and before.text == after.text:
         return Binding()
     if len(parts) > len(after.parts) or any(one is not other for one, other in zip(parts, after.parts, strict=False)):
         return None
     added = after.parts[len(parts) :]
-    if before is None and _FLAG.search(after.text) is None:
+    if not parts and _FLAG.search(after.text) is None:
         return None
     place = added[0].span if added else Span(0, 0)
     separator = Part(" ", (place.start,), place)

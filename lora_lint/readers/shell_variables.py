@@ -39,34 +39,27 @@ class Expander:
         if len(word.pieces) == 1 and first.kind == "text":
             yield Field((_literal(first, text),), span)
             return
-        current: list[Part] = []
-        split = False
+        building = _Fields(span)
         for piece in word.pieces:
             array = self._array(piece)
-            if array is not None:
+            if array is not None and len(word.pieces) == 1:
                 yield from array
+                return
+            if array is not None:
+                yield from building.elements(array)
                 continue
-            whole = piece.kind != "variable" or piece.quoted
+            splits = piece.kind == "variable" and not piece.quoted
             for part in self.parts(piece, text):
-                if whole or part.whole or part.unknown is not None:
-                    current.append(part)
-                    continue
-                for chunk in _split(part):
-                    if chunk is not None:
-                        current.append(chunk)
-                    elif current:
-                        yield _joined(current)
-                        current = []
-                split = split or not (span.start <= part.span.start and part.span.end <= span.end)
-        if current:
-            yield _joined(current) if split else Field(tuple(current), span)
+                yield from building.add(part, splits=splits and not part.whole and part.unknown is None)
+        yield from building.end()
 
     def value(self, word: Word, text: Text, start: int) -> tuple[Part, ...]:
         """The parts of what is assigned by a word, of whose first piece `start` characters are the name."""
         pieces = _without_start(word.pieces, start)
         if len(pieces) == 1:
-            return tuple(self.parts(pieces[0], text))
-        return tuple(part for piece in pieces for part in self.parts(piece, text, verbatim=True))
+            return tuple(part._replace(whole=False) for part in self.parts(pieces[0], text))
+        parts = (part for piece in pieces for part in self.parts(piece, text, verbatim=True))
+        return tuple(part._replace(whole=False) if part.whole else part for part in parts)
 
     def bind(self, assigned: Assignment, text: Text, *, local: bool = False) -> None:
         """Run an assignment."""
@@ -77,7 +70,8 @@ class Expander:
         before = self.scope.bindings.get(name)
         self.assigning = name
         if word.array is not None:
-            elements = tuple(argument for element in word.array for argument in self.fields(element, text))
+            arguments = (argument for element in word.array for argument in self.fields(element, text))
+            elements = tuple(_unsplit(argument) for argument in arguments)
             if assigned.appends and before is not None:
                 elements = (*(before.array or ()), *elements)
             self.scope.spend(len(elements))
@@ -116,10 +110,11 @@ class Expander:
         if self.assigning:
             return binding.array
         use = Use(piece.text, scalar=False)
-        return [
+        elements = (
             Field(tuple(part._replace(uses=(*part.uses, use)) for part in element.parts), element.span)
             for element in binding.array
-        ]
+        )
+        return elements if piece.quoted else (argument for element in elements for argument in _resplit(element))
 
     def parts(self, piece: Piece, text: Text, *, verbatim: bool = False, depth: int = 0) -> Sequence[Part]:
         """What one piece becomes; `verbatim` keeps the parts that a variable was assigned from."""
@@ -142,7 +137,8 @@ class Expander:
         if operator in ("-", ":-", "=", ":=") and (binding is None or (operator[0] == ":" and binding.empty)):
             return self._default(piece, text, depth)
         if operator in ("+", ":+"):
-            return () if binding is None else (_unknown(piece, text, f"depends on ${name}"),)
+            empty = Part("", (), text.span(piece.start, piece.end))
+            return (empty if binding is None else _unknown(piece, text, f"depends on ${name}"),)
         if binding is None:
             argument = name.isdecimal() and name != "0"
             reason = "is an argument of the script" if argument else "isn't set in this script"
@@ -153,7 +149,8 @@ class Expander:
 
     def _element(self, piece: Piece, text: Text, array: tuple[Field, ...]) -> Sequence[Part]:
         index = int(piece.subscript[1:-1][:6] or 0)
-        if index >= len(array) or array[index].conditional:
+        self.scope.spend(index)
+        if not all(element.known and not element.conditional for element in array[: index + 1]) or index >= len(array):
             return (_unknown(piece, text, "isn't set in this script"),)
         return self._bound(piece, text, Binding(array[index].parts), verbatim=False)
 
@@ -179,7 +176,7 @@ class Expander:
         return (
             Part(
                 content,
-                whole.at if whole is not None else _spread(span, len(content)),
+                whole.at if whole is not None else _places(binding.parts),
                 span,
                 default=any(part.default for part in binding.parts),
                 node=node,
@@ -346,12 +343,70 @@ def _chunk(part: Part, start: int, end: int) -> Part:
         return part
     at = part.at[start:end]
     span = Span(at[0], at[-1] + 1)
-    literal = span if _contiguous(at) else None
+    literal = span if part.literal is not None else None
     return part._replace(text=part.text[start:end], at=at, span=span, literal=literal, node=None)
 
 
-def _joined(parts: list[Part]) -> Field:
-    return Field(tuple(parts), Span(parts[0].span.start, max(parts[-1].span.end, parts[0].span.start)))
+def _places(parts: Iterable[Part]) -> Sequence[int]:
+    """Where the text of several parts stands."""
+    return [place for part in parts for place in (part.at or _spread(part.span, len(part.text)))]
+
+
+def _unsplit(argument: Field) -> Field:
+    """An element as an array holds it: how it was quoted is forgotten."""
+    if not any(part.whole for part in argument.parts):
+        return argument
+    return argument._replace(parts=tuple(part._replace(whole=False) for part in argument.parts))
+
+
+def _resplit(element: Field) -> Iterator[Field]:
+    """What an element becomes where the array is used without quotes."""
+    if element.text and not _BLANKS.search(element.text):
+        yield element
+        return
+    building = _Fields(element.span)
+    for part in element.parts:
+        yield from building.add(part, splits=part.unknown is None)
+    yield from building.end()
+
+
+@dataclass
+class _Fields:
+    """Builds the arguments that one word becomes; `span` is the word's."""
+
+    span: Span
+    current: list[Part] = field(default_factory=list)
+    split: bool = False
+
+    def add(self, part: Part, *, splits: bool) -> Iterator[Field]:
+        if not splits:
+            self.current.append(part)
+            return
+        inside = self.span.start <= part.span.start and part.span.end <= self.span.end
+        self.split = self.split or not inside
+        for chunk in _split(part):
+            self.split = self.split or chunk is not part
+            if chunk is not None:
+                self.current.append(chunk)
+            elif self.current:
+                yield self._joined()
+
+    def elements(self, array: Iterable[Field]) -> Iterator[Field]:
+        """An array inside a word: its first and last element join what is beside them."""
+        for index, element in enumerate(array):
+            self.split = True
+            if index:
+                yield self._joined()
+            self.current += element.parts
+
+    def end(self) -> Iterator[Field]:
+        if self.current:
+            yield self._joined() if self.split else Field(tuple(self.current), self.span)
+
+    def _joined(self) -> Field:
+        parts, self.current = tuple(self.current), []
+        start = parts[0].span.start
+        return Field(parts, Span(start, max(parts[-1].span.end, start)))
 
 
 def written(word: Word, text: Text) -> Text:

@@ -1,0 +1,20 @@
+"""A clean copy of this checkout, as somebody who just cloned it has it."""
+
+import shutil
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def copy_checkout(folder: Path) -> Path:
+    """Copy what the source distribution holds, which is all that building and testing need."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    included = settings["tool"]["hatch"]["build"]["targets"]["sdist"]["only-include"]
+    folder.mkdir(parents=True)
+    for name in (*included, "pyproject.toml", ".gitignore"):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
+        else:
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
