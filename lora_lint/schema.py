@@ -1,9 +1,6 @@
 """Schema and View: a framework's keys as a pydantic model, whose fields are looked up in a document as facts."""
 
-import json
-import re
 from collections.abc import Iterator, Mapping
-from datetime import date
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
@@ -12,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from lora_lint.document import Document, Path, Unknown, lookup
 from lora_lint.facts import BadValue, Checkpoint, Fact, UnknownKey
-from lora_lint.scaling import number
+from lora_lint.refusals import NUMBER, Refusal, by_path, copied, remove
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -121,7 +118,7 @@ class View(Generic[M]):
         }
 
     def _as_number(self, value: object, name: str) -> object:
-        if isinstance(value, str) and _NUMBER.fullmatch(value) and self._written((name,)) == value:
+        if isinstance(value, str) and NUMBER.fullmatch(value) and self._written((name,)) == value:
             return float(value)
         return value
 
@@ -160,32 +157,15 @@ class View(Generic[M]):
             try:
                 return model.model_validate(data, strict=strict)
             except ValidationError as error:
-                data = _copied(data)
-                for path, details in _by_path(error.errors(include_url=False), data):
+                data = copied(data)
+                for path, details in by_path(error.errors(include_url=False), data):
                     self.bad_values.append(self._bad_value(path, details))
-                    _remove(data, path)
+                    remove(data, path)
         return model.model_construct()
 
     def _bad_value(self, path: Path, details: "list[ErrorDetails]") -> BadValue:
-        value = lookup(self.data, path)
-        name = ".".join(str(part) for part in path)
-        kind, needs = _needs(details)
-        shown = f"{name} is {_shown(value)}"
-        if self.document.syntax == "shell" and kind == "out-of-range":
-            shown = shown.replace('"', "")
-        replacement = None
-        if isinstance(value, str) and kind == "wrong-type" and _wants_number(details) and _NUMBER.fullmatch(value):
-            replacement = _as_number(value, self.document.syntax, whole="an integer" in needs)
-            written = self._written(path)
-            if self.document.syntax == "yaml" and written == value:
-                message = f"{name} is read as the text {_shown(value)}; {self.title} needs {needs}"
-                return BadValue(self._full(path), "number-as-text", message, replacement)
-            shown += ", a string"
-        elif kind == "wrong-type" and value is not None:
-            shown += f", {_type_name(value)}"
-            if isinstance(value, float) and value.is_integer() and "an integer" in needs:
-                replacement = number(value)
-        return BadValue(self._full(path), kind, f"{shown}; {self.title} needs {needs}", replacement)
+        refusal = Refusal(".".join(str(part) for part in path), lookup(self.data, path), details)
+        return refusal.told(self._full(path), self.title, self.document.syntax, self._written(path))
 
     def _written(self, path: Path) -> str | None:
         entry = self.document.entry(self._full(path))
@@ -268,108 +248,3 @@ def _choices(name: str, alias: Any) -> tuple[str, ...]:
     if alias is None:
         return (name,)
     return (alias,) if isinstance(alias, str) else tuple(alias.choices)
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copied(inner) for key, inner in value.items()}
-    return [_copied(inner) for inner in value] if isinstance(value, list) else value
-
-
-def _by_path(errors: "list[ErrorDetails]", data: object) -> "list[tuple[Path, list[ErrorDetails]]]":
-    """Errors by the path of the value in the data; union tags in pydantic's `loc` are passed over."""
-    grouped: dict[Path, list[ErrorDetails]] = {}
-    for error in errors:
-        path: list[str | int] = []
-        at = data
-        for part in error["loc"]:
-            try:
-                at = lookup(at, (part,))
-            except KeyError:
-                continue
-            path.append(part)
-        grouped.setdefault(tuple(path), []).append(error)
-    owners = {path[:end] for path in grouped for end in range(len(path))}
-    return [item for item in grouped.items() if item[0] not in owners]
-
-
-def _remove(data: Any, path: Path) -> None:
-    """Take the value at `path` out; an item of a list takes the whole list, whose other items would move."""
-    last_key = max(at for at, part in enumerate(path) if isinstance(part, str) or at == 0)
-    try:
-        owner = lookup(data, path[:last_key])
-    except KeyError:
-        return
-    if isinstance(owner, dict):
-        owner.pop(path[last_key], None)
-
-
-_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?", re.ASCII)
-_WHOLE = re.compile(r"[-+]?\d{1,300}", re.ASCII)
-_EXPECTS = {
-    "int": "an integer",
-    "float": "a number",
-    "bool": "true or false",
-    "string": "a string",
-    "list": "a list",
-    "dict": "a mapping",
-    "none": "null",
-    "model": "a mapping",
-    "tuple": "a list",
-}
-_BOUNDS = {
-    "greater_than": ("gt", "more than"),
-    "greater_than_equal": ("ge", "at least"),
-    "less_than": ("lt", "less than"),
-    "less_than_equal": ("le", "at most"),
-}
-
-
-def _needs(errors: "list[ErrorDetails]") -> tuple[Any, str]:
-    """The kind of fault, and what the framework needs, in words."""
-    for error in errors:
-        if error["type"] in _BOUNDS:
-            limit, words = _BOUNDS[error["type"]]
-            return "out-of-range", f"{words} {number(error.get('ctx', {})[limit])}"
-    choices = [error["ctx"]["expected"] for error in errors if error["type"] == "literal_error"]
-    expected = [word for error in errors if (word := _EXPECTS.get(error["type"].partition("_")[0]))]
-    if choices and any(isinstance(error["input"], str) for error in errors):
-        return "out-of-range", " or ".join(dict.fromkeys(choices))
-    return "wrong-type", " or ".join(dict.fromkeys([*expected, *choices])) or "another value"
-
-
-def _wants_number(errors: "list[ErrorDetails]") -> bool:
-    return any(error["type"].startswith(("int", "float")) for error in errors)
-
-
-def _type_name(value: object) -> str:
-    names = {bool: "a boolean", int: "an integer", float: "a float", str: "a string", list: "a list", dict: "a mapping"}
-    return names.get(type(value), "a date" if isinstance(value, date) else f"a {type(value).__name__}")
-
-
-def _shown(value: object, limit: int = 40) -> str:
-    try:
-        text = json.dumps(value, ensure_ascii=False, default=str)
-    except ValueError:
-        text = str(value)
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-
-def _as_number(text: str, syntax: str, *, whole: bool) -> str | None:
-    """The number that a text holds, as the syntax writes it; None where a whole one is needed and it isn't."""
-    if whole:
-        return number(float(text)) if float(text).is_integer() else None
-    if _WHOLE.fullmatch(text):
-        return str(int(text))
-    if syntax == "yaml":
-        return _dotted_exponent(text)
-    return text if text[0].isdigit() and "." not in (text[-1], text.lower().partition("e")[0][-1]) else str(float(text))
-
-
-def _dotted_exponent(text: str) -> str:
-    """The same number so that YAML 1.1 reads a number: `1e-4` as `1.0e-4`, `1.5e4` as `1.5e+4`."""
-    mantissa, mark, exponent = re.split("([eE])", text) if re.search("[eE]", text) else (text, "", "")
-    if mark:
-        mantissa = mantissa if "." in mantissa else f"{mantissa}.0"
-        exponent = exponent if exponent[0] in "+-" else f"+{exponent}"
-    return f"{mantissa}{mark}{exponent}"

@@ -1,13 +1,14 @@
 """The user's settings: `[tool.lora-lint]` in the nearest pyproject.toml upwards, or lora-lint.toml."""
 
 import os
+import re
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
-from lora_lint.catalogue import load_rules, resolve
+from lora_lint.catalogue import family_names, load_rules, resolve
 from lora_lint.document import Source
 from lora_lint.finding import Severity
 from lora_lint.policy import Policy
@@ -20,16 +21,40 @@ class SettingsError(Exception):
     """Settings that can't be used: file, line and what is wrong."""
 
 
-def _known_rules(names: list[str]) -> list[str]:
-    for name in names:
-        if resolve(name) is None:
-            raise ValueError(_unknown_rule(name))
-    return names
+Level = Literal["error", "warning", "note", "off"]
+
+
+class _FaultError(ValueError):
+    """What is wrong inside a setting, and with which of its keys."""
+
+    def __init__(self, message: str, *path: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+def _known_rule(name: str) -> str:
+    if resolve(name) is None:
+        raise ValueError(_unknown_rule(name))
+    return name
 
 
 def _unknown_rule(name: str) -> str:
-    meant = nearest(name, load_rules())
+    meant = nearest(name, [*load_rules(), *family_names()])
     return f"there is no rule or family {name!r}" + (f"; {meant!r} was likely meant" if meant else "")
+
+
+def _pattern(line: str) -> str:
+    import pathspec
+
+    try:
+        pathspec.GitIgnoreSpec.from_lines([line])
+    except ValueError as error:
+        raise ValueError(f"{line!r} is no pattern: {error}") from None
+    return line
+
+
+RuleName = Annotated[str, AfterValidator(_known_rule)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
 
 
 class _Strict(BaseModel):
@@ -41,8 +66,8 @@ class _Strict(BaseModel):
 class _Common(_Strict):
     policy: str | None = None
     framework: str | None = None
-    ignore: list[str] = []
-    severity: dict[str, Severity | Literal["off"]] = {}
+    ignore: list[RuleName] = []
+    severity: dict[RuleName, Level] = {}
 
     @field_validator("policy")
     @classmethod
@@ -61,22 +86,11 @@ class _Common(_Strict):
             raise ValueError(f"there is no framework {value!r}" + (f"; {meant!r} was likely meant" if meant else ""))
         return value
 
-    @field_validator("ignore")
-    @classmethod
-    def _ignore(cls, value: list[str]) -> list[str]:
-        return _known_rules(value)
-
-    @field_validator("severity")
-    @classmethod
-    def _severity(cls, value: dict[str, Any]) -> dict[str, Any]:
-        _known_rules(list(value))
-        return value
-
 
 class Override(_Common):
     """Settings for the files that match one of `paths`; the last override that sets a value wins."""
 
-    paths: list[str]
+    paths: list[Pattern]
 
     @cached_property
     def spec(self) -> Any:
@@ -91,8 +105,8 @@ class Settings(_Common):
     policy: str = "2r"
     fail_on: Severity = Severity.ERROR
     runtimes: list[str] = []
-    select: list[str] = []
-    exclude: list[str] = []
+    select: list[RuleName] = []
+    exclude: list[Pattern] = []
     baseline: str | None = None
     max_file_size: int = Field(default=10 * 1024 * 1024, gt=0)
     overrides: list[Override] = []
@@ -101,26 +115,21 @@ class Settings(_Common):
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
     _folder: str = PrivateAttr(default="")
 
-    @field_validator("select")
-    @classmethod
-    def _select(cls, value: list[str]) -> list[str]:
-        return _known_rules(value)
-
     @field_validator("rules")
     @classmethod
     def _rules(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
         for name, options in value.items():
             rule = load_rules().get(name)
             if rule is None:
-                raise ValueError(_unknown_rule(name))
+                raise _FaultError(_unknown_rule(name), name)
             for option, given in options.items():
                 spelled = option.replace("-", "_")
                 if spelled not in rule.options:
                     known = ", ".join(rule.options) or "none"
-                    raise ValueError(f"{name} has no option {option!r}; it has {known}")
+                    raise _FaultError(f"{name} has no option {option!r}; it has {known}", name, option)
                 wanted = rule.options[spelled][0]
                 if not isinstance(given, int | float if wanted is float else wanted) or isinstance(given, bool):
-                    raise ValueError(f"{name}.{option} is {given!r}; it needs a {wanted.__name__}")  # noqa: TRY004
+                    raise _FaultError(f"it is {given!r}; it needs a {wanted.__name__}", name, option)
         return value
 
     @property
@@ -147,10 +156,11 @@ class Settings(_Common):
 
         try:
             with open(path, "rb") as file:
-                text = file.read().decode("utf-8")
+                text = file.read().decode("utf-8-sig")
             data = tomllib.loads(text)
         except (OSError, ValueError) as error:
-            raise SettingsError(f"{path}: {error}") from None
+            line = re.search(r"at line (\d+)", str(error))
+            raise SettingsError(f"{path}:{line[1]}: {error}" if line else f"{path}: {error}") from None
         except RecursionError:
             raise SettingsError(f"{path}: nested too deep") from None
         prefix: tuple[str, ...] = ()
@@ -175,18 +185,18 @@ def _explained(path: str, text: str, prefix: tuple[str, ...], error: ValidationE
     source = Source(path, text)
     lines = []
     for fault in error.errors(include_url=False):
-        loc = tuple(fault["loc"])
+        loc = (*fault["loc"], *getattr(fault.get("ctx", {}).get("error"), "path", ()))
         at: tuple[str | int, ...] = (*prefix, *loc)
         while at and at not in places:
             at = at[:-1]
         line = source.position((places[at].key or places[at].value).start).line if at in places else 1
         message = fault["msg"].removeprefix("Value error, ")
-        name = ".".join(str(part) for part in loc)
+        name = ".".join(str(part) for part in loc if part != "[key]")
         if fault["type"] == "extra_forbidden":
             model = Override if loc[:1] == ("overrides",) else Settings
             meant = nearest(str(loc[-1]), [key.replace("_", "-") for key in model.model_fields])
             message = "there is no such setting" + (f"; {meant} was likely meant" if meant else "")
-        lines.append(f"{path}:{line}: {name}: {message}")
+        lines.append(f"{path}:{line}: {name}: {message[:1].lower()}{message[1:]}")
     return "\n".join(lines)
 
 

@@ -73,7 +73,7 @@ def program(request: pytest.FixtureRequest, built: Built, tmp_path_factory: pyte
         "sdist": [built.sdist],
         "editable": ["--editable", built.checkout],
     }
-    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet"]
     succeed(*pip, "--no-deps", "--no-build-isolation", "--ignore-installed", *what[request.param], cwd=folder)
     home = built.checkout if request.param == "editable" else folder / "env"
     return Program([str(python.parent / "lora-lint")], clean(), home)

@@ -1,6 +1,11 @@
-"""What several frameworks' commands have in common: the config file that a command names."""
+"""What several frameworks' commands have in common: the program, its flags, the config file that a command names."""
 
-from lora_lint.document import Document
+from collections.abc import Iterator
+from typing import Any
+
+from lora_lint.document import Document, Unknown
+from lora_lint.facts import Fact
+from lora_lint.schema import View
 
 _CONFIG_ENDINGS = (".yaml", ".yml", ".json", ".toml")
 
@@ -10,3 +15,27 @@ def config_file(document: Document) -> str | None:
     data = document.data if isinstance(document.data, dict) else {}
     named = (*document.words, *(data.get(key) for key in ("config", "config_file", "recipe")))
     return next((word for word in named if isinstance(word, str) and word.endswith(_CONFIG_ENDINGS)), None)
+
+
+def unless_in_file(config: View[Any], *names: str) -> Iterator[Fact[Any]]:
+    """The facts of some flags; where a command names a config file, what it doesn't give may be set there."""
+    named = config_file(config.document) if config.document.syntax == "shell" else None
+    for name in names:
+        fact = config.fact(name)
+        if named is not None and fact.origin == "default":
+            fact = Fact(Unknown("", f"{named} may set it"), fact.path, "unknown")
+        yield fact
+
+
+def runs(document: Document, *programs: str) -> tuple[str, ...]:
+    """The program of a command as a mark, when its path or its dotted name ends with one of `programs`."""
+    if document.syntax != "shell":
+        return ()
+    path = "/" + document.callee.removesuffix(".py").replace(".", "/").lstrip("/")
+    return (document.callee,) if path.endswith(tuple(f"/{program}" for program in programs)) else ()
+
+
+def flags(document: Document, *names: str) -> tuple[str, ...]:
+    """Those of the flags that a command gives, as marks."""
+    data = document.data if document.syntax == "shell" and isinstance(document.data, dict) else {}
+    return tuple(f"--{name}" for name in names if name in data)

@@ -1,11 +1,11 @@
 """LLaVA and its forks: launch scripts with `--lora_enable True`, `--lora_r` and `--lora_alpha`."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from lora_lint.document import Document
-from lora_lint.facts import Fact, Site, State
+from lora_lint.facts import Site
+from lora_lint.frameworks.gates import at_gate, state_of
 from lora_lint.scaling import classic
 from lora_lint.schema import Number, PositiveInt, Schema, View
 
@@ -50,12 +50,5 @@ def recognises(document: Document) -> tuple[str, ...]:
 def sites(config: View[Config]) -> Iterator[Site]:
     """One site: every linear layer of the language model (train.py:169-182)."""
     gate = config.fact("lora_enable")
-    state: State = "active" if not gate.known or gate.value else "off"
-    rank, alpha = (_at_gate(config.fact(name), gate) for name in ("lora_r", "lora_alpha"))
-    yield Site(("all-linear",), rank, alpha, classic, state)
-
-
-def _at_gate(fact: Fact[Any], gate: Fact[Any]) -> Fact[Any]:
-    """A default of LLaVA's own is reported where LoRA is switched on."""
-    unwritten = fact.origin == "default" and not fact.path
-    return replace(fact, path=gate.path) if unwritten and gate.origin == "written" else fact
+    rank, alpha = (at_gate(config.fact(name), gate) for name in ("lora_r", "lora_alpha"))
+    yield Site(("all-linear",), rank, alpha, classic, state_of(gate))

@@ -3,11 +3,11 @@
 import math
 import re
 from collections.abc import Iterator, Mapping
-from functools import cache
 from typing import Any, ClassVar, Literal
 
 from pydantic import AliasChoices, Field
 
+from lora_lint import patterns
 from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import BadValue, Fact, Kind, Site, State, UnknownFact
 from lora_lint.scaling import Formula, classic, rslora
@@ -162,7 +162,7 @@ def sites(config: View[Any]) -> Iterator[Site]:
     settings = _Settings(config)
     for name, pattern in (("rank_pattern", settings.rank_pattern), ("alpha_pattern", settings.alpha_pattern)):
         for key in pattern:
-            if (fault := _unusable(key)) is not None:
+            if (fault := patterns.fault(key)) is not None:
                 path = (*config.path, name, key)
                 config.bad_values.append(BadValue(path, "out-of-range", f"{name} key {key!r} {fault}"))
     modules = settings.real_modules()
@@ -174,7 +174,7 @@ def targets(config: View[Any]) -> Iterator[Fact[str]]:
     listed = getattr(config.model, "target_modules", None)
     if isinstance(listed, list) and config.document.syntax == "json":
         for index, name in enumerate(listed):
-            if isinstance(name, str) and _LITERAL.fullmatch(name):
+            if isinstance(name, str) and patterns.is_plain(name):
                 yield Fact(name, (*config.path, "target_modules", index))
 
 
@@ -226,15 +226,21 @@ class _Settings:
         """
         split = [target.rpartition(".") for target in self.config.model.target_parameters or ()]
         named = [f"{module}.{last}" for owner, _, last in split if module == owner or module.endswith(f".{owner}")]
-        keys = {(first_match(self.rank_pattern, name), first_match(self.alpha_pattern, name)) for name in named}
+        keys = {
+            (patterns.first_match(self.rank_pattern, name), patterns.first_match(self.alpha_pattern, name))
+            for name in named
+        }
         return {module: named[0] if named else module} if len(keys) <= 1 else {name: name for name in named}
+
+    def keys(self, name: str) -> tuple[str | None, str | None]:
+        """The keys of `rank_pattern` and of `alpha_pattern` that name a module."""
+        return patterns.first_match(self.rank_pattern, name), patterns.first_match(self.alpha_pattern, name)
 
     def grouped(self, modules: Mapping[str, str]) -> Iterator[Site]:
         """Modules that share rank and alpha, as PEFT gives them, share a site."""
         groups: dict[tuple[str | None, str | None], list[str]] = {}
         for module, name in modules.items():
-            keys = (first_match(self.rank_pattern, name), first_match(self.alpha_pattern, name))
-            groups.setdefault(keys, []).append(module)
+            groups.setdefault(self.keys(name), []).append(module)
         for (rank_key, alpha_key), members in groups.items():
             yield self.site(tuple(members), rank_key, alpha_key)
 
@@ -245,14 +251,17 @@ class _Settings:
         if not keys:
             yield self.site(targets, None, None)
             return
-        literal = [target for target in targets if _LITERAL.fullmatch(target)]
+        literal = [target for target in targets if patterns.is_plain(target)]
         plain = len(literal) == len(targets)
         yield from self.grouped({name: name for name in literal}) if plain else [self.site(targets, None, None)]
         for key in keys:
             if key in literal:
                 continue
-            if _LITERAL.fullmatch(key):
-                rank_key, alpha_key = first_match(self.rank_pattern, key), first_match(self.alpha_pattern, key)
+            if patterns.is_plain(key):
+                rank_key, alpha_key = (
+                    patterns.first_match(self.rank_pattern, key),
+                    patterns.first_match(self.alpha_pattern, key),
+                )
                 yield self.site((key,), rank_key, alpha_key)
             else:
                 yield self._regex_site(key)
@@ -316,60 +325,3 @@ class _Settings:
 
 
 _MAKES_FROM_WEIGHTS = re.compile("convert|extract|merge|svd|weighted", re.IGNORECASE)
-_LITERAL = re.compile(r"[\w.\-]+")
-_SECONDS_PER_MATCH = 0.05
-_PROBE = "model.layers.10.self_attn.q_proj" * 2
-
-
-def first_match(pattern: Mapping[str, Any], module: str) -> str | None:
-    """The key of a rank or alpha pattern that PEFT uses for a module: the first one in order that matches.
-
-    PEFT tries `(.*\\.)?(KEY)$` from the start of the module's name (peft/utils/other.py:1528 at 0.21.2), and falls
-    back to the name itself as a key.
-    """
-    for key in pattern:
-        if _matches(key, module):
-            return key
-    return module if module in pattern else None
-
-
-def _matches(key: str, module: str) -> bool:
-    if _LITERAL.fullmatch(key):
-        return _literal(key).match(module) is not None
-    if _unusable(key) is not None:
-        return False
-    try:
-        return _compiled(key).match(module, timeout=_SECONDS_PER_MATCH) is not None
-    except TimeoutError:
-        return False
-
-
-@cache
-def _literal(key: str) -> re.Pattern[str]:
-    return re.compile(rf"(.*\.)?({key})$")
-
-
-@cache
-def _compiled(key: str) -> Any:
-    """The expression as one whose matches can be given a time limit."""
-    import regex
-
-    return regex.compile(rf"(.*\.)?({key})$", regex.VERSION0)
-
-
-@cache
-def _unusable(key: str) -> str | None:
-    """Why PEFT can't match by this key: not a regular expression, or one that would take for ever."""
-    if _LITERAL.fullmatch(key):
-        return None
-    import regex
-
-    try:
-        _compiled(key).match(_PROBE, timeout=_SECONDS_PER_MATCH)
-    except TimeoutError:
-        return f"takes over {_SECONDS_PER_MATCH} s to match one module name; PEFT would hang on it"
-    except (RecursionError, OverflowError, MemoryError):
-        return "is too large to be matched"
-    except regex.error as error:
-        return f"isn't a regular expression: {error}"
-    return None

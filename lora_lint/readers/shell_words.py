@@ -16,7 +16,11 @@ _MAX_NESTING = 200
 _MAX_ARITHMETIC = 400
 _PLAIN = re.compile(r"[^ \t\r\n;&|<>()'\"\\$`]+")
 _BLANK = re.compile(r"(?:[ \t\r]|\\\r?\n)+")
-_OPERATOR = re.compile(r"&>>?|\d*(?:<<<|<<-|<<(?!\()|<&|>&|<>|>>|>\||[<>](?!\())|&&|\|\||;;&|;&|;;|\|&|[;&|()\n]")
+_TOKEN = re.compile(
+    r"(?:[ \t\r]|\\\r?\n)*+(?:#[^\n]*+)?+(?P<token>"
+    r"(?P<operator>&>>?|[0-9]*+(?:<<<|<<-|<<(?!\()|<&|>&|<>|>>|>\||[<>](?!\())|&&|\|\||;;&|;&|;;|\|&|[;&|()\n])"
+    r"|(?P<plain>[^ \t\r\n;&|<>()'\"\\$`]++(?![('\"\\$`])|))"
+)
 _QUOTED_RUN = re.compile(r"[^\"\\$`]+")
 _ANSI = re.compile(r"(?:[^'\\]|\\.)*'", re.DOTALL)
 _ANSI_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", "'": "'", '"': '"'}
@@ -106,27 +110,21 @@ class Lexer:
 
     def token(self) -> Token:
         """The next word or operator."""
-        self._skip_blanks()
-        start = self.at
+        match = _TOKEN.match(self.text, self.at)
+        assert match is not None
+        start, self.at = match.span("token")
         if start >= len(self.text) or self.tokens >= MAX_TOKENS:
+            self.at = start
             return Token("", start, start)
         self.tokens += 1
-        match = _OPERATOR.match(self.text, start)
-        if match is None:
-            word = self.word()
-            return Token("word", start, word.end, word)
-        self.at = match.end()
-        if match[0] == "\n":
-            self._read_heredocs()
-        return Token(match[0], start, match.end())
-
-    def _skip_blanks(self) -> None:
-        match = _BLANK.match(self.text, self.at)
-        if match is not None:
-            self.at = match.end()
-        if self.text.startswith("#", self.at):
-            end = self.text.find("\n", self.at)
-            self.at = len(self.text) if end < 0 else end
+        text = match["operator"]
+        if text:
+            if text == "\n":
+                self._read_heredocs()
+            return Token(text, start, match.end())
+        text = match["plain"]
+        word = Word(start, self.at, (Piece("text", start, self.at, text),)) if text else self.word()
+        return Token("word", start, self.at, word)
 
     def word(self) -> Word:
         """The word that begins here; never empty."""
