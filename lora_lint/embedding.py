@@ -1,4 +1,4 @@
-"""A text inside another one: a notebook's cell, a heredoc, a block of Markdown; read on its own, placed in the whole."""
+"""A text inside another one: a notebook's cell, a heredoc, a block of Markdown, placed in the whole."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace

@@ -147,6 +147,16 @@ class Summary:
     unsafe_fixable: int = 0
     ratios: dict[str, int] = field(default_factory=dict)
 
+    def count(self, diagnostic: Diagnostic) -> None:
+        """Add one diagnostic."""
+        self.errors += diagnostic.severity is Severity.ERROR
+        self.warnings += diagnostic.severity is Severity.WARNING
+        self.notes += diagnostic.severity is Severity.NOTE
+        if diagnostic.suggestion is not None:
+            safe = diagnostic.suggestion.safety is Safety.SAFE
+            self.fixable += safe
+            self.unsafe_fixable += not safe
+
 
 @dataclass
 class Report:
@@ -165,13 +175,23 @@ class Report:
 
     _seen: set[tuple[str, str, Position, str]] = field(default_factory=set, repr=False)
 
-    def is_new(self, diagnostic: Diagnostic) -> bool:
-        """False for what another file's check has said already: a broken shard is met from its folder's config too."""
+    def add(self, diagnostic: Diagnostic) -> bool:
+        """Keep and count a diagnostic; False for what another file's check has said already, as of a broken shard."""
         key = (diagnostic.rule, diagnostic.file, diagnostic.range.start, diagnostic.message)
         if key in self._seen and not diagnostic.path:
             return False
         self._seen.add(key)
+        self.diagnostics.append(diagnostic)
+        self.summary.count(diagnostic)
         return True
+
+    def keep(self, diagnostics: Sequence[Diagnostic]) -> None:
+        """Leave only these diagnostics, and count again."""
+        self.diagnostics[:] = diagnostics
+        summary = self.summary
+        summary.errors = summary.warnings = summary.notes = summary.fixable = summary.unsafe_fixable = 0
+        for diagnostic in diagnostics:
+            summary.count(diagnostic)
 
     def worst(self) -> Severity | None:
         return max((d.severity for d in self.diagnostics), key=lambda severity: severity.rank, default=None)

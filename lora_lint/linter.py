@@ -1,19 +1,18 @@
 """Documents to diagnostics: the whole pipeline on one screen."""
 
 import os
-import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
-from lora_lint import fix as fixes
 from lora_lint.catalogue import load_rules, resolve
 from lora_lint.checks.internal import Failure
-from lora_lint.document import Document, Path, Source, Span
-from lora_lint.facts import Setup, Site, UnknownFact
+from lora_lint.document import Document, Source
+from lora_lint.facts import Setup, UnknownFact
 from lora_lint.files import Candidate, Walk
-from lora_lint.finding import Diagnostic, Finding, Range, Related, Report, Safety, Severity, Skipped
+from lora_lint.finding import Diagnostic, Report, Skipped
+from lora_lint.placing import Placed, beside, diagnostic, one_per_cause, sites_of
 from lora_lint.policy import Policy
 from lora_lint.reading import Reading, read_file, whole
 from lora_lint.rule import Rule
@@ -42,16 +41,6 @@ def read_setups(paths: Sequence[str], settings: Settings | None = None) -> Itera
     linter = Linter(settings or Settings(), None)
     for candidate in Walk(linter.settings).files([os.fspath(path) for path in paths]):
         yield from linter.read(candidate).setups
-
-
-class Placed(NamedTuple):
-    """A finding with the rule that spoke and what it spoke of."""
-
-    rule: Rule
-    finding: Finding
-    document: Document
-    setup: Setup | None
-    sites: frozenset[int]
 
 
 @dataclass
@@ -116,11 +105,7 @@ class Linter:
     def add(self, reading: Reading, report: Report) -> list[Diagnostic]:
         """Check one file into a report, and return what was found in it."""
         count(reading, report)
-        found = [one for one in self.check(reading, report) if report.is_new(one)]
-        for diagnostic in found:
-            report.diagnostics.append(diagnostic)
-            tally(diagnostic, report)
-        return found
+        return [one for one in self.check(reading, report) if report.add(one)]
 
     def check(self, reading: Reading, report: Report) -> Iterator[Diagnostic]:
         """The diagnostics of one file, suppressed ones left out and counted."""
@@ -132,14 +117,14 @@ class Linter:
             if reading.source.text and not _commentless(reading)
             else ()
         )
-        found = [self._diagnostic(one, settings) for one in _one_per_cause(placed)]
+        found = [diagnostic(one, settings.severity) for one in one_per_cause(placed)]
         kept = [one for one in found if not _silenced(one, comments)]
         report.summary.suppressed += len(found) - len(kept)
         late = self._run([(whole(reading.source), None, comment) for comment in comments], settings, failures, report)
         late_failures = self._run(
             [(whole(reading.source), None, failure) for failure in failures], settings, [], report
         )
-        kept += [self._diagnostic(one, settings) for one in (*late, *late_failures)]
+        kept += [diagnostic(one, settings.severity) for one in (*late, *late_failures)]
         yield from sorted(kept, key=lambda one: (one.range.start, one.rule))
 
     def _findings(
@@ -150,7 +135,7 @@ class Linter:
             subjects.append((whole(reading.source), None, reading.problem))
         for setup in reading.setups:
             for file, problem in setup.checkpoint.problems if setup.checkpoint is not None else ():
-                subjects.append((whole(Source(_beside(setup.document, file), "")), None, problem))
+                subjects.append((whole(Source(beside(setup.document, file), "")), None, problem))
             subjects.append((setup.document, setup, setup))
             subjects += [(setup.document, setup, site) for site in setup.sites if site.state == "active"]
         return self._run(subjects, settings, failures, report)
@@ -167,7 +152,7 @@ class Linter:
             for rule, others in settings.rules_for.get(type(subject), ()):
                 try:
                     for finding in rule.check(subject, *map(context.__getitem__, others), **self._options[rule.name]):
-                        yield Placed(rule, finding, document, setup, _sites(subject, setup, finding))
+                        yield Placed(rule, finding, document, setup, sites_of(subject, setup, finding))
                 except UnknownFact:
                     continue
                 except Exception as error:  # noqa: BLE001 - one broken rule must not end the run; it's reported
@@ -179,37 +164,6 @@ class Linter:
     def _given(self, name: str) -> dict[str, Any]:
         """The user's options of a rule, as its keyword-only parameters are spelled."""
         return {option.replace("-", "_"): value for option, value in self.settings.rules.get(name, {}).items()}
-
-    def _diagnostic(self, placed: Placed, settings: Effective) -> Diagnostic:
-        rule, finding, document, setup, _ = placed
-        source = document.source
-        span = finding.span or (Span(0, 0) if finding.file else _place(document, finding))
-        lines = _range(document, span)
-        file = _beside(document, finding.file) if finding.file else source.name
-        suggestion = None
-        if finding.fix is not None and rule.fix is not None and setup is not None:
-            safety = finding.safety or rule.fix
-            if not (setup.trained and safety is Safety.UNSAFE):
-                suggestion = fixes.suggestion(document, finding.fix, safety)
-        return Diagnostic(
-            rule=rule.name,
-            severity=_severity(placed, settings),
-            message=finding.message,
-            file=file,
-            range=lines,
-            path=finding.at,
-            url=rule.url,
-            explanation=rule.explanation,
-            source_lines=() if finding.file else _source_lines(document, lines),
-            tensor=finding.tensor,
-            related=tuple(_related(document, finding)),
-            suggestion=suggestion,
-            edit_ranges=tuple((_range(document, edit.span), edit.text) for edit in suggestion.edits)
-            if suggestion
-            else (),
-            document=document,
-            key="\0".join((rule.name, file, *(str(part) for part in finding.at or (finding.tensor or "",)))),
-        )
 
 
 def count(reading: Reading, report: Report) -> None:
@@ -236,62 +190,6 @@ def count(reading: Reading, report: Report) -> None:
                 summary.ratios[scale] = summary.ratios.get(scale, 0) + 1
 
 
-def tally(diagnostic: Diagnostic, report: Report) -> None:
-    """Add one diagnostic to the counts of the summary."""
-    summary = report.summary
-    counter = {Severity.ERROR: "errors", Severity.WARNING: "warnings", Severity.NOTE: "notes"}[diagnostic.severity]
-    setattr(summary, counter, getattr(summary, counter) + 1)
-    if diagnostic.suggestion is not None:
-        safe = diagnostic.suggestion.safety is Safety.SAFE
-        summary.fixable += safe
-        summary.unsafe_fixable += not safe
-
-
-def _severity(placed: Placed, settings: Effective) -> Severity:
-    """The user's word, else the page's, lowered where the framework's community holds another convention."""
-    rule, finding, document, setup, _ = placed
-    chosen = settings.severity.get(rule.name)
-    if chosen:
-        return Severity(chosen)
-    level = rule.severity_for(setup.kind if setup else None)
-    if finding.severity is not None and finding.severity.rank < level.rank:
-        level = finding.severity
-    if document.example:
-        return Severity.NOTE
-    if rule.family == "scaling" and level is Severity.ERROR and setup is not None and setup.convention != "2r":
-        return Severity.WARNING
-    return level
-
-
-def _sites(subject: object, setup: Setup | None, finding: Finding) -> frozenset[int]:
-    """The sites that a finding speaks of: its subject, or those whose rank or alpha stands where it points."""
-    if isinstance(subject, Site):
-        return frozenset([id(subject)])
-    if setup is None:
-        return frozenset()
-    return frozenset(
-        id(site)
-        for site in setup.sites
-        if finding.at in (site.rank.path, site.alpha.path if site.alpha is not None else None)
-    )
-
-
-def _one_per_cause(placed: list[Placed]) -> Iterator[Placed]:
-    """Findings without those that another rule speaks of better, and without repeats at one place."""
-    silenced: set[tuple[str, int]] = set()
-    for one in placed:
-        silenced.update((name, site) for name in one.rule.instead_of for site in one.sites)
-    seen: set[tuple[str, int, Path, str]] = set()
-    for one in placed:
-        if any((one.rule.name, site) in silenced for site in one.sites):
-            continue
-        repeat = "" if one.sites else f"{one.finding.message}{one.finding.tensor}{one.finding.span}"
-        key = (one.rule.name, id(one.document), one.finding.at, repeat)
-        if key not in seen:
-            seen.add(key)
-            yield one
-
-
 def _silenced(diagnostic: Diagnostic, comments: Iterable[Ignore]) -> bool:
     silent = False
     for comment in comments:
@@ -303,35 +201,3 @@ def _silenced(diagnostic: Diagnostic, comments: Iterable[Ignore]) -> bool:
 
 def _commentless(reading: Reading) -> bool:
     return bool(reading.documents) and reading.documents[0].syntax == "json"
-
-
-def _beside(document: Document, file: str) -> str:
-    """The name of a file in the folder of a document's own."""
-    return posixpath.join(posixpath.dirname(document.source.name), file)
-
-
-def _place(document: Document, finding: Finding) -> Span:
-    entry = document.entry(finding.at) if finding.on_key else None
-    return entry.key if entry is not None and entry.key is not None else document.span_of(finding.at)
-
-
-def _related(document: Document, finding: Finding) -> Iterator[Related]:
-    """The places that a rule names, and where a value comes from that is written elsewhere in the file."""
-    for path, message in finding.related:
-        if path != finding.at:
-            yield Related(message, _range(document, document.span_of(path)))
-    if finding.file is None:
-        for path in dict.fromkeys((finding.at, *(path for path, _ in finding.related))):
-            entry = document.entry(path)
-            if path and entry is not None and entry.origin is not None:
-                yield Related(f"{path[-1]} comes from here", _range(document, entry.origin))
-
-
-def _range(document: Document, span: Span) -> Range:
-    source = document.source
-    return Range(source.position(span.start), source.position(span.end))
-
-
-def _source_lines(document: Document, lines: Range, limit: int = 3) -> tuple[str, ...]:
-    last = min(lines.end.line, lines.start.line + limit - 1)
-    return tuple(document.source.line(number) for number in range(lines.start.line, last + 1))

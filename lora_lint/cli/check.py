@@ -11,7 +11,7 @@ from lora_lint.cli.options import Config, FrameworkName, Paths, Policy, settings
 from lora_lint.cli.output import emit, fail, say
 
 if TYPE_CHECKING:
-    from lora_lint.finding import Diagnostic, Report
+    from lora_lint.finding import Report
     from lora_lint.linter import Linter
     from lora_lint.settings import Settings
 
@@ -87,7 +87,7 @@ def check(
             return
         known = baseline or (settings.baseline and os.path.join(settings.folder, settings.baseline))
         if known:
-            _keep(report, remaining(report.diagnostics, known))
+            report.keep(remaining(report.diagnostics, known))
         _print(report, format_, statistics=statistics, quiet=quiet, verbose=verbose, silent=diff)
         for name, path in files:
             output.write_file(path, _rendered(report, name).encode("utf-8", "backslashreplace"))
@@ -159,17 +159,6 @@ def _run(
     report.skipped += walk.skipped
     report.summary.skipped += len(walk.skipped)
     return report, unreadable
-
-
-def _keep(report: "Report", kept: "list[Diagnostic]") -> None:
-    """Leave only these findings in a report, and count them again."""
-    from lora_lint.linter import tally
-
-    summary = report.summary
-    summary.errors = summary.warnings = summary.notes = summary.fixable = summary.unsafe_fixable = 0
-    report.diagnostics[:] = kept
-    for diagnostic in kept:
-        tally(diagnostic, report)
 
 
 def _print(report: "Report", format_: str, *, statistics: bool, quiet: bool, verbose: bool, silent: bool) -> None:

@@ -1,0 +1,128 @@
+"""Findings to diagnostics: one for each cause, at its line, with its severity and the edits of its fix."""
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from lora_lint import fix as fixes
+from lora_lint.document import Document, Path, Span
+from lora_lint.facts import Setup, Site
+from lora_lint.finding import Diagnostic, Finding, Range, Related, Safety, Severity
+from lora_lint.rule import Rule
+
+
+class Placed(NamedTuple):
+    """A finding with the rule that spoke and what it spoke of."""
+
+    rule: Rule
+    finding: Finding
+    document: Document
+    setup: Setup | None
+    sites: frozenset[int]
+
+
+def one_per_cause(placed: list[Placed]) -> Iterator[Placed]:
+    """Findings without those that another rule speaks of better, and without repeats at one place."""
+    silenced: set[tuple[str, int]] = set()
+    for one in placed:
+        silenced.update((name, site) for name in one.rule.instead_of for site in one.sites)
+    seen: set[tuple[str, int, Path, str]] = set()
+    for one in placed:
+        if any((one.rule.name, site) in silenced for site in one.sites):
+            continue
+        repeat = "" if one.sites else f"{one.finding.message}{one.finding.tensor}{one.finding.span}"
+        key = (one.rule.name, id(one.document), one.finding.at, repeat)
+        if key not in seen:
+            seen.add(key)
+            yield one
+
+
+def sites_of(subject: object, setup: Setup | None, finding: Finding) -> frozenset[int]:
+    """The sites that a finding speaks of: its subject, or those whose rank or alpha stands where it points."""
+    if isinstance(subject, Site):
+        return frozenset([id(subject)])
+    if setup is None:
+        return frozenset()
+    return frozenset(
+        id(site)
+        for site in setup.sites
+        if finding.at in (site.rank.path, site.alpha.path if site.alpha is not None else None)
+    )
+
+
+def diagnostic(placed: Placed, chosen: Mapping[str, str]) -> Diagnostic:
+    """The finding at its line; `chosen` are the severities that the user set for rules."""
+    rule, finding, document, setup, _ = placed
+    source = document.source
+    span = finding.span or (Span(0, 0) if finding.file else _place(document, finding))
+    lines = _range(document, span)
+    file = beside(document, finding.file) if finding.file else source.name
+    suggestion = None
+    if finding.fix is not None and rule.fix is not None and setup is not None:
+        safety = finding.safety or rule.fix
+        if not (setup.trained and safety is Safety.UNSAFE):
+            suggestion = fixes.suggestion(document, finding.fix, safety)
+    return Diagnostic(
+        rule=rule.name,
+        severity=_severity(placed, chosen),
+        message=finding.message,
+        file=file,
+        range=lines,
+        path=finding.at,
+        url=rule.url,
+        explanation=rule.explanation,
+        source_lines=() if finding.file else _source_lines(document, lines),
+        tensor=finding.tensor,
+        related=tuple(_related(document, finding)),
+        suggestion=suggestion,
+        edit_ranges=tuple((_range(document, edit.span), edit.text) for edit in suggestion.edits) if suggestion else (),
+        document=document,
+        key="\0".join((rule.name, file, *(str(part) for part in finding.at or (finding.tensor or "",)))),
+    )
+
+
+def _severity(placed: Placed, chosen: Mapping[str, str]) -> Severity:
+    """The user's word, else the page's, lowered where the framework's community holds another convention."""
+    rule, finding, document, setup, _ = placed
+    if rule.name in chosen:
+        return Severity(chosen[rule.name])
+    level = rule.severity_for(setup.kind if setup else None)
+    if finding.severity is not None and finding.severity.rank < level.rank:
+        level = finding.severity
+    if document.example:
+        return Severity.NOTE
+    if rule.family == "scaling" and level is Severity.ERROR and setup is not None and setup.convention != "2r":
+        return Severity.WARNING
+    return level
+
+
+def beside(document: Document, file: str) -> str:
+    """The name of a file in the folder of a document's own."""
+    return posixpath.join(posixpath.dirname(document.source.name), file)
+
+
+def _place(document: Document, finding: Finding) -> Span:
+    entry = document.entry(finding.at) if finding.on_key else None
+    return entry.key if entry is not None and entry.key is not None else document.span_of(finding.at)
+
+
+def _related(document: Document, finding: Finding) -> Iterator[Related]:
+    """The places that a rule names, and where a value comes from that is written elsewhere in the file."""
+    for path, message in finding.related:
+        if path != finding.at:
+            yield Related(message, _range(document, document.span_of(path)))
+    if finding.file is None:
+        for path in dict.fromkeys((finding.at, *(path for path, _ in finding.related))):
+            entry = document.entry(path)
+            if path and entry is not None and entry.origin is not None:
+                yield Related(f"{path[-1]} comes from here", _range(document, entry.origin))
+
+
+def _range(document: Document, span: Span) -> Range:
+    source = document.source
+    return Range(source.position(span.start), source.position(span.end))
+
+
+def _source_lines(document: Document, lines: Range, limit: int = 3) -> tuple[str, ...]:
+    last = min(lines.end.line, lines.start.line + limit - 1)
+    return tuple(document.source.line(number) for number in range(lines.start.line, last + 1))
