@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 Path = tuple[str | int, ...]
 """Keys and indices from the root of a document, the shape of pydantic's `loc`."""
 
-Syntax = Literal["yaml", "json", "toml", "shell", "python", "notebook", "safetensors"]
+Syntax = Literal[
+    "yaml", "json", "toml", "shell", "python", "notebook", "makefile", "dockerfile", "markdown", "safetensors"
+]
 
 
 class Span(NamedTuple):
@@ -137,6 +139,10 @@ class Document:
     duplicates: tuple[Duplicate, ...] = ()
     example: bool = False
     """Stands in a docstring, a string or a test: worth a note at most."""
+    embedded: bool = False
+    """Stands in a text of another syntax, where nothing is rewritten."""
+    base: str = ""
+    """The config file that a command names; its values are in `data`, beneath those that the command gives."""
 
     @cached_property
     def entries(self) -> Mapping[Path, Entry]:

@@ -48,4 +48,5 @@ def _placed(document: Document, outer: Source, places: Sequence[int], *, example
         locate=locate,
         duplicates=tuple(Duplicate(path, moved(first), moved(second)) for path, first, second in document.duplicates),
         example=document.example or example,
+        embedded=True,
     )

@@ -200,6 +200,8 @@ class Setup:
     recognised_by: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     convention: str = "2r"
+    most: Literal["error", "warning", "note"] = "error"
+    """The highest severity of findings about it, lower where the reading is a guess."""
     sites: tuple[Site, ...] = ()
     bad_values: tuple[BadValue, ...] = ()
     unknown_keys: tuple[UnknownKey, ...] = ()
@@ -212,6 +214,21 @@ class Setup:
     """The target modules that are written as plain names."""
     base_scale: float = math.nan
     """The scale of modules that no pattern names, where every module at hand has a pattern."""
+
+    @cached_property
+    def sites_at(self) -> Mapping[Path, frozenset[int]]:
+        """The sites, by `id`, whose rank or alpha stands at a path."""
+        found: dict[Path, set[int]] = {}
+        for site in self.sites:
+            for fact in (site.rank, site.alpha):
+                if fact is not None:
+                    found.setdefault(fact.path, set()).add(id(site))
+        return {path: frozenset(sites) for path, sites in found.items()}
+
+    @property
+    def fragment(self) -> bool:
+        """Whether the document is a piece of something, as settings in a README are: what isn't there says nothing."""
+        return self.document.example and self.document.syntax != "python"
 
     @cached_property
     def tensor_modules(self) -> "list[LoraTensors]":

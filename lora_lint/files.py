@@ -18,9 +18,24 @@ SYNTAXES = {
     ".sbatch": "shell",
     ".py": "python",
     ".ipynb": "notebook",
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".mk": "makefile",
+    ".dockerfile": "dockerfile",
     ".safetensors": "safetensors",
 }
 """Endings of files worth opening; others are read when they are named, by what they look like."""
+
+NAMES = {
+    "makefile": "makefile",
+    "gnumakefile": "makefile",
+    "dockerfile": "dockerfile",
+    "containerfile": "dockerfile",
+}
+"""Names of files worth opening, in small letters and without what follows a dot: `Dockerfile.gpu`."""
+
+READ_HIDDEN = frozenset((".github", ".hydra", ".circleci", ".buildkite", ".gitlab", ".gitlab-ci.yml"))
+"""Hidden folders and files that people write by hand, or that keep what a run was started with."""
 
 RUBBISH = frozenset(
     (
@@ -37,6 +52,12 @@ RUBBISH = frozenset(
     )
 )
 """Folders that hold other people's code or a run's logs."""
+
+
+def syntax_of_name(name: str) -> str | None:
+    """The syntax that a file's name, without its folder, tells."""
+    syntax = SYNTAXES.get(os.path.splitext(name)[1].lower())
+    return syntax or NAMES.get(name.partition(".")[0].lower())
 
 
 class Candidate(NamedTuple):
@@ -99,18 +120,16 @@ class Walk:
                     is_folder = False
                 reason = self._reason(entry.name, path, rules, is_folder=is_folder)
                 if reason:
-                    if is_folder or os.path.splitext(entry.name)[1] in SYNTAXES:
+                    if is_folder or syntax_of_name(entry.name):
                         self.skipped.append(Skipped(path, reason))
                 elif is_folder:
                     below.append((path, rules))
-                elif os.path.splitext(entry.name)[1].lower() in SYNTAXES and (
-                    not track or self._new(base + path[cut:])
-                ):
+                elif syntax_of_name(entry.name) and (not track or self._new(base + path[cut:])):
                     yield Candidate(path, named=False, inside=path[skip:])
             pending += reversed(below)
 
     def _reason(self, name: str, path: str, rules: "list[_Gitignore]", *, is_folder: bool) -> str:
-        if name.startswith("."):
+        if name.startswith(".") and name not in READ_HIDDEN:
             return "hidden"
         if is_folder and name in RUBBISH:
             return "not your configs"

@@ -176,9 +176,9 @@ class Report:
     _seen: set[tuple[str, str, Position, str]] = field(default_factory=set, repr=False)
 
     def add(self, diagnostic: Diagnostic) -> bool:
-        """Keep and count a diagnostic; False for what another file's check has said already, as of a broken shard."""
+        """Keep and count a diagnostic; False for what was said already, as of a shard that two configs share."""
         key = (diagnostic.rule, diagnostic.file, diagnostic.range.start, diagnostic.message)
-        if key in self._seen and not diagnostic.path:
+        if key in self._seen:
             return False
         self._seen.add(key)
         self.diagnostics.append(diagnostic)

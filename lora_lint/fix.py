@@ -9,7 +9,7 @@ from lora_lint.finding import Diagnostic, Edit, Fix, Insert, RenameKey, Replace,
 
 def suggestion(document: Document, fix: Fix, safety: Safety) -> Suggestion | None:
     """The edits that make a fix, or None where the place can't be edited without touching something else."""
-    if document.example or document.syntax == "safetensors":
+    if document.example or document.embedded or document.syntax == "safetensors":
         return None
     edits = _edits(document, fix)
     return Suggestion(safety, edits, fix) if edits else None

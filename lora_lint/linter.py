@@ -1,7 +1,7 @@
 """Documents to diagnostics: the whole pipeline on one screen."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,7 +18,7 @@ from lora_lint.reading import Reading, read_file, whole
 from lora_lint.rule import Rule
 from lora_lint.scaling import number
 from lora_lint.settings import Settings
-from lora_lint.suppress import Ignore, ignores
+from lora_lint.suppress import Silencer, ignores
 
 
 def lint(paths: Sequence[str], settings: Settings | None = None, *, select: Sequence[str] | None = None) -> Report:
@@ -118,7 +118,8 @@ class Linter:
             else ()
         )
         found = [diagnostic(one, settings.severity) for one in one_per_cause(placed)]
-        kept = [one for one in found if not _silenced(one, comments)]
+        silencer = Silencer(comments)
+        kept = [one for one in found if not silencer.silences(one.rule, one.range.start.line)]
         report.summary.suppressed += len(found) - len(kept)
         late = self._run([(whole(reading.source), None, comment) for comment in comments], settings, failures, report)
         late_failures = self._run(
@@ -188,15 +189,6 @@ def count(reading: Reading, report: Report) -> None:
             elif site.state == "active":
                 scale = number(site.scale)
                 summary.ratios[scale] = summary.ratios.get(scale, 0) + 1
-
-
-def _silenced(diagnostic: Diagnostic, comments: Iterable[Ignore]) -> bool:
-    silent = False
-    for comment in comments:
-        if comment.covers(diagnostic.rule, diagnostic.range.start.line):
-            comment.used.add(diagnostic.rule)
-            silent = True
-    return silent
 
 
 def _commentless(reading: Reading) -> bool:

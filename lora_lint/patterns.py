@@ -1,13 +1,22 @@
-"""How PEFT finds the modules that a key of `rank_pattern` or `alpha_pattern` names, within a time limit."""
+"""How PEFT finds the modules that a key of `rank_pattern` or `alpha_pattern` names, in bounded time and memory."""
 
 import re
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from math import prod
 from typing import Any
 
 _LITERAL = re.compile(r"[\w.\-]+")
+_COUNT = re.compile(r"\{(\d*),?(\d*)\}")
 _SECONDS_PER_MATCH = 0.05
 _PROBE = "model.layers.10.self_attn.q_proj" * 2
+MOST_SLOW = 10
+"""Expressions of one pattern that may take too long before the others aren't tried."""
+
+MOST_EXPRESSIONS = 500
+LONGEST_EXPRESSION = 20_000
+LARGEST_COUNT = 10_000
+"""Of all `{n}` in an expression together: compiled, it is that many times as large."""
 
 
 def is_plain(key: str) -> bool:
@@ -15,55 +24,103 @@ def is_plain(key: str) -> bool:
     return _LITERAL.fullmatch(key) is not None
 
 
-def first_match(pattern: Mapping[str, Any], module: str) -> str | None:
-    """The key of a rank or alpha pattern that PEFT uses for a module: the first one in order that matches.
+class Keys:
+    """The keys of a rank or alpha pattern, in order.
 
-    PEFT tries `(.*\\.)?(KEY)$` from the start of the module's name (peft/utils/other.py:1528 at 0.21.2), and falls
-    back to the name itself as a key.
+    PEFT tries `(.*\\.)?(KEY)$` from the start of the module's name (peft/utils/other.py:1528 at 0.21.2). Keys that are
+    names are looked up, since there may be one for every module; a dot in them stands for any character, as in PEFT.
     """
-    for key in pattern:
-        if _matches(key, module):
-            return key
-    return module if module in pattern else None
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self._order = {key: at for at, key in enumerate(keys)}
+        self._plain: dict[int, dict[tuple[int, ...], dict[str, int]]] = {}
+        self._slow: set[str] = set()
+        for key, at in self._order.items():
+            if is_plain(key):
+                dots = tuple(index for index, char in enumerate(key) if char == ".")
+                self._plain.setdefault(len(key), {}).setdefault(dots, {})[key] = at
+
+    def first_match(self, module: str) -> str | None:
+        """The key that PEFT uses for a module: the first one in order that matches, else the name itself."""
+        found = self._first_plain(module)
+        for key, expression in self._expressions.items():
+            if found is not None and self._order[found] < self._order[key]:
+                break
+            if self._matches(key, expression, module):
+                return key
+        return found if found is not None else module if module in self._order else None
+
+    def _first_plain(self, module: str) -> str | None:
+        found: list[str] = []
+        start = 0
+        while True:
+            name = module[start:]
+            for dots, keys in self._plain.get(len(name), {}).items():
+                key = _with_dots(name, dots)
+                if key in keys:
+                    found.append(key)
+            start = module.find(".", start) + 1
+            if not start:
+                return min(found, key=self._order.__getitem__, default=None)
+
+    @cached_property
+    def faults(self) -> Mapping[str, str]:
+        """Why PEFT can't match by a key: not a regular expression, or one that would take for ever."""
+        return {key: fault for key, fault in self._tried.items() if isinstance(fault, str)}
+
+    @cached_property
+    def _expressions(self) -> Mapping[str, Any]:
+        return {key: expression for key, expression in self._tried.items() if not isinstance(expression, str)}
+
+    @cached_property
+    def _tried(self) -> Mapping[str, Any]:
+        """Every key that is no name, compiled, or why it can't be used."""
+        tried: dict[str, Any] = {}
+        slow = 0
+        for key in self._order:
+            if is_plain(key):
+                continue
+            if slow >= MOST_SLOW or len(tried) >= MOST_EXPRESSIONS:
+                tried[key] = "isn't tried: too many regular expressions, or too many slow ones, come before it"
+                break
+            tried[key] = _compiled(key)
+            slow += isinstance(tried[key], str) and "takes over" in tried[key]
+        return tried
+
+    def _matches(self, key: str, expression: Any, module: str) -> bool:
+        if key in self._slow or len(self._slow) >= MOST_SLOW:
+            return False
+        try:
+            return expression.match(module, timeout=_SECONDS_PER_MATCH) is not None
+        except TimeoutError:
+            self._slow.add(key)
+            return False
 
 
-def _matches(key: str, module: str) -> bool:
-    if is_plain(key):
-        return _literal(key).match(module) is not None
-    if fault(key) is not None:
-        return False
-    try:
-        return _compiled(key).match(module, timeout=_SECONDS_PER_MATCH) is not None
-    except TimeoutError:
-        return False
+def _with_dots(name: str, dots: tuple[int, ...]) -> str:
+    if all(name[at] == "." for at in dots):
+        return name
+    return "".join("." if at in dots else char for at, char in enumerate(name))
 
 
-@cache
-def _literal(key: str) -> re.Pattern[str]:
-    return re.compile(rf"(.*\.)?({key})$")
+def _count(digits: str) -> int:
+    return int(digits or 1) if len(digits) < 6 else LARGEST_COUNT + 1
 
 
-@cache
 def _compiled(key: str) -> Any:
-    """The expression as one whose matches can be given a time limit."""
+    """The expression as one whose matches can be given a time limit, or why there is none."""
     import regex
 
-    return regex.compile(rf"(.*\.)?({key})$", regex.VERSION0)
-
-
-@cache
-def fault(key: str) -> str | None:
-    """Why PEFT can't match by a key: not a regular expression, or one that would take for ever; None when it can."""
-    if is_plain(key):
-        return None
-    import regex
-
+    times = prod(max(1, *map(_count, found.groups())) for found in _COUNT.finditer(key))
+    if len(key) > LONGEST_EXPRESSION or times > LARGEST_COUNT:
+        return "is too large to be matched"
     try:
-        _compiled(key).match(_PROBE, timeout=_SECONDS_PER_MATCH)
+        expression = regex.compile(rf"(.*\.)?({key})$", regex.VERSION0)
+        expression.match(_PROBE, timeout=_SECONDS_PER_MATCH)
     except TimeoutError:
         return f"takes over {_SECONDS_PER_MATCH} s to match one module name; PEFT would hang on it"
     except (RecursionError, OverflowError, MemoryError):
         return "is too large to be matched"
     except regex.error as error:
         return f"isn't a regular expression: {error}"
-    return None
+    return expression

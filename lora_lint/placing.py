@@ -41,13 +41,7 @@ def sites_of(subject: object, setup: Setup | None, finding: Finding) -> frozense
     """The sites that a finding speaks of: its subject, or those whose rank or alpha stands where it points."""
     if isinstance(subject, Site):
         return frozenset([id(subject)])
-    if setup is None:
-        return frozenset()
-    return frozenset(
-        id(site)
-        for site in setup.sites
-        if finding.at in (site.rank.path, site.alpha.path if site.alpha is not None else None)
-    )
+    return setup.sites_at.get(finding.at, frozenset()) if setup is not None else frozenset()
 
 
 def diagnostic(placed: Placed, chosen: Mapping[str, str]) -> Diagnostic:
@@ -82,7 +76,7 @@ def diagnostic(placed: Placed, chosen: Mapping[str, str]) -> Diagnostic:
 
 
 def _severity(placed: Placed, chosen: Mapping[str, str]) -> Severity:
-    """The user's word, else the page's, lowered where the framework's community holds another convention."""
+    """The user's word, else the page's, lower where the framework is guessed or its community has its own policy."""
     rule, finding, document, setup, _ = placed
     if rule.name in chosen:
         return Severity(chosen[rule.name])
@@ -91,6 +85,8 @@ def _severity(placed: Placed, chosen: Mapping[str, str]) -> Severity:
         level = finding.severity
     if document.example:
         return Severity.NOTE
+    if setup is not None and Severity(setup.most).rank < level.rank:
+        return Severity(setup.most)
     if rule.family == "scaling" and level is Severity.ERROR and setup is not None and setup.convention != "2r":
         return Severity.WARNING
     return level
@@ -103,14 +99,22 @@ def beside(document: Document, file: str) -> str:
 
 def _place(document: Document, finding: Finding) -> Span:
     entry = document.entry(finding.at) if finding.on_key else None
-    return entry.key if entry is not None and entry.key is not None else document.span_of(finding.at)
+    if entry is not None and entry.key is not None:
+        return entry.key
+    if document.base and document.entry(finding.at) is None:
+        return next((one.value for path, _ in finding.related if (one := document.entry(path))), document.span_of(()))
+    return document.span_of(finding.at)
 
 
 def _related(document: Document, finding: Finding) -> Iterator[Related]:
     """The places that a rule names, and where a value comes from that is written elsewhere in the file."""
     for path, message in finding.related:
-        if path != finding.at:
+        if path != finding.at and not (document.base and document.entry(path) is None):
             yield Related(message, _range(document, document.span_of(path)))
+    if document.base:
+        for path in dict.fromkeys((finding.at, *(path for path, _ in finding.related))):
+            if document.entry(path) is None and path:
+                yield Related(f"{path[-1]} comes from {document.base}", _range(document, document.span_of(())))
     if finding.file is None:
         for path in dict.fromkeys((finding.at, *(path for path, _ in finding.related))):
             entry = document.entry(path)

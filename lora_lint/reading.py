@@ -1,6 +1,7 @@
 """One file to its documents and setups: decoding, syntax, recognition; nothing that is read is executed."""
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -9,12 +10,15 @@ from types import ModuleType
 
 from lora_lint.document import Document, Problem, Source, Span, Syntax, UnreadableError
 from lora_lint.facts import Checkpoint, Setup
-from lora_lint.files import SYNTAXES
-from lora_lint.frameworks import candidates, framework
+from lora_lint.files import syntax_of_name
+from lora_lint.frameworks import LAST, candidates, framework, has_marker, owner
 from lora_lint.frameworks import setup as setup_of
 
 ADAPTER_NAMES = ("adapter_config.json", "adapter_model.safetensors")
 """Endings of files that are an adapter's whatever they hold, so that an unreadable one is always reported."""
+
+_PROSE = ("markdown", "makefile", "dockerfile")
+"""Syntaxes of files that few people write for lora-lint: one that can't be read is no fault."""
 
 _LFS = b"version https://git-lfs.github.com/spec/"
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
@@ -43,7 +47,7 @@ def read_file(path: str, *, named: bool, limit: int, only: str | None = None, in
     try:
         if path.endswith(".safetensors"):
             return _header(path, name)
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=None if named else _regular) as file:
             data = file.read(min(_MOST_FILES, limit + 1))
             if len(data) == _MOST_FILES:
                 data += file.read(limit + 1 - len(data))
@@ -59,7 +63,16 @@ def read_file(path: str, *, named: bool, limit: int, only: str | None = None, in
         if named or ours:
             reading.problem = problem
         return reading
-    return read_bytes(name, data, named=named, only=only, inside=inside, beside=lambda: _beside(path))
+    return read_bytes(name, data, named=named, only=only, inside=inside, beside=lambda: _beside(path), path=path)
+
+
+def _regular(path: str, flags: int) -> int:
+    """Open a regular file; others found in a folder, or linked to from there, might never end or answer."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError("is not a regular file")
+    return descriptor
 
 
 def _beside(path: str) -> Checkpoint | None:
@@ -87,14 +100,21 @@ def read_bytes(
     only: str | None = None,
     inside: str = "",
     beside: Callable[[], Checkpoint | None] = lambda: None,
+    path: str = "",
 ) -> Reading:
-    """Read the bytes of a text file called `name`. `only` names the one framework to see it as."""
+    """Read the bytes of a text file called `name`. `only` names the one framework to see it as.
+
+    `path` is where the file is, so that what its commands name can be found.
+    """
     ours = name.endswith(ADAPTER_NAMES)
     wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
-    names = candidates(data)
     if data.startswith(_LFS) and (named or ours):
         return _unreadable(name, "is a Git LFS pointer, not the file itself; git lfs pull fetches it")
-    if not (names or wide or ours) and not (named and only) and not (named and not data and name.endswith(".json")):
+    if (
+        not (ours or wide or has_marker(data))
+        and not (named and only)
+        and not (named and not data and name.endswith(".json"))
+    ):
         return Reading(name, Source(name, ""), reason="holds no LoRA setting")
     syntax = syntax_of(name, data)
     if syntax is None:
@@ -104,23 +124,47 @@ def read_bytes(
     try:
         source = Source(name, decode(data), inside)
     except UnreadableError as error:
+        if syntax in _PROSE and not named:
+            return Reading(name, Source(name, ""), reason=error.problem.message)
         return _unreadable(name, error.problem.message)
     reading = Reading(name, source)
-    if only or wide:
-        names = [only] if only else candidates(source.text.encode("utf-8", "surrogatepass"))
     try:
         reading.documents = list(documents(source, syntax))
     except UnreadableError as error:
-        reading.problem = error.problem
+        if not (named or ours) and _names(reading, only) == [LAST]:
+            reading.reason = f"holds no LoRA setting that can be read: {error.problem.message}"
+        else:
+            reading.problem = error.problem
         return reading
-    for document in reading.documents:
-        found = setup_of(document, names, beside)
+    names = _names(reading, only)
+    for index, document in enumerate(reading.documents):
+        reading.documents[index], found = _setup(document, names, beside, path, inside)
         if found is not None:
             reading.setups.append(_completed(found))
     if not reading.setups:
         seen = ", ".join(names) or "no framework"
         reading.reason = f"nothing in it is a LoRA setup (keys of {seen})"
     return reading
+
+
+def _names(reading: Reading, only: str | None) -> list[str]:
+    """The frameworks to ask about the documents of a file."""
+    if only:
+        return [only]
+    if len(reading.documents) == 1 and (own := owner(reading.documents[0])):
+        return [own]
+    return candidates(reading.source.text.encode("utf-8", "surrogatepass"))
+
+
+def _setup(
+    document: Document, names: list[str], beside: Callable[[], Checkpoint | None], path: str, inside: str
+) -> tuple[Document, Setup | None]:
+    """What a document says, and the document as it is meant: a command's with the config file that it names."""
+    if path and document.syntax == "shell" and names:
+        from lora_lint.overrides import setup
+
+        return setup(document, names, path, inside)
+    return document, setup_of(document, names, (lambda: None) if document.embedded else beside)
 
 
 def _unreadable(name: str, message: str) -> Reading:
@@ -137,14 +181,14 @@ def _completed(setup: Setup) -> Setup:
 
 
 def syntax_of(name: str, data: bytes) -> Syntax | None:
-    """The syntax by the name's ending, else by a shebang."""
-    ending = os.path.splitext(name)[1].lower()
-    if ending in SYNTAXES:
-        return SYNTAXES[ending]  # type: ignore[return-value]
+    """The syntax by the name's ending; without one, by a shebang or the brace of JSON."""
+    if (syntax := syntax_of_name(name.rpartition("/")[2])) is not None:
+        return syntax  # type: ignore[return-value]
+    ending = os.path.splitext(name)[1]
     first = data[:128].partition(b"\n")[0]
     if first.startswith(b"#!"):
         return "python" if b"python" in first else "shell" if b"sh" in first else None
-    return None
+    return "json" if not ending and data.lstrip()[:1] == b"{" else None
 
 
 def decode(data: bytes) -> str:

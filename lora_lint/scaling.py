@@ -37,6 +37,12 @@ rslora = Formula(
 direct = Formula("scale", lambda alpha, rank: alpha, lambda scale, rank: scale)
 """The config holds the multiplier itself, as MLX-LM's `scale` does; the rank has no part in it."""
 
+inverse = Formula("1/r", lambda alpha, rank: 1 / rank, lambda scale, rank: 1.0)
+"""DeepSpeed-Chat's layer: the numerator is 1 and can't be set."""
+
+unscaled = Formula("1", lambda alpha, rank: 1.0, lambda scale, rank: math.nan)
+"""The gemma library adds `B @ A` as it is."""
+
 
 def number(value: float) -> str:
     """A number as people write it: 32 rather than 32.0 or 3.2e+01; six significant digits."""

@@ -46,7 +46,8 @@ class Schema(BaseModel):
     Data formats are checked strictly; `class Config(Schema, strict=False)` is for a framework whose own loader turns
     `"16"` into 16. `POSITIONAL` names the parameters of a Python call in order. `MEANT` maps keys that people bring
     from other frameworks to this one's. `EXPONENTS` says that the framework's YAML loader reads a plain `1e-4` as a
-    number, as OmegaConf does and PyYAML doesn't.
+    number, as OmegaConf does and PyYAML doesn't. `FLAT` says that the loader takes the keys of all sections as one
+    mapping, the last of a name counting.
     """
 
     model_config = ConfigDict(
@@ -56,11 +57,15 @@ class Schema(BaseModel):
     POSITIONAL: ClassVar[tuple[str, ...]] = ()
     MEANT: ClassVar[Mapping[str, str]] = {}
     EXPONENTS: ClassVar[bool] = False
+    FLAT: ClassVar[bool] = False
     NEUTRAL: ClassVar[Mapping[str, tuple[object, ...]]] = {}
 
 
 M = TypeVar("M", bound=Schema, covariant=True)
 _MAX_ROUNDS = 8
+_MOST_BAD_VALUES = 200
+_MOST_GUESSES = 200
+"""Unknown keys that are compared with the known ones: a file with more isn't a config with a typing error."""
 
 
 def since(version: str, default: Any, **options: Any) -> Any:
@@ -98,17 +103,19 @@ class View(Generic[M]):
 
     def _named(self, model: type[M], raw: object) -> dict[str, Any]:
         """The mapping with positional arguments under their names and without unknown values."""
-        self._keys: dict[str, str | int] = {}
+        self._keys: dict[str, Path] = {}
         if not isinstance(raw, Mapping):
             return {}
         if self.document.syntax == "json":
             return dict(raw)
         data: dict[str, Any] = {}
-        for key, value in raw.items():
-            positional = self.document.syntax == "python" and isinstance(key, int) and key < len(model.POSITIONAL)
-            name = model.POSITIONAL[key] if positional else str(key)
-            self._keys[name] = key
-            data[name] = self._unless_off(value, (*self.path, key))
+        for path, value in _items(raw, flat=model.FLAT):
+            key = path[-1]
+            name = str(key)
+            if self.document.syntax == "python" and isinstance(key, int) and key < len(model.POSITIONAL):
+                name = model.POSITIONAL[key]
+            self._keys[name] = path
+            data[name] = self._unless_off(value, (*self.path, *path))
         if model.EXPONENTS and self.document.syntax == "yaml":
             data = {name: self._as_number(value, name) for name, value in data.items()}
         return {
@@ -159,7 +166,8 @@ class View(Generic[M]):
             except ValidationError as error:
                 data = copied(data)
                 for path, details in by_path(error.errors(include_url=False), data):
-                    self.bad_values.append(self._bad_value(path, details))
+                    if len(self.bad_values) < _MOST_BAD_VALUES:
+                        self.bad_values.append(self._bad_value(path, details))
                     remove(data, path)
         return model.model_construct()
 
@@ -172,7 +180,7 @@ class View(Generic[M]):
         return self.document.source.text[slice(*entry.value)] if entry else None
 
     def _full(self, path: Path) -> Path:
-        return (*self.path, self._keys.get(str(path[0]), path[0]), *path[1:]) if path else self.path
+        return (*self.path, *self._keys.get(str(path[0]), path[:1]), *path[1:]) if path else self.path
 
     def fact(self, name: str) -> Fact[Any]:
         """The value of a field as a fact: written, default, or unknown with its reason.
@@ -223,10 +231,10 @@ class View(Generic[M]):
 
         A key is suggested only where it isn't written already.
         """
-        for path, key in self.unknown_keys:
+        for at, (path, key) in enumerate(self.unknown_keys):
             if key.startswith(("_", "x-")) or self.data.get(key) in self.model.NEUTRAL.get(key, ()):
                 continue
-            meant = self._meant(key)
+            meant = self._meant(key) if at < _MOST_GUESSES else None
             if meant or not only_near:
                 yield UnknownKey(path, key, reaction, meant if meant not in self.data else None)
 
@@ -236,6 +244,15 @@ class View(Generic[M]):
         from lora_lint.spelling import nearest
 
         return nearest(key, [spelling for spellings in _spellings(type(self.model)).values() for spelling in spellings])
+
+
+def _items(raw: Mapping[Any, Any], *, flat: bool) -> Iterator[tuple[Path, Any]]:
+    """Keys as paths with their values; those of sections too where the framework takes all sections as one."""
+    for key, value in raw.items():
+        if flat and isinstance(value, Mapping):
+            yield from (((key, inner), kept) for inner, kept in value.items())
+        else:
+            yield (key,), value
 
 
 @cache

@@ -1,6 +1,7 @@
 """Which known word was likely meant."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 _LONGEST = 64
 
@@ -29,8 +30,11 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
     Words that differ only in case, `-` and `_` count as the same: `loraAlpha` is `lora_alpha`.
     """
-    if len(word) > _LONGEST:
-        return None
+    return _nearest(word, tuple(known)) if len(word) <= _LONGEST else None
+
+
+@lru_cache(maxsize=4096)
+def _nearest(word: str, known: tuple[str, ...]) -> str | None:
     plain = _folded(word)
     limit = 2 if len(plain) > 5 else 1 if len(plain) > 3 else 0
     found: dict[int, list[str]] = {}
@@ -44,5 +48,6 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return best[0] if len(best) == 1 else None
 
 
+@lru_cache(maxsize=4096)
 def _folded(word: str) -> str:
     return word.lower().replace("-", "").replace("_", "")

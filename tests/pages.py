@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.tensors import write_safetensors
-
 from lora_lint.catalogue import root
 from lora_lint.finding import Diagnostic
 from lora_lint.rule import FrontMatter, front_matter
 from lora_lint.settings import Settings
+from tests.tensors import write_safetensors
 
 ENDINGS = {"json": ".json", "yaml": ".yaml", "shell": ".sh", "python": ".py", "toml": ".toml"}
 """Syntax of a fence -> ending of a file that isn't named."""

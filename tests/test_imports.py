@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lora_lint.frameworks import MARKERS, candidates
 from tests.checkout import ROOT
 
 ADAPTER = '{"peft_type": "LORA", "r": 16, "lora_alpha": 16, "init_lora_weights": true, "target_modules": ["q_proj"]}\n'
@@ -52,23 +53,28 @@ def below(package: str, modules: set[str]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "unneeded", "frameworks", "readers"),
+    ("name", "text", "unneeded", "reader"),
     [
-        ("adapter_config.json", ADAPTER, ("yaml", "tree_sitter", "tomllib"), {"peft"}, {"json"}),
-        ("config.yaml", AXOLOTL, ("tree_sitter", "tomllib"), {"axolotl", "peft"}, {"yaml"}),
-        ("train.sh", SCRIPT, ("yaml", "tomllib"), {"internvl"}, {"shell"}),
-        ("train.py", SOURCE, ("yaml", "tree_sitter", "tomllib"), {"peft"}, {"python"}),
+        ("adapter_config.json", ADAPTER, ("yaml", "tree_sitter", "tomllib"), "json"),
+        ("config.yaml", AXOLOTL, ("tree_sitter", "tomllib"), "yaml"),
+        ("train.sh", SCRIPT, ("yaml", "tomllib"), "shell"),
+        ("train.py", SOURCE, ("yaml", "tree_sitter", "tomllib"), "python"),
     ],
 )
 def test_a_run_imports_what_its_file_needs(
-    name: str, text: str, unneeded: tuple[str, ...], frameworks: set[str], readers: set[str], tmp_path: Path
+    name: str, text: str, unneeded: tuple[str, ...], reader: str, tmp_path: Path
 ) -> None:
     (tmp_path / name).write_text(text, "utf-8")
     modules = imported(tmp_path, "check", "--fail-on", "note", "--policy", "scale:3", name)
     assert tops(modules) & {*HEAVY, *unneeded} == set()
-    assert below("lora_lint.frameworks", modules) - {"commands"} == frameworks
     syntaxes = {"json", "yaml", "toml", "shell", "python", "notebook"}
-    assert {reader.partition(".")[0] for reader in below("lora_lint.readers", modules)} & syntaxes == readers
+    assert {module.partition(".")[0] for module in below("lora_lint.readers", modules)} & syntaxes == {reader}
+    assert below("lora_lint.frameworks", modules) & set(MARKERS) <= set(candidates(text.encode()))
+
+
+def test_an_adapter_config_needs_one_framework(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text(ADAPTER, "utf-8")
+    assert below("lora_lint.frameworks", imported(tmp_path, "check", "adapter_config.json")) == {"peft"}
 
 
 @pytest.mark.parametrize("name", ["reporters.terminal", "reporters.sarif", "reference", "expression", "cli.fixing"])

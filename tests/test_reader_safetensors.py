@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.tensors import framed, write_safetensors
 
 from lora_lint.document import UnreadableError
 from lora_lint.readers.safetensors import BITS, LARGE_HEADER, Header, TensorInfo, parse_header, read_header
+from tests.tensors import framed, write_safetensors
 
 EXAMPLES = int(os.environ.get("LORA_LINT_SAFETENSORS_EXAMPLES", "1000"))
 """Mutated files for each of the differential tests; a long run takes 60000."""

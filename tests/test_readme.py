@@ -4,6 +4,7 @@ import re
 import subprocess
 
 import pytest
+
 from tests.readme import PICTURE, README, ROOT, picture, rules_table, with_part
 
 TEXT = README.read_text("utf-8")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.pages import Example, Page, pages
 
 from lora_lint.catalogue import load_rules, root
 from lora_lint.document import Problem
 from lora_lint.finding import Diagnostic
 from lora_lint.fix import edited
 from lora_lint.linter import lint, read_setups
+from tests.pages import Example, Page, pages
 
 PAGES = pages()
 EXAMPLES = [example for page in PAGES for example in page.examples]

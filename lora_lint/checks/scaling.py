@@ -33,7 +33,10 @@ def alpha_left_at_default(site: Site, policy: Policy, setup: Setup) -> Iterator[
     alpha = site.alpha
     if alpha is None or site.fixed or site.formula is not classic or alpha.origin != "default" or alpha.value is None:
         return
-    if not site.rank.known and site.rank.expression is not None and policy.wanted_scale is not None:
+    if setup.fragment:
+        return
+    over_names = site.rank.expression is not None and alpha.expression is None
+    if not site.rank.known and over_names and policy.wanted_scale is not None:
         yield from _default_over_names(site, alpha.value, policy.wanted_scale)
         return
     if policy.holds(site):
@@ -128,7 +131,7 @@ def rslora_scale(site: Site, policy: Policy) -> Iterator[Finding]:
 
 def alpha_missing_or_invalid(site: Site, setup: Setup) -> Iterator[Finding]:
     alpha = site.alpha
-    if alpha is None or site.fixed or alpha.origin == "derived":
+    if alpha is None or site.fixed or alpha.origin == "derived" or (setup.fragment and alpha.origin == "default"):
         return
     value = alpha.value
     if alpha.origin == "default":

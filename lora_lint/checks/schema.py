@@ -12,7 +12,7 @@ def syntax_error(problem: Problem) -> Iterator[Finding]:
 
 
 def unknown_key(setup: Setup) -> Iterator[Finding]:
-    for key in setup.unknown_keys:
+    for key in () if setup.fragment else setup.unknown_keys:
         ignored = "refuses" not in key.reaction
         meant = f"; {key.suggestion} was likely meant" if key.suggestion else ""
         yield Finding(

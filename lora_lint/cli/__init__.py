@@ -25,7 +25,7 @@ An adapter adds s * B @ A to a frozen weight, with s = alpha / r in classic LoRA
 lora-lint reads configs, launch scripts, Python and checkpoints, and says what s is.
 
 \b
-  lora-lint                            what this folder holds, and what is wrong
+  lora-lint                            what this folder holds, what is wrong
   lora-lint check configs/ run.sh      check files and folders
   lora-lint check --fix --unsafe-fixes mend what can be mended
   lora-lint facts --format json        rank, alpha and scale of everything

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lora_lint.cli import output
-from lora_lint.cli.options import Config, FrameworkName, Paths, Policy, settings_for
+from lora_lint.cli.options import Config, FrameworkName, Paths, Policy, StdinName, settings_for
 from lora_lint.cli.output import emit, fail, say
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def check(
     config: Config = None,
     baseline: Annotated[str | None, typer.Option(help="Leave out the findings that this file holds.")] = None,
     write_baseline: Annotated[str | None, typer.Option(help="Write all findings to this file and end.")] = None,
-    stdin_filename: Annotated[str, typer.Option(help="Name, and so the syntax, of standard input.")] = "<stdin>",
+    stdin_filename: StdinName = "<stdin>",
     statistics: Annotated[bool, typer.Option("--statistics", help="Counts per rule instead of findings.")] = False,
     show_settings: Annotated[bool, typer.Option("--show-settings", help="Show every setting and its origin.")] = False,
     require_setup: Annotated[
@@ -82,7 +82,7 @@ def check(
     report, unreadable = _run(linter, roots, stdin_filename, fix=fix, unsafe=unsafe_fixes, diff=diff)
     try:
         if write_baseline:
-            output.write_file(write_baseline, text(report.diagnostics, write_baseline).encode())
+            output.save(write_baseline, text(report.diagnostics, write_baseline))
             say(f"lora-lint: {len(report.diagnostics)} findings written to {write_baseline}")
             return
         known = baseline or (settings.baseline and os.path.join(settings.folder, settings.baseline))
@@ -90,8 +90,8 @@ def check(
             report.keep(remaining(report.diagnostics, known))
         _print(report, format_, statistics=statistics, quiet=quiet, verbose=verbose, silent=diff)
         for name, path in files:
-            output.write_file(path, _rendered(report, name).encode("utf-8", "backslashreplace"))
-    except (OSError, BaselineError) as error:
+            output.save(path, _rendered(report, name))
+    except BaselineError as error:
         fail(str(error))
     if verbose:
         for failure in report.failures:

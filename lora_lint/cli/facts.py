@@ -1,10 +1,11 @@
 """`lora-lint facts`: what the files say about LoRA, normalised."""
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lora_lint.cli.options import Config, FrameworkName, Paths, settings_for
+from lora_lint.cli.options import Config, FrameworkName, Paths, StdinName, settings_for
 from lora_lint.cli.output import MISUSED, emit, fail
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ def facts(
     format_: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
     framework: FrameworkName = None,
     config: Config = None,
+    stdin_filename: StdinName = "<stdin>",
 ) -> None:
     """Say what every setup holds: framework, rank, alpha, scale, and where each comes from.
 
@@ -25,6 +27,7 @@ def facts(
     """
     from lora_lint.files import Walk
     from lora_lint.linter import Linter
+    from lora_lint.reading import read_bytes
     from lora_lint.reporters import facts as reporter
 
     if format_ not in ("text", "json"):
@@ -33,7 +36,10 @@ def facts(
     linter = Linter(settings_for(roots, config, None, framework), None)
     readings: list[Reading] = []
     unreadable = False
-    for candidate in Walk(linter.settings).files(roots):
+    if "-" in roots:
+        name = stdin_filename
+        readings.append(read_bytes(name, sys.stdin.buffer.read(), only=linter.effective(name).framework))
+    for candidate in Walk(linter.settings).files([root for root in roots if root != "-"]):
         reading = linter.read(candidate)
         unreadable |= candidate.named and reading.unopened
         if reading.setups or reading.problem is not None:

@@ -21,14 +21,11 @@ def mended(linter: "Linter", reading: "Reading", *, unsafe: bool, write: bool) -
     if not reading.setups:
         return reading
     diagnostics = list(linter.check(reading, Report()))
-    latest = reading
 
     def check_again(source: "Source") -> "tuple[list[Document], list[Diagnostic]] | None":
-        nonlocal latest
         again = _read_again(linter, reading, source.text)
         if again.problem is not None:
             return None
-        latest = again
         return again.documents, list(linter.check(again, Report()))
 
     text, applied = apply(reading.source, diagnostics, reading.documents, check_again, unsafe=unsafe)
@@ -49,7 +46,12 @@ def _read_again(linter: "Linter", reading: "Reading", text: str) -> "Reading":
 
     only = linter.effective(reading.path).framework
     again = read_bytes(
-        reading.source.name, text.encode("utf-8", "surrogatepass"), only=only, beside=lambda: beside(reading.path)
+        reading.source.name,
+        text.encode("utf-8", "surrogatepass"),
+        only=only,
+        inside=reading.source.inside,
+        beside=lambda: beside(reading.path),
+        path=reading.path,
     )
     again.path = reading.path
     return again
@@ -57,12 +59,10 @@ def _read_again(linter: "Linter", reading: "Reading", text: str) -> "Reading":
 
 def _replace(reading: "Reading", text: str) -> bool:
     """Write the new text in the file's own encoding, unless the file changed since it was read."""
-    from lora_lint.reading import decode
-
     try:
         with open(reading.path, "rb") as file:
             old = file.read()
-        if decode(old) != reading.source.text:
+        if _decoded(old) != reading.source.text:
             say(f"{reading.path}: changed while it was checked; left alone")
             return False
         bom = next((mark for mark in _BOMS if old.startswith(mark)), b"")
@@ -74,10 +74,28 @@ def _replace(reading: "Reading", text: str) -> bool:
     return True
 
 
-def _diff(path: str, old: str, new: str) -> str:
-    from difflib import unified_diff
+def _decoded(data: bytes) -> str | None:
+    from lora_lint.document import UnreadableError
+    from lora_lint.reading import decode
 
+    try:
+        return decode(data)
+    except UnreadableError:
+        return None
+
+
+def _diff(path: str, old: str, new: str) -> str:
+    """A diff that can be applied; what a terminal would misread is made visible."""
+    from difflib import unified_diff
+    from io import StringIO
+
+    before, after = (list(StringIO(text, newline="\n")) for text in (old, new))
+    return "".join(map(_diff_line, unified_diff(before, after, f"a/{path}", f"b/{path}")))
+
+
+def _diff_line(line: str) -> str:
     from lora_lint.printable import printable
 
-    lines = unified_diff(old.split("\n"), new.split("\n"), f"a/{path}", f"b/{path}", lineterm="")
-    return "\n".join(printable(line, newlines=True) for line in lines)
+    end = "\r\n" if line.endswith("\r\n") else "\n"
+    shown = printable(line.removesuffix(end), newlines=True) + end
+    return shown if line.endswith("\n") else f"{shown}\\ No newline at end of file\n"

@@ -14,6 +14,7 @@ Paths = Annotated[list[str] | None, typer.Argument(help="Files and folders; - is
 Policy = Annotated[str | None, typer.Option(help="What s or alpha ought to be: 2r, r, scale:S or fixed:N.")]
 FrameworkName = Annotated[str | None, typer.Option("--framework", help="Read every file as this framework's.")]
 Config = Annotated[str | None, typer.Option(help="Settings file to use instead of the nearest one.")]
+StdinName = Annotated[str, typer.Option("--stdin-filename", help="Name, and so the syntax, of standard input.")]
 
 
 def settings_for(paths: list[str], config: str | None, policy: str | None, framework: str | None) -> "Settings":

@@ -43,6 +43,14 @@ def _write(stream: TextIO, text: str) -> None:
             fail(f"the output can't be written: {(error.strerror or str(error)).lower()}")
 
 
+def save(path: str, text: str) -> None:
+    """Write a report to a file, or say why not and end."""
+    try:
+        write_file(path, text.encode("utf-8", "backslashreplace"))
+    except OSError as error:
+        fail(f"{path}: can't be written: {(error.strerror or str(error)).lower()}")
+
+
 def write_file(path: str, data: bytes) -> None:
     """Replace a file whole: written beside it, synced, renamed; links are followed and the mode is kept.
 

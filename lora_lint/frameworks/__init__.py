@@ -10,13 +10,81 @@ from lora_lint.facts import Checkpoint, Kind, Setup, Site
 from lora_lint.schema import Schema, View
 
 MARKERS: dict[str, tuple[bytes, ...]] = {
+    "adapterhub": (b"attn_matrices", b"LoRAConfig", b"DoRAConfig"),
+    "ai_toolkit": (b"linear:", b'"linear"', b"linear_alpha", b"sd_trainer", b"diffusion_trainer"),
+    "alpaca_lora": (b"base_model", b"base-model"),
     "axolotl": (b"base_model:", b'base_model"', b"base_model'", b"base_model :", b"axolotl", b"scripts/finetune.py"),
+    "chatglm": (b"peft_config",),
+    "deepspeed_chat": (b"lora_dim",),
+    "diffsynth": (b"lora_base_model", b"dataset_metadata_path"),
+    "diffusers": (b"_lora", b"train_amused", b"train_diffusion_", b"train_realfill"),
+    "diffusion_pipe": (b"[adapter]",),
+    "fastchat": (b"train_lora",),
+    "finetrainers": (b"training_type", b"cogvideox_"),
+    "firefly": (b"train_file",),
+    "fireworks": (b"firectl", b"accounts/fireworks", b"common/conf/model/", b"create_training_client", b"recipes."),
+    "gemma": (b"LoRA(",),
+    "generic": (b"lora_alpha", b"lora-alpha", b"loraAlpha", b"lora_dropout", b"lora:", b'lora"', b"lora]", b"lora."),
+    "h2o_llm_studio": (b"llm_backbone", b"backbone_dtype"),
+    "hcp_diffusion": (b"lycoris.hcp",),
+    "hyperpod": (b"training_config", b"model_config", b"display_name"),
     "internvl": (b"backbone_lora", b"llm_lora", b"qllama_lora"),
+    "keras": (b"enable_lora", b"lora_rank"),
+    "kohya": (b"network_dim", b"network_alpha", b"network_module", b"network_args"),
+    "kohya_ss": (b"LoRA_type",),
+    "lerobot": (b"peft.r", b"peft.lora_alpha", b"peft.method", b"policy.lora_", b"full_training", b"train_mode_"),
+    "levanter": (b"lora:", b'"lora"', b"lora.r", b"lora.alpha", b"levanter"),
+    "litgpt": (b"lora_query", b"lora_key", b"lora_value", b"lora_projection", b"lora_mlp", b"lora_head", b"litgpt"),
+    "llama_cookbook": (b"peft_method", b"use_peft", b"lora_config"),
     "llama_factory": (b"finetuning_type", b"peft_config", b"lora_rank", b"lora_target", b"llamafactory"),
     "llava": (b"lora_enable",),
+    "lora_diffusion": (b"lora_pti", b"train_lora_"),
+    "loralib": (b"loralib", b"lora_dim", b"apply_lora"),
+    "ludwig": (b"input_features",),
+    "lycoris": (b"lycoris", b"linear_dim", b"linear_alpha", b"_algo_map"),
+    "medical_gpt": (b"lora_rank", b"lora_alpha", b"use_peft"),
+    "megatron_bridge": (b"LoRA", b"DoRA", b"peft.dim", b"peft.alpha"),
+    "minicpm_v": (b"use_lora",),
+    "mistral_finetune": (b"lora:", b'"lora"', b"LoraArgs"),
+    "mlora": (b"adapters:", b'"adapters"'),
+    "mlx_lm": (b"lora_parameters", b"fine_tune_type", b"mlx_lm", b"linear_to_lora_layers"),
+    "mlx_vlm": (b"mlx_vlm", b'"rank"'),
+    "ms_swift": (b"tuner_type", b"train_type", b"sft_type", b"lora_rank", b"lora_alpha", b"swift sft", b"swift rlhf"),
+    "nemo": (b"lora_tuning",),
+    "nemo_automodel": (b"nemo_automodel", b"peft.dim", b"peft.alpha"),
+    "nemo_rl": (b"dtensor_cfg", b"megatron_cfg"),
+    "olive": (b'"passes"', b"passes:", b"olive"),
+    "onetrainer": (b"training_method",),
+    "openrlhf": (b"openrlhf",),
+    "openvla": (b"vla-scripts", b"vla_path"),
     "peft": (b"peft_type", b"lora_alpha", b"target_modules", b"LoraConfig", b"LoHaConfig", b"LoKrConfig"),
+    "qlora": (b"qlora",),
+    "qwen3_vl": (b"lora_enable", b"qwenvl"),
+    "qwen_vl": (b"use_lora",),
+    "qwen_vl_series": (b"lora_enable",),
+    "script": (b"lora_alpha",),
+    "simpletuner": (b"model_family", b"lora_rank", b"lora_type", b"lycoris_config"),
+    "tinker": (b"create_lora_training_client", b"tinker_cookbook", b"from tinker"),
+    "tiny_llava": (b"tinyllava/",),
+    "together": (b"fine-tuning create", b"fine_tuning.create", b'"Lora"', b"'Lora'"),
+    "torchtune": (b"torchtune.", b"model.lora_"),
+    "trl": (b"use_peft", b"use-peft", b"lora_r", b"lora_alpha", b"lora-r", b"lora-alpha"),
+    "unsloth": (b"unsloth", b"lora_r"),
+    "verl": (b"lora_rank", b"actor_rollout_ref", b"critic.model.lora", b"model.lora."),
+    "watsonx": (b"peft_parameters", b"PeftParameters"),
+    "x_flux": (b"single_blocks", b"double_blocks"),
+    "xcomposer": (b"use_lora",),
 }
 """Bytes that a file of the framework holds at least one of. Adding a framework is one module and one line here."""
+
+WORDS = (b"lora", b"rank", b"peft", b"adapter", b"lycoris", b"network_", b"linear_", b"finetuning_type")
+"""In lower case: every file that says something about LoRA holds one of these, so most others are done with at once."""
+
+OWN_KEYS = {"training_method": "onetrainer", "peft_type": "peft"}
+"""Keys at the top of a JSON file that settle whose it is, the first of them; no other framework is imported to ask."""
+
+LAST = "generic"
+"""Asked only when no other framework recognises a document."""
 
 
 class Framework(Protocol):
@@ -24,7 +92,8 @@ class Framework(Protocol):
 
     `configs` is optional: the schemas of a document with the path that each starts at; `Config` at the root otherwise.
     `kind` is optional: a Python call is source, a command or a config is training otherwise. `targets` is optional: the
-    target modules that are plain names. `base_scale` is optional: the scale of modules that no pattern names.
+    target modules that are plain names. `base_scale` is optional: the scale of modules that no pattern names. `MOST` is
+    optional: the highest severity of findings.
     """
 
     NAME: str
@@ -53,8 +122,16 @@ def framework(name: str) -> Framework:
     return cast("Framework", import_module(f"lora_lint.frameworks.{name}"))
 
 
+def has_marker(data: bytes) -> bool:
+    """Whether any marker occurs: the cheap question asked of every file."""
+    small = data.lower()
+    if not any(word in small for word in WORDS):
+        return False
+    return any(marker in data for markers in MARKERS.values() for marker in markers)
+
+
 def candidates(data: bytes) -> list[str]:
-    """The frameworks one of whose markers occurs in a file: the cheap question asked of every file.
+    """The frameworks one of whose markers occurs in a file.
 
     A substring search each is twice as fast as one regular expression over all.
     """
@@ -69,8 +146,19 @@ def candidates(data: bytes) -> list[str]:
 
 def recognise(document: Document, names: list[str]) -> list[tuple[str, tuple[str, ...]]]:
     """The frameworks that recognise a document with the marks they saw, the one with the most marks first."""
-    found = [(name, marks) for name in names if (marks := framework(name).recognises(document))]
+    known = [name for name in names if name != LAST]
+    found = [(name, marks) for name in known if (marks := framework(name).recognises(document))]
+    if not found and LAST in names and (marks := framework(LAST).recognises(document)):
+        found = [(LAST, marks)]
     return sorted(found, key=lambda pair: -len(pair[1]))
+
+
+def owner(document: Document) -> str | None:
+    """The framework that a key of a JSON file tells, where one does."""
+    data = document.data
+    if document.syntax != "json" or not isinstance(data, dict):
+        return None
+    return next((name for key, name in OWN_KEYS.items() if isinstance(data.get(key), str)), None)
 
 
 def setup(document: Document, names: list[str], beside: Callable[[], Checkpoint | None]) -> Setup | None:
@@ -92,6 +180,7 @@ def setup(document: Document, names: list[str], beside: Callable[[], Checkpoint 
         recognised_by=marks,
         also=tuple(other for other, others in recognised[1:] if len(others) >= len(marks)),
         convention=getattr(module, "CONVENTION", "2r"),
+        most=getattr(module, "MOST", "error"),
         checkpoint=checkpoint,
     )
     configs: list[tuple[type[Schema], Path]] = (

@@ -11,10 +11,16 @@ _CONFIG_ENDINGS = (".yaml", ".yml", ".json", ".toml")
 
 
 def config_file(document: Document) -> str | None:
-    """The config file among the words or the `--config` of a command, whose values the flags override."""
+    """The config file among the words or the `--config` of a command, whose values the flags override.
+
+    The `--config_file` of `accelerate launch` says how to launch, not what to train.
+    """
     data = document.data if isinstance(document.data, dict) else {}
-    named = (*document.words, *(data.get(key) for key in ("config", "config_file", "recipe")))
-    return next((word for word in named if isinstance(word, str) and word.endswith(_CONFIG_ENDINGS)), None)
+    launched = "accelerate" in document.words
+    given = [data.get(key) for key in ("config", "recipe") + (() if launched else ("config_file",))]
+    variable = next((value.text for value in given if isinstance(value, Unknown)), None)
+    named = (word for word in (*document.words, *given) if isinstance(word, str))
+    return next((word for word in named if word.endswith(_CONFIG_ENDINGS)), variable)
 
 
 def unless_in_file(config: View[Any], *names: str) -> Iterator[Fact[Any]]:
@@ -22,9 +28,14 @@ def unless_in_file(config: View[Any], *names: str) -> Iterator[Fact[Any]]:
     named = config_file(config.document) if config.document.syntax == "shell" else None
     for name in names:
         fact = config.fact(name)
-        if named is not None and fact.origin == "default":
-            fact = Fact(Unknown("", f"{named} may set it"), fact.path, "unknown")
-        yield fact
+        yield fact if named is None else unless_set_by(named, fact)
+
+
+def unless_set_by(other: str, fact: Fact[Any]) -> Fact[Any]:
+    """A fact whose default is unknown because something else that isn't read here may set it."""
+    if fact.origin != "default":
+        return fact
+    return Fact(Unknown("", f"{other} may set it"), fact.path, "unknown")
 
 
 def runs(document: Document, *programs: str) -> tuple[str, ...]:

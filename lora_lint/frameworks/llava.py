@@ -1,7 +1,8 @@
 """LLaVA and its forks: launch scripts with `--lora_enable True`, `--lora_r` and `--lora_alpha`."""
 
+import re
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from lora_lint.document import Document
 from lora_lint.facts import Site
@@ -33,6 +34,7 @@ class Config(Schema):
     mm_projector_lr: float | None = None
 
 
+_PROGRAM = re.compile(r"(?<!tiny)llava[/.]train")
 _LORA_FLAGS = ("lora_enable", "lora_r", "lora_alpha", "lora_dropout", "lora_bias")
 _OWN_FLAGS = ("mm_projector_type", "mm_projector_lr", "vision_tower", "mm_vision_select_layer", "mm_tunable_parts")
 
@@ -42,7 +44,7 @@ def recognises(document: Document) -> tuple[str, ...]:
     if document.syntax != "shell" or not isinstance(data, dict):
         return ()
     lora = tuple(f"--{flag}" for flag in _LORA_FLAGS if flag in data)
-    program = (document.callee,) if "llava/train/" in document.callee or "llava.train" in document.callee else ()
+    program = (document.callee,) if _PROGRAM.search(document.callee) else ()
     own = tuple(f"--{flag}" for flag in _OWN_FLAGS if flag in data)
     return (*program, *lora, *own) if lora and (program or own) else ()
 

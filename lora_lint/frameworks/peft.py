@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from pydantic import AliasChoices, Field
@@ -16,6 +17,9 @@ from lora_lint.schema import Int, Number, PositiveInt, Schema, View, since
 NAME = "peft"
 TITLE = "PEFT"
 DOCS = "https://huggingface.co/docs/peft/package_reference/lora"
+
+LONGEST_KEY = 80
+"""Characters of a pattern's key that a message shows."""
 
 Modules = list[str] | str | None
 Options = dict[str, Any] | None
@@ -160,11 +164,11 @@ def sites(config: View[Any]) -> Iterator[Site]:
         yield Site(("*",), rank, alpha, classic, state="not-lora", method=method)
         return
     settings = _Settings(config)
-    for name, pattern in (("rank_pattern", settings.rank_pattern), ("alpha_pattern", settings.alpha_pattern)):
-        for key in pattern:
-            if (fault := patterns.fault(key)) is not None:
-                path = (*config.path, name, key)
-                config.bad_values.append(BadValue(path, "out-of-range", f"{name} key {key!r} {fault}"))
+    for name, keys in (("rank_pattern", settings.rank_keys), ("alpha_pattern", settings.alpha_keys)):
+        for key, fault in keys.faults.items():
+            shown = key if len(key) <= LONGEST_KEY else f"{key[:LONGEST_KEY]}…"
+            path = (*config.path, name, key)
+            config.bad_values.append(BadValue(path, "out-of-range", f"{name} key {shown!r} {fault}"))
     modules = settings.real_modules()
     yield from settings.grouped(modules) if modules is not None else settings.as_written()
 
@@ -205,6 +209,7 @@ class _Settings:
         self.method = "dora" if model.use_dora else "lora"
         self.rank_pattern = model.rank_pattern or {}
         self.alpha_pattern = model.alpha_pattern or {}
+        self.rank_keys, self.alpha_keys = patterns.Keys(self.rank_pattern), patterns.Keys(self.alpha_pattern)
         names = () if config.settled else ("use_rslora", "rank_pattern", "alpha_pattern")
         self.undecided = next((fact for name in names if not (fact := config.fact(name)).known), None)
 
@@ -226,15 +231,12 @@ class _Settings:
         """
         split = [target.rpartition(".") for target in self.config.model.target_parameters or ()]
         named = [f"{module}.{last}" for owner, _, last in split if module == owner or module.endswith(f".{owner}")]
-        keys = {
-            (patterns.first_match(self.rank_pattern, name), patterns.first_match(self.alpha_pattern, name))
-            for name in named
-        }
+        keys = set(map(self.keys, named))
         return {module: named[0] if named else module} if len(keys) <= 1 else {name: name for name in named}
 
     def keys(self, name: str) -> tuple[str | None, str | None]:
         """The keys of `rank_pattern` and of `alpha_pattern` that name a module."""
-        return patterns.first_match(self.rank_pattern, name), patterns.first_match(self.alpha_pattern, name)
+        return self.rank_keys.first_match(name), self.alpha_keys.first_match(name)
 
     def grouped(self, modules: Mapping[str, str]) -> Iterator[Site]:
         """Modules that share rank and alpha, as PEFT gives them, share a site."""
@@ -251,18 +253,14 @@ class _Settings:
         if not keys:
             yield self.site(targets, None, None)
             return
-        literal = [target for target in targets if patterns.is_plain(target)]
-        plain = len(literal) == len(targets)
+        literal = dict.fromkeys(target for target in targets if patterns.is_plain(target))
+        plain = len(literal) == len(set(targets))
         yield from self.grouped({name: name for name in literal}) if plain else [self.site(targets, None, None)]
         for key in keys:
-            if key in literal:
+            if key in literal or key in self.rank_keys.faults or key in self.alpha_keys.faults:
                 continue
             if patterns.is_plain(key):
-                rank_key, alpha_key = (
-                    patterns.first_match(self.rank_pattern, key),
-                    patterns.first_match(self.alpha_pattern, key),
-                )
-                yield self.site((key,), rank_key, alpha_key)
+                yield self.site((key,), *self.keys(key))
             else:
                 yield self._regex_site(key)
 
@@ -270,8 +268,8 @@ class _Settings:
         """Modules that only a regular expression names: decided when both patterns agree on who is meant."""
         in_rank, in_alpha = key in self.rank_pattern, key in self.alpha_pattern
         site = self.site((key,), key if in_rank else None, key if in_alpha else None)
-        others = [other for other in (self.rank_pattern if not in_rank else self.alpha_pattern) if other != key]
-        if (in_rank and in_alpha) or not others:
+        other = self.rank_pattern if not in_rank else self.alpha_pattern
+        if (in_rank and in_alpha) or not other:
             return site
         unknown: Fact[Any] = Fact(
             Unknown(key, f"which modules {key} matches needs the model"), site.rank.path, "unknown"
@@ -302,15 +300,17 @@ class _Settings:
             self.formula,
             state=self.state(),
             method=self.method,
-            folded=self.folded(),
+            folded=self.folded,
             pattern=rank_key is not None or alpha_key is not None,
         )
 
     def state(self) -> State:
         """An Arrow router only holds a place: its tensors are made from other adapters (tuners/lora/arrow.py)."""
         arrow = self.config.fact("arrow_config")
-        return "active" if arrow.known and arrow.value is None else "not-lora"
+        routes = self.config.has("arrow_config") and not (arrow.known and arrow.value is None)
+        return "not-lora" if routes else "active"
 
+    @cached_property
     def folded(self) -> bool:
         """Whether alpha equal to rank is right by construction.
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from array import array
 from collections.abc import Iterator, Mapping
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from lora_lint.document import Document, Duplicate, Entry, Path, Source, Span, U
 MAX_DEPTH = 200
 _WHITESPACE = " \t\n\r"
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)")
 _TOO_LONG = re.compile(r"\d{309}")
 """A whole number that doesn't fit a float."""
 
@@ -165,3 +167,15 @@ def _skip(text: str, at: int) -> int:
     while at < len(text) and text[at] in _WHITESPACE:
         at += 1
     return at
+
+
+
+def decoded(text: str, span: Span) -> "tuple[str, array[int]]":
+    """The string that stands at `span`, with the place of each of its characters."""
+    value: str = json.loads(text[slice(*span)], strict=False)
+    places, at = array("q"), span.start + 1
+    while at < span.end - 1:
+        places.append(at)
+        match = _ESCAPE.match(text, at) if text[at] == "\\" else None
+        at = match.end() if match else at + 1
+    return value, places

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from lora_lint.document import Document, Path, Source, Span, Syntax, UnreadableError
+from lora_lint.document import Document, Path, Source, Syntax, UnreadableError
 from lora_lint.embedding import read_inside
 from lora_lint.readers import json
 
-_ESCAPE = re.compile(r'\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|.)')
 _SHELL_CELL = re.compile(r"%%(?:bash|sh|shell|script +(?:ba)?sh)\b[^\n]*\n")
 _FILE_CELL = re.compile(r"%%(?:writefile|file) +(?:-a +)?(?P<name>\S+)[^\n]*\n")
 _SYNTAXES: dict[str, Syntax] = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".toml": "toml", ".sh": "shell"}
@@ -74,23 +73,10 @@ def _text(source: Source, whole: Document, index: int, lines: object) -> _Cell |
         entry = whole.entry(at)
         if entry is None or source.text[entry.value.start] != '"':
             return None
-        text, inner = _decoded(source.text, entry.value)
+        text, inner = json.decoded(source.text, entry.value)
         parts.append(text)
         places.extend(inner)
     return _Cell("".join(parts), places)
-
-
-def _decoded(text: str, span: Span) -> "tuple[str, array[int]]":
-    """A JSON string with the place of each of its characters."""
-    from json import loads
-
-    value: str = loads(text[slice(*span)], strict=False)
-    places, at = array("q"), span.start + 1
-    while at < span.end - 1:
-        places.append(at)
-        match = _ESCAPE.match(text, at) if text[at] == "\\" else None
-        at = match.end() if match else at + 1
-    return value, places
 
 
 def _special(cell: _Cell) -> tuple[Syntax, _Cell] | None:

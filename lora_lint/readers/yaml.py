@@ -19,6 +19,12 @@ MAX_ALIAS_NODES = 100_000
 
 _MERGE = "tag:yaml.org,2002:merge"
 _TEMPLATE = re.compile(r"\{\{|\{%")
+_COMMAND = re.compile(
+    r"(?:^[ \t-]*+|[{,][ \t]*+)[\"']?"
+    r"(?:run|(?:before_|after_)?script|inlineScript|bash|setup|commands?|cmd|entrypoint|args)[\"']?[ \t]*:",
+    re.MULTILINE,
+)
+"""A key of which `yaml_commands` reads the value."""
 
 
 class _Resolver(Resolver):
@@ -232,7 +238,28 @@ def _trimmed(text: str, span: Span) -> int:
 
 
 def read(source: Source) -> Iterator[Document]:
-    """The documents of a YAML file, in order.
+    """The documents of a YAML file, in order, interpolations filled in, each followed by the commands in it.
+
+    Raises:
+        UnreadableError: for a syntax error, or more depth or aliases than the limits allow.
+    """
+    interpolated = "${" in source.text or "???" in source.text
+    with_commands = _COMMAND.search(source.text) is not None
+    for document in composed(source):
+        if interpolated:
+            from lora_lint.interpolation import resolved
+
+            yield resolved(document)
+        else:
+            yield document
+        if with_commands:
+            from lora_lint.readers.yaml_commands import commands
+
+            yield from commands(document)
+
+
+def composed(source: Source) -> Iterator[Document]:
+    """The documents of a YAML file as they are written.
 
     Raises:
         UnreadableError: for a syntax error, or more depth or aliases than the limits allow.

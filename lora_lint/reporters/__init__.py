@@ -23,7 +23,9 @@ def render(report: Report, name: str) -> str:
 def placed(diagnostic: Diagnostic) -> bool:
     """Whether its range says something: weights and files that can't be read have no lines."""
     start, end = diagnostic.range
-    return start != end or any(diagnostic.source_lines)
+    if start != end or any(diagnostic.source_lines):
+        return True
+    return diagnostic.document is not None and bool(diagnostic.document.source.text and diagnostic.source_lines)
 
 
 def related_file(diagnostic: Diagnostic) -> str:

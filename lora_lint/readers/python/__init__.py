@@ -19,7 +19,7 @@ files of CPython, torch and PEFT that are not tables of data have 60,000."""
 
 MAX_EXAMPLES = 200
 _MARKS = "\n({,=+-*/<>;[.:|&%@^~"
-_MENTION = re.compile("lora|peft", re.IGNORECASE)
+_MENTION = re.compile("lora|peft|lycoris", re.IGNORECASE)
 _TEST = re.compile(r"test_.*\.py|.*_test\.py|conftest\.py")
 
 

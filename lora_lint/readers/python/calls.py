@@ -9,6 +9,7 @@ from typing import Literal
 from lora_lint.document import Document, Entry, Path, Source, Span, Unknown
 from lora_lint.expression import Expression
 from lora_lint.readers.python.arguments import ALPHAS, Arguments, Binder, Place
+from lora_lint.readers.python.declared import Declared
 from lora_lint.readers.python.index import Index, type_of
 from lora_lint.readers.python.lines import Lines, Located
 from lora_lint.readers.python.names import Resolver
@@ -33,11 +34,13 @@ class Calls:
     lines: Lines
     example: bool
     binder: Binder = field(init=False)
+    declared: Declared = field(init=False)
     wrapping: set[Function] = field(default_factory=set)
     """Functions whose calls are documents of the LoRA call inside, or say nothing that the call inside doesn't."""
 
     def __post_init__(self) -> None:
         self.binder = Binder(self.found, Resolver(self.found, self.lines, self.found.module))
+        self.declared = Declared(self.found, self.binder.resolver)
 
     def documents(self) -> list[Document]:
         """All documents, in the order of the text."""
@@ -54,6 +57,7 @@ class Calls:
             if role != "full":
                 direct.append((place, arguments))
         made += [self._document(*call) for call in direct if self._speaks(*call)]
+        made += [self._declaration(*one) for one in islice(self.declared.values(), MAX_DOCUMENTS)]
         return sorted(made, key=lambda document: document.span)[:MAX_DOCUMENTS]
 
     def _speaks(self, place: Place, arguments: Arguments) -> bool:
@@ -110,8 +114,25 @@ class Calls:
             document.callee, document.span = _title(function), Span(start, end if end >= 0 else len(self.source.text))
             yield document
 
+    def _declaration(self, title: str, node: ast.expr | ast.ClassDef, values: Mapping[str, Value]) -> Document:
+        """A class or a parser whose defaults are a rank and an alpha."""
+        start = self.lines.offset(node.lineno, node.col_offset)
+        end = self.source.text.find("\n", start)
+        span = Span(start, end if end >= 0 else len(self.source.text))
+        return Document(
+            self.source,
+            "python",
+            {name: value.data for name, value in values.items()},
+            span,
+            lambda: {(): Entry(span)} | {(name,): _entry(value, self.lines) for name, value in values.items()},
+            callee=title,
+            defaults=frozenset((name,) for name in values),
+            example=self.example,
+        )
+
     def _document(self, place: Place, arguments: Arguments, *, through: str = "") -> Document:
         lines = self.lines
+        self.declared.note(through or self.binder.callee(place), place, arguments)
         values = {name: _told(value) if through else value for name, value in arguments.values.items()}
         span = lines.span(place.node)
         head = place.node.func if isinstance(place.node, ast.Call) and not through else None

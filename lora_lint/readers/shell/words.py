@@ -1,130 +1,37 @@
-"""Words of a shell script: quotes, expansions, operators and heredocs, cut in one pass and never run."""
+"""One word of a shell script: quotes and expansions, cut in one pass and never run."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
 
-from lora_lint.document import Span
+from lora_lint.readers.shell.text import Piece, Word
 
-MAX_TOKENS = 40_000
-"""Operators and pieces of words in one text; a script has some hundreds. What follows is not read."""
 MAX_PIECES = 2_000
 """Pieces of one word; what follows is another word."""
-
 _MAX_NESTING = 200
 _MAX_ARITHMETIC = 400
 _PLAIN = re.compile(r"[^ \t\r\n;&|<>()'\"\\$`]+")
 _BLANK = re.compile(r"(?:[ \t\r]|\\\r?\n)+")
-_TOKEN = re.compile(
-    r"(?:[ \t\r]|\\\r?\n)*+(?:#[^\n]*+)?+(?P<token>"
-    r"(?P<operator>&>>?|[0-9]*+(?:<<<|<<-|<<(?!\()|<&|>&|<>|>>|>\||[<>](?!\())|&&|\|\||;;&|;&|;;|\|&|[;&|()\n])"
-    r"|(?P<plain>[^ \t\r\n;&|<>()'\"\\$`]++(?![('\"\\$`])|))"
-)
 _QUOTED_RUN = re.compile(r"[^\"\\$`]+")
 _ANSI = re.compile(r"(?:[^'\\]|\\.)*'", re.DOTALL)
 _ANSI_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", "'": "'", '"': '"'}
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?!$-]")
-_ARRAY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\+?=")
 _PARAMETER = re.compile(
     r"(?P<prefix>[!#](?=[\w@*]))?(?P<name>[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?!$-])(?P<index>\[[^\]]*\])?"
     r"(?P<operator>:?[-=+?]|)(?P<argument>.*)",
     re.DOTALL,
 )
+_CLOSERS = {"$(": ")", "${": "}", '"': '"', "(": ")"}
 _DELIMITERS = re.compile(r"\\.|['\"`#()}]|\$[({]", re.DOTALL)
 
 
-class Text(NamedTuple):
-    """Characters to read as shell, and where in the file each of them stands."""
-
-    chars: str
-    at: Sequence[int]
-
-    def span(self, start: int, end: int) -> Span:
-        """The range of the file that begins with one character and ends with another."""
-        if start >= end or not self.chars:
-            place = self.at[min(start, len(self.at) - 1)] if self.at else 0
-            return Span(place, place)
-        return Span(self.at[start], self.at[end - 1] + 1)
-
-    def part(self, start: int, end: int) -> "Text":
-        return Text(self.chars[start:end], self.at[start:end])
-
-
-class Piece(NamedTuple):
-    """A part of a word: text without its quotes, or an expansion; offsets count characters of the Text."""
-
-    kind: Literal["text", "variable", "arithmetic", "command"]
-    start: int
-    end: int
-    text: str
-    """The text, the name of the variable, or the inside of `$((...))` and `$(...)`."""
-    quoted: bool = False
-    operator: str = ""
-    argument: tuple[int, int] = (0, 0)
-    subscript: str = ""
-    inner: int = 0
-    """Where the inside of an arithmetic or command piece begins."""
-
-
-class Word(NamedTuple):
-    """One word as written; `array` holds the elements of `NAME=( ... )`."""
-
-    start: int
-    end: int
-    pieces: tuple[Piece, ...]
-    array: "tuple[Word, ...] | None" = None
-
-
-@dataclass(slots=True)
-class Heredoc:
-    """A here-document: its body is known once the line that opens it has ended."""
-
-    delimiter: str
-    quoted: bool
-    tabs: bool
-    """Whether tabs before the delimiter are skipped."""
-    start: int = 0
-    end: int = 0
-
-
-class Token(NamedTuple):
-    """A word, or the operator at `start`; an empty operator is the end."""
-
-    operator: str
-    start: int
-    end: int
-    word: Word | None = None
-
-
 @dataclass
-class Lexer:
-    """Cuts `text` into tokens; what is never closed is ordinary text."""
+class Words:
+    """Reads the words of `text` from `at` on; what is never closed is ordinary text."""
 
     text: str
     at: int = 0
-    heredocs: list[Heredoc] = field(default_factory=list)
-    tokens: int = 0
     unclosed: set[str] = field(default_factory=set)
-    _in_array: bool = False
-
-    def token(self) -> Token:
-        """The next word or operator."""
-        match = _TOKEN.match(self.text, self.at)
-        assert match is not None
-        start, self.at = match.span("token")
-        if start >= len(self.text) or self.tokens >= MAX_TOKENS:
-            self.at = start
-            return Token("", start, start)
-        self.tokens += 1
-        text = match["operator"]
-        if text:
-            if text == "\n":
-                self._read_heredocs()
-            return Token(text, start, match.end())
-        text = match["plain"]
-        word = Word(start, self.at, (Piece("text", start, self.at, text),)) if text else self.word()
-        return Token("word", start, self.at, word)
 
     def word(self) -> Word:
         """The word that begins here; never empty."""
@@ -135,44 +42,19 @@ class Lexer:
             if plain is not None:
                 pieces.append(Piece("text", self.at, plain.end(), plain[0]))
                 self.at = plain.end()
-            elif self.text[self.at] == "(" and len(pieces) == 1 and self._opens_array(pieces[0]):
-                return Word(start, self.at, tuple(pieces), self._array())
             elif not self._special(pieces):
                 break
         if self.at == start:
             pieces.append(Piece("text", start, start + 1, self.text[start]))
             self.at += 1
-        self.tokens += len(pieces)
         return Word(start, self.at, tuple(pieces))
-
-    def _opens_array(self, piece: Piece) -> bool:
-        return not self._in_array and _ARRAY.fullmatch(piece.text) is not None
-
-    def _array(self) -> tuple[Word, ...]:
-        self._in_array = True
-        self.at += 1
-        words: list[Word] = []
-        while True:
-            token = self.token()
-            if token.word is not None:
-                words.append(token.word)
-            elif token.operator in ("", ")"):
-                self._in_array = False
-                return tuple(words)
 
     def _special(self, pieces: list[Piece]) -> bool:
         """Read one quote, escape or expansion; False where the word ends."""
         start, sign = self.at, self.text[self.at]
         if sign == "\\":
-            continuation = _BLANK.match(self.text, start)
-            if continuation is not None:
-                if continuation.end() - start <= 3 and self.text[continuation.end() - 1] == "\n":
-                    self.at = continuation.end()
-                    return True
-                return False
-            self.at = min(start + 2, len(self.text))
-            pieces.append(Piece("text", min(start + 1, self.at), self.at, self.text[start + 1 : self.at], quoted=True))
-        elif sign == "'":
+            return self._backslash(pieces)
+        if sign == "'":
             pieces.append(self._single())
         elif sign == '"':
             self._double(pieces)
@@ -184,6 +66,18 @@ class Lexer:
             return self._pattern(pieces)
         else:
             return False
+        return True
+
+    def _backslash(self, pieces: list[Piece]) -> bool:
+        """An escaped character; a continued line goes on with the word unless blanks follow."""
+        start = self.at
+        continuation = _BLANK.match(self.text, start)
+        if continuation is not None:
+            joined = continuation.end() - start <= 3 and self.text[continuation.end() - 1] == "\n"
+            self.at = continuation.end() if joined else start
+            return joined
+        self.at = min(start + 2, len(self.text))
+        pieces.append(Piece("text", min(start + 1, self.at), self.at, self.text[start + 1 : self.at], quoted=True))
         return True
 
     def _pattern(self, pieces: list[Piece]) -> bool:
@@ -307,22 +201,28 @@ class Lexer:
         if not self.text.startswith(opener, start) or opener in self.unclosed:
             return self._literal(opener, quoted=quoted) if bracket else None
         inner = start + len(opener)
-        limit = min(len(self.text), inner + _MAX_ARITHMETIC)
+        last = self._unmatched(inner)
+        if last < 0:
+            self.unclosed.add(opener)
+            return self._literal(opener, quoted=quoted) if bracket else None
+        end = last + (1 if bracket else 2)
+        if not bracket and self.text[last:end] != "))":
+            return None
+        self.at = end
+        return Piece("arithmetic", start, end, self.text[inner:last], quoted, inner=inner)
+
+    def _unmatched(self, start: int) -> int:
+        """Where the first bracket closes that wasn't opened from `start` on, or -1."""
         level = 0
-        for at in range(inner, limit):
+        for at in range(start, min(len(self.text), start + _MAX_ARITHMETIC)):
             sign = self.text[at]
             if sign in "([":
                 level += 1
             elif sign in ")]":
                 if level == 0:
-                    end = at + (1 if bracket else 2)
-                    if not bracket and self.text[at:end] != "))":
-                        return None
-                    self.at = end
-                    return Piece("arithmetic", start, end, self.text[inner:at], quoted, inner=inner)
+                    return at
                 level -= 1
-        self.unclosed.add(opener)
-        return self._literal(opener, quoted=quoted) if bracket else None
+        return -1
 
     def _command(self, start: int, inner: int, *, quoted: bool = False) -> Piece:
         opener = self.text[start:inner]
@@ -351,63 +251,30 @@ class Lexer:
 
     def closing(self, at: int, closer: str, *, quoted: bool = False) -> int:
         """Where `closer` ends what began before `at`, quotes and nesting considered, or -1."""
-        text = self.text
         stack = ['"', closer] if quoted else [closer]
         outside = len(stack) - 1
-        while True:
-            match = _DELIMITERS.search(text, at)
-            if match is None or len(stack) > _MAX_NESTING:
-                return -1
+        while len(stack) <= _MAX_NESTING:
+            match = _DELIMITERS.search(self.text, at)
+            if match is None:
+                break
             sign, at = match[0], match.end()
-            top = stack[-1]
-            if sign == top:
+            if sign == stack[-1]:
                 stack.pop()
                 if len(stack) == outside:
                     return match.start()
-            elif sign == "$(" or (sign == "(" and top == ")"):
-                stack.append(")")
-            elif sign == "${":
-                stack.append("}")
-            elif sign == '"':
-                stack.append('"')
-            elif sign == "'" and (top == ")" or (top == "}" and '"' not in stack[-2:])):
-                at = text.find("'", at) + 1
+            elif sign in _CLOSERS and (sign != "(" or stack[-1] == ")"):
+                stack.append(_CLOSERS[sign])
+            elif end := self._passed_over(sign, match.start(), stack):
+                at = self.text.find(end, at) + 1
                 if at == 0:
-                    return -1
-            elif sign == "`":
-                at = text.find("`", at) + 1
-                if at == 0:
-                    return -1
-            elif sign == "#" and top == ")" and text[match.start() - 1] in " \t\n":
-                at = text.find("\n", at)
-                if at < 0:
-                    return -1
+                    break
+        return -1
 
-    def open_heredoc(self, word: Word, *, tabs: bool) -> Heredoc:
-        """Expect a body after the end of this line."""
-        quoted = any(piece.quoted for piece in word.pieces)
-        heredoc = Heredoc("".join(piece.text for piece in word.pieces), quoted, tabs)
-        self.heredocs.append(heredoc)
-        return heredoc
-
-    def _read_heredocs(self) -> None:
-        for heredoc in self.heredocs:
-            heredoc.start = self.at
-            heredoc.end, self.at = self._body(heredoc)
-        self.heredocs.clear()
-
-    def _body(self, heredoc: Heredoc) -> tuple[int, int]:
-        """Where the body that begins here ends, and where the script goes on."""
-        start = at = self.at
-        while at < len(self.text):
-            at = self.text.find(heredoc.delimiter, at)
-            if at < 0:
-                break
-            end = self.text.find("\n", at)
-            end = len(self.text) if end < 0 else end
-            line = self.text.rfind("\n", start, at) + 1 or start
-            found = self.text[line:end].removesuffix("\r")
-            if (found.lstrip("\t") if heredoc.tabs else found) == heredoc.delimiter:
-                return line, end
-            at = end + 1
-        return len(self.text), len(self.text)
+    def _passed_over(self, sign: str, at: int, stack: list[str]) -> str:
+        """What ends the quote or comment that begins here, or an empty string."""
+        top = stack[-1]
+        if sign == "`":
+            return "`"
+        if sign == "'" and (top == ")" or (top == "}" and '"' not in stack[-2:])):
+            return "'"
+        return "\n" if sign == "#" and top == ")" and self.text[at - 1] in " \t\n" else ""

@@ -2,16 +2,15 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
 
 from lora_lint.document import Document, Duplicate, Entry, Path, Source, Span, Unknown
 from lora_lint.expression import Expression
-from lora_lint.readers.shell_scope import Field, Use
+from lora_lint.readers.shell.fields import Field, Use
 
-_FLAG = re.compile(r"--?(?P<name>[A-Za-z_][^=\s]*)(?P<equals>=)?", re.DOTALL)
+_FLAG = re.compile(r"--?(?P<name>[A-Za-z_][^=\s]*)(?:(?P<equals>=)|\Z)")
 _KEY = re.compile(r"(?P<plus>\+{0,2})(?P<name>[A-Za-z_][\w./@\-\[\]]*)=")
 _IDENTIFIER = re.compile(r"(?<![\w.])(?<!--)([A-Za-z_]\w*)(\[[^\]\n]*\])?(\+?=(?!=))?", re.ASCII)
 _LAUNCHERS = re.compile(
@@ -55,19 +54,11 @@ def _value(argument: Field) -> str | Unknown:
     return argument.text if problem is None else Unknown(argument.text, problem.reason)
 
 
-class Name(NamedTuple):
-    """How often a variable is assigned and used in a script."""
-
-    assigned: int
-    used: int
-
-
 @dataclass(eq=False)
 class Names:
     """How often each name occurs in a script, comments included, found when a rewrite is considered."""
 
     text: str
-    own_uses: Mapping[str, int]
 
     @cached_property
     def _occurrences(self) -> tuple[Counter[str], Counter[str]]:
@@ -80,8 +71,7 @@ class Names:
     def only(self, use: Use) -> bool:
         """Whether a variable is used in one place, and a scalar is assigned in one."""
         assigned, used = self._occurrences
-        single = used[use.name] - self.own_uses.get(use.name, 0) == 1
-        return single and (assigned[use.name] <= 1 or not use.scalar)
+        return used[use.name] == 1 and (assigned[use.name] == 1 or not use.scalar)
 
 
 @dataclass

@@ -1,92 +1,19 @@
-"""The commands of a shell script in order, and the blocks they stand in."""
+"""The commands and blocks of a shell script, found without recursion."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
 
-from lora_lint.readers.shell_words import Heredoc, Lexer, Token, Word
+from lora_lint.readers.shell.events import Block, Branch, Changes, Close, Command, Event, Open, assignment, plain
+from lora_lint.readers.shell.text import Word
+from lora_lint.readers.shell.tokens import Lexer, Token
 
-Block = Literal["group", "subshell", "function", "loop", "branch"]
-
-_ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(\[[^\]]*\])?\+?=")
 _CLOSING = {"fi": "if", "done": "loop", "esac": "case", "}": "{"}
 _PASSED_OVER = frozenset({"then", "do", "!", "time", "coproc"})
 _CONNECTORS = frozenset({"&&", "||", "|", "|&"})
 _MAX_ARITHMETIC = 2000
 _MAX_TEST = 200
 """Tokens between `[[` and `]]`."""
-
-
-class Assignment(NamedTuple):
-    """`NAME=value` before a command or as one; `start` is where the value begins in the first piece of the word."""
-
-    name: str
-    word: Word
-    start: int
-    appends: bool
-    indexed: bool
-
-
-@dataclass(slots=True)
-class Command:
-    """A simple command; `connector` is the operator before it, where that is `&&`, `||` or `|`."""
-
-    start: int
-    connector: str
-    end: int = 0
-    assignments: list[Assignment] = field(default_factory=list)
-    words: list[Word] = field(default_factory=list)
-    heredocs: list[Heredoc] = field(default_factory=list)
-    targets: list[Word] = field(default_factory=list)
-    """The files that the command writes."""
-    strings: list[Word] = field(default_factory=list)
-    """What `<<<` hands to the command."""
-
-
-class Open(NamedTuple):
-    """A block begins; `name` is its function, or the variable that a `for` sets from `words`."""
-
-    block: Block
-    connector: str = ""
-    name: str = ""
-    words: tuple[Word, ...] = ()
-
-
-class Branch(NamedTuple):
-    """The next arm of an `if` or `case` begins."""
-
-
-class Close(NamedTuple):
-    """The innermost block ends."""
-
-
-class Changes(NamedTuple):
-    """Arithmetic, which may set any of the names in `text`."""
-
-    text: str
-    connector: str = ""
-
-
-Event = Command | Open | Branch | Close | Changes
-
-
-def assignment(word: Word) -> Assignment | None:
-    """The assignment that a word is, or None."""
-    first = word.pieces[0]
-    if first.kind != "text" or first.quoted or "=" not in first.text:
-        return None
-    match = _ASSIGNMENT.match(first.text)
-    if match is None:
-        return None
-    return Assignment(match[1], word, match.end(), match[0].endswith("+="), match[2] is not None)
-
-
-def plain(word: Word) -> str:
-    """The text of a word without quotes and expansions, or an empty string."""
-    first = word.pieces[0]
-    return first.text if len(word.pieces) == 1 and first.kind == "text" and not first.quoted else ""
 
 
 @dataclass

@@ -3,66 +3,21 @@
 import ast
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 from lora_lint.document import Span, Unknown
-from lora_lint.readers.shell_commands import Block
-from lora_lint.readers.shell_words import Text
+from lora_lint.readers.shell.events import Block
+from lora_lint.readers.shell.fields import Field, Part
+from lora_lint.readers.shell.text import Text
 
-MAX_WORK = 500_000
+MAX_WORK = 300_000
 """Tokens read and characters copied by expansions in one script; what comes after is not read."""
-
 _FLAG = re.compile(r"(?:^|\s)--?[A-Za-z]")
 
 
 class ExhaustedError(Exception):
     """The script makes more of its variables than anybody would write."""
-
-
-class Use(NamedTuple):
-    """A variable that stands between a literal and its use; a scalar must also be assigned only once."""
-
-    name: str
-    scalar: bool
-
-
-class Part(NamedTuple):
-    """Text that a word becomes, where each character of it stands, and `span`, which is written for it."""
-
-    text: str
-    at: Sequence[int]
-    span: Span
-    unknown: Unknown | None = None
-    default: bool = False
-    node: ast.expr | None = None
-    literal: Span | None = None
-    origin: Span | None = None
-    uses: tuple[Use, ...] = ()
-    """The variables that may occur nowhere else if `literal` is to be rewritten."""
-    conditional: bool = False
-    whole: bool = False
-    """Quoted where it is written, so never split into words."""
-
-
-class Field(NamedTuple):
-    """One argument of a command; `span` includes its quotes."""
-
-    parts: tuple[Part, ...]
-    span: Span
-
-    @property
-    def text(self) -> str:
-        return self.parts[0].text if len(self.parts) == 1 else "".join(part.text for part in self.parts)
-
-    @property
-    def known(self) -> bool:
-        return all(part.unknown is None for part in self.parts)
-
-    @property
-    def conditional(self) -> bool:
-        return any(part.conditional for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +29,8 @@ class Binding:
     raw: Text | None = None
     """The text before its own variables were expanded, for `eval`."""
     node: ast.expr | None = None
+    symbol: str = ""
+    """A name that only this value of the variable has, where it isn't the first."""
 
     @property
     def text(self) -> str:
@@ -115,8 +72,6 @@ class Scope:
     """The bindings at one point of a script."""
 
     bindings: dict[str, Binding] = field(default_factory=dict)
-    own_uses: Counter[str] = field(default_factory=Counter)
-    """How often a variable stands in the value of its own assignment."""
     _versions: Counter[str] = field(default_factory=Counter)
     _blocks: list[_Open] = field(default_factory=list)
     _work: int = 0
@@ -127,9 +82,17 @@ class Scope:
             raise ExhaustedError
 
     def symbol(self, name: str) -> str:
-        """A name that stands for one value: the variable, numbered when it was assigned before."""
+        """A name for the value that a variable has here; another value of it has another name."""
+        binding = self.bindings.get(name)
+        if binding is None:
+            self._versions[name] = max(self._versions[name], 1)
+            return name
+        return binding.symbol or name
+
+    def _numbered(self, name: str, binding: Binding) -> Binding:
+        self._versions[name] += 1
         version = self._versions[name]
-        return name if version <= 1 else f"{name}#{version}"
+        return binding if version == 1 else replace(binding, symbol=f"{name}#{version}")
 
     def bind(self, name: str, binding: Binding | None, *, local: bool = False) -> None:
         if self._blocks:
@@ -138,8 +101,7 @@ class Scope:
             block.assigned.add(name)
             if local:
                 block.local.add(name)
-        self._versions[name] += 1
-        self._set(name, binding)
+        self._set(name, binding and self._numbered(name, binding))
 
     def _set(self, name: str, binding: Binding | None) -> None:
         if binding is None:
@@ -155,7 +117,7 @@ class Scope:
         for name in shadowed:
             self.spend(1)
             opened.saved[name] = self.bindings.get(name)
-            self.bindings[name] = unknown(name, reason.format(name))
+            self.bindings[name] = self._numbered(name, unknown(name, reason.format(name)))
 
     def branch(self) -> None:
         """The next arm begins with what held before the block."""

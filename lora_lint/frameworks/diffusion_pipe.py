@@ -1,0 +1,66 @@
+"""diffusion-pipe: a TOML with `[adapter] type = 'lora'` and `rank`; alpha is always the rank and must not be given."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from lora_lint.document import Document, Path, Unknown
+from lora_lint.facts import BadValue, Fact, Site
+from lora_lint.frameworks.derivation import from_rank
+from lora_lint.scaling import classic
+from lora_lint.schema import Number, PositiveInt, Schema, View
+
+NAME = "diffusion_pipe"
+TITLE = "diffusion-pipe"
+DOCS = "https://github.com/tdrussell/diffusion-pipe/blob/main/examples/main_example.toml"
+CONVENTION = "r"
+
+
+class Config(Schema):
+    """train.py:115-133 at 8f83dbf2: `rank` has no default and becomes alpha."""
+
+    type: str = "lora"
+    rank: PositiveInt | None = None
+    alpha: Number | None = None
+
+
+class LoKr(Config):
+    """The same for LoKr, whose examples write `rank = 1e6` for full matrices."""
+
+    rank: Number | None = None  # type: ignore[assignment]
+
+
+_OWN_KEYS = ("model", "optimizer", "dataset", "output_dir", "pipeline_stages", "micro_batch_size_per_gpu", "save_dtype")
+
+
+def recognises(document: Document) -> tuple[str, ...]:
+    data = document.data
+    if document.syntax != "toml" or not isinstance(data, dict):
+        return ()
+    adapter = data.get("adapter")
+    own = tuple(key for key in _OWN_KEYS if key in data)
+    typed = isinstance(adapter, dict) and adapter.get("type") in ("lora", "lokr")
+    return ("adapter.type", *own) if typed and isinstance(data.get("model"), dict) and len(own) >= 2 else ()
+
+
+def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
+    data: Any = document.data
+    yield (LoKr if data["adapter"]["type"] == "lokr" else Config), ("adapter",)
+
+
+def sites(config: View[Config]) -> Iterator[Site]:
+    rank: Fact[Any] = config.fact("rank")
+    if rank.known and rank.value is None:
+        rank = Fact(Unknown("", "rank is not set"), config.path, "unknown")
+    if config.has("alpha"):
+        message = f"alpha is given; {TITLE} forces it to the rank and refuses to start"
+        config.bad_values.append(BadValue((*config.path, "alpha"), "out-of-range", message))
+    method = config.model.type
+    yield Site(
+        ("*",),
+        rank,
+        from_rank(rank),
+        classic,
+        "active" if method == "lora" else "not-lora",
+        method,
+        fixed=True,
+    )

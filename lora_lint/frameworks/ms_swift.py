@@ -1,0 +1,154 @@
+"""ms-swift: `swift sft --tuner_type lora --lora_rank N` and `megatron sft`, the same in YAML, args.json and Python."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from pydantic import AliasChoices, Field
+
+from lora_lint.document import Document, Path, Unknown
+from lora_lint.facts import Fact, Kind, Site, State
+from lora_lint.frameworks import peft
+from lora_lint.frameworks.blocks import block
+from lora_lint.frameworks.commands import flags, runs, unless_in_file
+from lora_lint.scaling import classic, rslora
+from lora_lint.schema import Number, PositiveInt, Schema, View, Words
+
+NAME = "ms_swift"
+TITLE = "ms-swift"
+DOCS = "https://swift.readthedocs.io/en/latest/Instruction/Command-line-parameters.html"
+
+_GATES = ("tuner_type", "train_type", "sft_type")
+"""Since v4, in v3, before December 2024."""
+
+
+class Config(Schema, strict=False):
+    """swift/arguments/tuner_args.py:126-152 and base_args/base_args.py:93 at 36023605; YAML becomes flags there.
+
+    v2 and v3 have the same defaults. An adapter that training goes on from keeps its own rank and alpha
+    (pipelines/train/tuner.py:389).
+    """
+
+    UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
+    UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
+    MEANT: ClassVar[Mapping[str, str]] = {"lora_r": "lora_rank", "lora_target": "target_modules"}
+
+    tuner_type: str = Field("lora", validation_alias=AliasChoices(*_GATES))
+    adapters: Words | None = None
+    resume_from_checkpoint: str | None = None
+    target_modules: Words = Field(
+        ["all-linear"], validation_alias=AliasChoices("target_modules", "lora_target_modules")
+    )
+    target_regex: str | None = None
+    lora_rank: PositiveInt = 8
+    lora_alpha: Number = 32
+    lora_dropout: float = Field(0.05, validation_alias=AliasChoices("lora_dropout", "lora_dropout_p"))
+    use_rslora: bool = False
+    use_dora: bool = False
+    vera_rank: Any = None
+    vera_dropout: Any = None
+    vera_target_modules: Any = None
+    local_rank: Any = None
+    init_weights: str | bool = Field("true", validation_alias=AliasChoices("init_weights", "init_lora_weights"))
+
+
+class Megatron(Config):
+    """swift/megatron/arguments/megatron_args.py:449-470 at 36023605: the default is to train everything."""
+
+    tuner_type: str = Field("full", validation_alias=AliasChoices(*_GATES))
+
+
+class Tuner(peft.Config):
+    """`swift.LoraConfig`, swift/tuners/peft.py:41 at 36023605: PEFT's, with keys of its own."""
+
+    UNKNOWN_KEYS: ClassVar[str] = ""
+
+
+_LORA_KEYS = ("lora_rank", "lora_alpha", "lora_dropout", "target_modules", "lora_target_modules", "target_regex")
+_OTHER_TUNERS = ("adalora", "llamapro", "adapter", "vera", "boft", "fourierft", "reft", "bone", "ia3", "rosa")
+_METHODS = ("sft", "pt", "rlhf")
+_ARGUMENTS = ("SftArguments", "TrainArguments", "PretrainArguments", "RLHFArguments")
+_SAVED = ("ckpt_dir", "local_world_size", "global_world_size", "model_info", "model_meta")
+"""Keys that only the args.json of a run has."""
+
+
+def recognises(document: Document) -> tuple[str, ...]:
+    data = document.data
+    if not isinstance(data, dict):
+        return ()
+    if document.syntax == "python":
+        return _call_marks(document)
+    if document.syntax == "shell":
+        return _command_marks(document)
+    keys = data.keys() | block(data, ("train",)).keys()
+    gate = tuple(key for key in _GATES if key in keys)
+    lora = tuple(key for key in _LORA_KEYS if key in keys)
+    rank = "lora_rank" in keys or "lora_alpha" in keys
+    return (*gate, *lora) if gate and rank and document.syntax in ("yaml", "json") else ()
+
+
+def _call_marks(document: Document) -> tuple[str, ...]:
+    if not document.callee.startswith("swift."):
+        return ()
+    data = block(document.data, ())
+    if document.callee.endswith((".LoRAConfig", ".LoraConfig")):
+        return (document.callee,)
+    given = tuple(key for key in (*_GATES, *_LORA_KEYS) if key in data)
+    return (document.callee, *given) if given and document.callee.endswith(_ARGUMENTS) else ()
+
+
+def _command_marks(document: Document) -> tuple[str, ...]:
+    """A bare `swift sft` is LoRA; a bare `swift pt` was full training until v3, as `megatron` is."""
+    gate, lora = flags(document, *_GATES), flags(document, *_LORA_KEYS)
+    named = document.callee in ("swift", "megatron") and any(word in _METHODS for word in document.words)
+    program = (document.callee,) if named else runs(document, *_SCRIPTS)
+    trains_all = document.callee == "megatron" or "pt" in document.words
+    if program and trains_all and not (gate or lora):
+        return ()
+    own = program or (gate and ("--lora_rank" in lora or "--lora_alpha" in lora))
+    return (*program, *gate, *lora) if own else ()
+
+
+_SCRIPTS = (*(f"swift/cli/{name}" for name in _METHODS), *(f"swift/cli/_megatron/{name}" for name in _METHODS))
+
+
+def kind(document: Document) -> Kind:
+    if document.syntax == "python":
+        return "source"
+    saved = document.syntax == "json" and any(key in block(document.data, ()) for key in _SAVED)
+    return "checkpoint" if saved else "training"
+
+
+def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
+    if document.callee.endswith((".LoRAConfig", ".LoraConfig")):
+        yield Tuner, ()
+        return
+    megatron = "megatron" in document.callee.lower()
+    nested = "train" in block(document.data, ()) and any(key in block(document.data, ("train",)) for key in _GATES)
+    yield Megatron if megatron else Config, ("train",) if nested else ()
+
+
+def sites(config: View[Any]) -> Iterator[Site]:
+    if isinstance(config.model, Tuner):
+        yield from peft.sites(config)
+        return
+    model: Config = config.model
+    gate, rank, alpha = unless_in_file(config, "tuner_type", "lora_rank", "lora_alpha")
+    if model.adapters or model.resume_from_checkpoint:
+        kept = Unknown("", "the adapter that training goes on from keeps its own")
+        rank, alpha = Fact(kept, rank.path, "unknown"), Fact(kept, alpha.path, "unknown")
+    state = _state(gate)
+    yield Site(
+        (model.target_regex,) if model.target_regex else tuple(model.target_modules),
+        rank,
+        alpha,
+        rslora if model.use_rslora else classic,
+        state,
+        str(gate.value) if state == "not-lora" else "dora" if model.use_dora else "lora",
+        folded=model.init_weights == "loftq",
+    )
+
+
+def _state(gate: Fact[Any]) -> State:
+    if not gate.known:
+        return "active"
+    return "off" if gate.value == "full" else "not-lora" if gate.value in _OTHER_TUNERS else "active"

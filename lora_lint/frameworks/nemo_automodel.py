@@ -1,0 +1,73 @@
+"""NeMo Automodel: a block with `_target_: nemo_automodel.components._peft.lora.PeftConfig`, and `--peft.dim N`."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from lora_lint.document import Document, Path, Unknown
+from lora_lint.facts import Fact, Site
+from lora_lint.frameworks.blocks import block, blocks, instantiated, overrides
+from lora_lint.frameworks.commands import unless_set_by
+from lora_lint.scaling import classic
+from lora_lint.schema import Number, PositiveInt, Schema, View, Words
+
+NAME = "nemo_automodel"
+TITLE = "NeMo Automodel"
+DOCS = "https://docs.nvidia.com/nemo/automodel/latest/guides/llm/finetune.html"
+
+
+class Config(Schema):
+    """nemo_automodel/components/_peft/lora.py:44-61 at 36044ad3; the scale is alpha/dim (line 189)."""
+
+    dim: PositiveInt = 8
+    alpha: Number = 32
+    use_dora: bool = False
+    dropout: float = 0.0
+    target_modules: Words | None = None
+    match_all_linear: bool = False
+    moe_rank_scaling: bool = False
+
+
+_KEYS = ("dim", "alpha")
+_MODULE = "nemo_automodel."
+_CLASS = ".PeftConfig"
+
+
+def recognises(document: Document) -> tuple[str, ...]:
+    if document.syntax == "python":
+        return (document.callee,) if document.callee.startswith(_MODULE) and document.callee.endswith(_CLASS) else ()
+    if document.syntax == "shell":
+        target = str(block(document.data, ()).get("peft._target_", ""))
+        ours = any("automodel" in word.lower() for word in (document.callee, *document.words, target))
+        return ("automodel", *overrides(document, "peft", *_KEYS)) if ours else ()
+    return tuple(target for target, _ in _targets(document))
+
+
+def _targets(document: Document) -> Iterator[tuple[str, Path]]:
+    if document.syntax in ("yaml", "json"):
+        for target, path in instantiated(document.data, _MODULE):
+            if target.endswith(_CLASS):
+                yield target, path
+
+
+def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
+    if document.syntax == "python":
+        yield Config, ()
+    elif document.syntax == "shell":
+        yield from blocks(document, Config, _KEYS, "peft")
+    else:
+        for _, path in _targets(document):
+            yield Config, path
+
+
+def sites(config: View[Config]) -> Iterator[Site]:
+    """Experts get another rank where `moe_rank_scaling` divides it by the router's top k."""
+    model = config.model
+    rank, alpha = (config.fact(name) for name in _KEYS)
+    if config.document.syntax == "shell":
+        rank, alpha = (unless_set_by("the recipe", fact) for fact in (rank, alpha))
+    method = "dora" if model.use_dora else "lora"
+    modules = ("all-linear",) if model.match_all_linear else tuple(model.target_modules or ("*",))
+    yield Site(modules, rank, alpha, classic, method=method)
+    if model.moe_rank_scaling:
+        divided: Fact[Any] = Fact(Unknown("", "the rank is divided by the experts per token"), rank.path, "unknown")
+        yield Site(("experts",), divided, alpha, classic, method=method, pattern=True)

@@ -1,0 +1,41 @@
+"""OpenRLHF: `openrlhf.cli.train_sft --ds.lora.rank N --ds.lora.alpha M`, before April 2026 `--lora_rank N`."""
+
+from collections.abc import Iterator
+
+from pydantic import AliasChoices, Field
+
+from lora_lint.document import Document
+from lora_lint.facts import Site, State
+from lora_lint.frameworks.commands import flags
+from lora_lint.scaling import classic
+from lora_lint.schema import Int, Number, Schema, View, Words
+
+NAME = "openrlhf"
+TITLE = "OpenRLHF"
+DOCS = "https://openrlhf.readthedocs.io/"
+
+
+class Config(Schema):
+    """openrlhf/cli/train_sft.py:258-261 and train_ppo_ray.py:365-368 at 3c3be623, which PPO's critic has as well.
+
+    LoRA is used where the rank is above 0 (models/actor.py:177).
+    """
+
+    lora_rank: Int = Field(0, validation_alias=AliasChoices("ds.lora.rank", "lora_rank"))
+    lora_alpha: Number = Field(16, validation_alias=AliasChoices("ds.lora.alpha", "lora_alpha"))
+    target_modules: Words = Field(
+        ["all-linear"], validation_alias=AliasChoices("ds.lora.target_modules", "target_modules")
+    )
+
+
+def recognises(document: Document) -> tuple[str, ...]:
+    if document.syntax != "shell" or "openrlhf" not in document.callee:
+        return ()
+    lora = flags(document, "ds.lora.rank", "ds.lora.alpha", "lora_rank", "lora_alpha")
+    return (document.callee, *lora) if lora else ()
+
+
+def sites(config: View[Config]) -> Iterator[Site]:
+    rank = config.fact("lora_rank")
+    state: State = "off" if rank.known and rank.value <= 0 else "active"
+    yield Site(tuple(config.model.target_modules), rank, config.fact("lora_alpha"), classic, state)

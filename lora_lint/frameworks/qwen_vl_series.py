@@ -1,0 +1,59 @@
+"""Qwen-VL-Series-Finetune and its siblings by 2U1: `src/train/train_sft.py --lora_enable True --lora_rank N`."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from lora_lint.document import Document
+from lora_lint.facts import Site
+from lora_lint.frameworks.commands import flags, runs
+from lora_lint.frameworks.gates import at_gate, state_of
+from lora_lint.scaling import classic
+from lora_lint.schema import Int, PositiveInt, Schema, View
+
+NAME = "qwen_vl_series"
+TITLE = "Qwen-VL-Series-Finetune"
+DOCS = "https://github.com/2U1/Qwen-VL-Series-Finetune"
+
+
+class Config(Schema):
+    """src/params.py:89-101 at 93fef862; an unknown flag stops HfArgumentParser."""
+
+    UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
+    UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
+    MEANT: ClassVar[Mapping[str, str]] = {"lora_r": "lora_rank", "use_lora": "lora_enable"}
+
+    lora_enable: bool = False
+    vision_lora: bool = False
+    use_dora: bool = False
+    lora_rank: PositiveInt = 64
+    lora_alpha: Int = 16
+    lora_dropout: float = 0.05
+    lora_weight_path: str = ""
+    lora_bias: str = "none"
+    lora_namespan_exclude: str | None = None
+    num_lora_modules: int = -1
+    vision_lr: float | None = None
+    merger_lr: float | None = None
+
+
+_PROGRAMS = tuple(f"src/{place}" for place in ("train/train_sft", "train/train_dpo", "train/train_grpo"))
+_LORA_FLAGS = ("lora_enable", "lora_rank", "lora_alpha")
+_OWN_FLAGS = ("vision_lora", "lora_namespan_exclude", "num_lora_modules", "freeze_llm", "freeze_merger", "merger_lr")
+
+
+def recognises(document: Document) -> tuple[str, ...]:
+    program = runs(document, *_PROGRAMS, "src/train/train_cls", "src/training/train")
+    lora = flags(document, *_LORA_FLAGS)
+    own = flags(document, *_OWN_FLAGS)
+    return (*program, *lora, *own) if lora and own and (program or len(own) >= 2) else ()
+
+
+def sites(config: View[Any]) -> Iterator[Site]:
+    """Linear layers and embeddings of the language model, those of the vision tower too with `vision_lora`.
+
+    src/train/train_sft.py:210-216 at 93fef862.
+    """
+    gate = config.fact("lora_enable")
+    rank, alpha = (at_gate(config.fact(name), gate) for name in ("lora_rank", "lora_alpha"))
+    modules = ("language_model", "visual") if config.model.vision_lora else ("language_model",)
+    yield Site(modules, rank, alpha, classic, state_of(gate), "dora" if config.model.use_dora else "lora")

@@ -1,0 +1,46 @@
+"""A training script's own defaults: `lora_r` and `lora_alpha` as fields of a class or as options of a parser."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import AliasChoices, Field
+
+from lora_lint.document import Document
+from lora_lint.facts import Fact, Site, State
+from lora_lint.scaling import classic, rslora
+from lora_lint.schema import NonNegativeInt, Number, Schema, View
+
+NAME = "script"
+TITLE = "the script"
+DOCS = "https://docs.python.org/3/library/dataclasses.html"
+MOST = "warning"
+"""A default is what happens when nobody sets anything; whether somebody does, another file knows."""
+
+LIBRARIES = ("class LoraConfig", "class LoRAConfig")
+"""Classes of libraries: their defaults are the library's, not a setting of anybody's run."""
+
+
+class Config(Schema):
+    """What the Python reader calls a rank and an alpha; the scale is what the script hands to PEFT."""
+
+    rank: NonNegativeInt = Field(0, validation_alias=AliasChoices("lora_r", "lora_rank", "lora_dim", "r", "rank"))
+    lora_alpha: Number = 0
+    use_rslora: bool = False
+    use_dora: bool = False
+
+
+def recognises(document: Document) -> tuple[str, ...]:
+    """A class or a parser as the reader hands it over, which it does only where no LoRA call of the file reads it."""
+    data = document.data
+    declared = document.callee == "add_argument" or document.callee.startswith("class ")
+    if document.syntax != "python" or not isinstance(data, dict) or not declared or document.callee in LIBRARIES:
+        return ()
+    return (document.callee, *(key for key in data if isinstance(key, str)))
+
+
+def sites(config: View[Config]) -> Iterator[Site]:
+    rank: Fact[Any] = config.fact("rank")
+    state: State = "off" if rank.known and rank.value == 0 else "active"
+    formula = rslora if config.model.use_rslora else classic
+    method = "dora" if config.model.use_dora else "lora"
+    yield Site(("*",), rank, config.fact("lora_alpha"), formula, state, method)

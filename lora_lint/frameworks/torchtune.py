@@ -1,0 +1,94 @@
+"""torchtune: a YAML whose `model._component_` is a LoRA builder, and `tune run RECIPE model.lora_rank=N`."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from pydantic import AliasChoices, Field
+
+from lora_lint.document import Document, Path, Unknown
+from lora_lint.facts import Fact, Site
+from lora_lint.frameworks.required import required
+from lora_lint.scaling import classic
+from lora_lint.schema import Number, PositiveInt, Schema, View
+
+NAME = "torchtune"
+TITLE = "torchtune"
+DOCS = "https://docs.pytorch.org/torchtune/stable/tutorials/lora_finetune.html"
+
+
+def _spelled(name: str) -> AliasChoices:
+    """The key under `model:`, or as an override on the command line."""
+    return AliasChoices(name, f"model.{name}")
+
+
+class Config(Schema):
+    """torchtune/models/llama3/_model_builders.py:112-121 at bd2a0fc7; all LoRA builders have these parameters.
+
+    Their defaults of 8 and 16 are never reached: the recipes read `cfg_model.lora_rank` and `cfg_model.lora_alpha`
+    (recipes/lora_finetune_single_device.py:413-414), and OmegaConf raises ConfigAttributeError where one is missing. A
+    key that the builder doesn't take is a TypeError.
+    """
+
+    UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
+    UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
+    EXPONENTS: ClassVar[bool] = True
+
+    lora_rank: PositiveInt | None = Field(None, validation_alias=_spelled("lora_rank"))
+    lora_alpha: Number | None = Field(None, validation_alias=_spelled("lora_alpha"))
+    lora_dropout: float = Field(0.0, validation_alias=_spelled("lora_dropout"))
+    lora_attn_modules: str | list[str] = Field([], validation_alias=_spelled("lora_attn_modules"))
+    apply_lora_to_mlp: bool = Field(False, validation_alias=_spelled("apply_lora_to_mlp"))
+    apply_lora_to_output: bool = Field(False, validation_alias=_spelled("apply_lora_to_output"))
+    use_dora: bool = Field(False, validation_alias=_spelled("use_dora"))
+    quantize_base: bool = Field(False, validation_alias=_spelled("quantize_base"))
+
+
+_BUILDER = re.compile(r"torchtune\.(models\.)?\w+(\.\w+)*\.q?lora_\w+")
+_KEYS = ("lora_rank", "lora_alpha", "lora_attn_modules", "apply_lora_to_mlp")
+
+
+def recognises(document: Document) -> tuple[str, ...]:
+    data = document.data
+    if not isinstance(data, dict):
+        return ()
+    if document.syntax == "shell":
+        flags = tuple(f"model.{key}" for key in _KEYS if f"model.{key}" in data)
+        sized = "model.lora_rank" in data or "model.lora_alpha" in data
+        return ("tune run", *flags) if sized and document.words[:2] == ("tune", "run") else ()
+    model = data.get("model")
+    if document.syntax not in ("yaml", "json") or not isinstance(model, dict):
+        return ()
+    builder = model.get("_component_")
+    if not isinstance(builder, str) or not _BUILDER.fullmatch(builder):
+        return ()
+    return ("model._component_", *(f"model.{key}" for key in _KEYS if key in model))
+
+
+def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
+    yield Config, () if document.syntax == "shell" else ("model",)
+
+
+def sites(config: View[Config]) -> Iterator[Site]:
+    """One site: a teacher of knowledge distillation is frozen, and has no adapter of its own."""
+    model = config.model
+    rank: Fact[Any] = config.fact("lora_rank")
+    alpha: Fact[Any] = config.fact("lora_alpha")
+    if config.document.syntax == "shell":
+        rank, alpha = (_in_recipe(fact) for fact in (rank, alpha))
+    yield Site(
+        _modules(model), required(rank, "lora_rank"), alpha, classic, method="dora" if model.use_dora else "lora"
+    )
+
+
+def _in_recipe(fact: Fact[Any]) -> Fact[Any]:
+    if fact.origin != "default":
+        return fact
+    return Fact(Unknown("", "the config that tune run names sets it"), fact.path, "unknown")
+
+
+def _modules(model: Config) -> tuple[str, ...]:
+    attention = model.lora_attn_modules
+    named = attention.strip("[]").split(",") if isinstance(attention, str) else attention
+    others = (("mlp", model.apply_lora_to_mlp), ("output", model.apply_lora_to_output))
+    return (*(name for name in named if name), *(name for name, adapted in others if adapted)) or ("*",)

@@ -1,0 +1,90 @@
+"""TRL: `--use_peft --lora_r N --lora_alpha M`, the same keys in YAML (alignment-handbook's too), `ModelConfig(...)`."""
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+from lora_lint.document import Document, Unknown
+from lora_lint.facts import Fact, Site
+from lora_lint.frameworks.commands import flags, unless_in_file
+from lora_lint.frameworks.gates import at_gate, state_of
+from lora_lint.scaling import classic, rslora
+from lora_lint.schema import Number, PositiveInt, Schema, View, Words
+
+NAME = "trl"
+TITLE = "TRL"
+DOCS = "https://huggingface.co/docs/trl/peft_integration"
+
+
+class Config(Schema, strict=False):
+    """trl/trainer/model_config.py:81-169 at f2cd5771; nothing is read unless `use_peft` is true (utils.py:255).
+
+    The YAML's values become argparse defaults, which turns text into numbers.
+    """
+
+    UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
+    UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
+    MEANT: ClassVar[Mapping[str, str]] = {
+        "lora_rank": "lora_r",
+        "use_lora": "use_peft",
+        "target_modules": "lora_target_modules",
+        "lora_target": "lora_target_modules",
+        "modules_to_save": "lora_modules_to_save",
+    }
+
+    use_peft: bool = False
+    lora_r: PositiveInt = 16
+    lora_alpha: Number = 32
+    lora_dropout: float = 0.05
+    lora_target_modules: Words | None = None
+    lora_target_parameters: Words | None = None
+    lora_modules_to_save: Words | None = None
+    lora_task_type: str = "CAUSAL_LM"
+    use_rslora: bool = False
+    use_dora: bool = False
+    load_in_8bit: bool = False
+    load_in_4bit: bool = False
+
+
+_LORA_KEYS = ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_modules_to_save", "lora_task_type")
+_OWN_KEYS = ("dataset_name", "dataset_mixer", "dataset_mixture", "model_name_or_path", "use_peft")
+_OTHERS_KEYS = ("lora_rank", "peft_method", "finetuning_type", "lora_enable")
+"""Keys of other programs that have a `use_peft` as well."""
+
+
+def recognises(document: Document) -> tuple[str, ...]:
+    data = document.data
+    if not isinstance(data, dict) or any(key in data for key in _OTHERS_KEYS):
+        return ()
+    lora = tuple(key for key in _LORA_KEYS if key in data)
+    own = tuple(key for key in _OWN_KEYS if key in data)
+    if not lora and data.get("use_peft") in (None, False, "False", "false"):
+        return ()
+    if document.syntax == "python":
+        called = document.callee.startswith("trl.") or "use_peft" in own
+        return (document.callee, *lora) if called and document.callee.endswith("ModelConfig") else ()
+    if document.syntax == "shell" and _is_trl(document):
+        return (document.callee, *lora, *flags(document, *own))
+    if document.syntax not in ("shell", "yaml", "json"):
+        return ()
+    gated = "use_peft" in own and (lora or len(own) >= 2)
+    return (*lora, *own) if gated or ("lora_task_type" in lora and len(own) >= 1) else ()
+
+
+def _is_trl(document: Document) -> bool:
+    return document.callee == "trl" or document.callee.startswith(("trl/scripts/", "trl.scripts."))
+
+
+def sites(config: View[Config]) -> Iterator[Site]:
+    model = config.model
+    gate, *numbers = unless_in_file(config, "use_peft", "lora_r", "lora_alpha")
+    if config.document.syntax in ("yaml", "json") and gate.origin == "default":
+        gate = Fact(Unknown("", "the command may set use_peft"), gate.path, "unknown")
+    rank, alpha = (at_gate(fact, gate) for fact in numbers)
+    yield Site(
+        tuple(model.lora_target_modules or ("*",)),
+        rank,
+        alpha,
+        rslora if model.use_rslora else classic,
+        state_of(gate),
+        "dora" if model.use_dora else "lora",
+    )

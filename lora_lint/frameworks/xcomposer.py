@@ -1,0 +1,48 @@
+"""InternLM-XComposer: `finetune.py --use_lora True`, with `--lora_r` and `--lora_alpha`."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from lora_lint.document import Document
+from lora_lint.facts import Site
+from lora_lint.frameworks.commands import flags, runs
+from lora_lint.frameworks.gates import at_gate, state_of
+from lora_lint.scaling import classic
+from lora_lint.schema import Int, PositiveInt, Schema, View, Words
+
+NAME = "xcomposer"
+TITLE = "InternLM-XComposer"
+DOCS = "https://github.com/InternLM/InternLM-XComposer"
+
+_TARGETS = ("attention.wqkv", "attention.wo", "feed_forward.w1", "feed_forward.w2", "feed_forward.w3")
+
+
+class Config(Schema):
+    """finetune/finetune.py:46-66 at 0f70c3e3; nothing is read unless `use_lora` is true (line 273)."""
+
+    UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
+    UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
+    MEANT: ClassVar[Mapping[str, str]] = {"lora_rank": "lora_r", "lora_enable": "use_lora"}
+
+    use_lora: bool = False
+    lora_r: PositiveInt = 64
+    lora_alpha: Int = 64
+    lora_dropout: float = 0.05
+    lora_target_modules: Words = Field(default_factory=lambda: list(_TARGETS))
+    lora_weight_path: str = ""
+    lora_bias: str = "none"
+
+
+def recognises(document: Document) -> tuple[str, ...]:
+    program = runs(document, "finetune")
+    lora = flags(document, "use_lora", "lora_r", "lora_alpha")
+    own = flags(document, "given_num", "hd_num", "fix_sampler", "img_size")
+    return (*program, *lora, *own) if program and lora and own else ()
+
+
+def sites(config: View[Any]) -> Iterator[Site]:
+    gate = config.fact("use_lora")
+    rank, alpha = (at_gate(config.fact(name), gate) for name in ("lora_r", "lora_alpha"))
+    yield Site(tuple(config.model.lora_target_modules), rank, alpha, classic, state_of(gate))

@@ -1,0 +1,82 @@
+"""Classes and parsers that declare a rank and an alpha with defaults, unless a LoRA call of the file reads them."""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from lora_lint.readers.python.arguments import Arguments, Place
+from lora_lint.readers.python.index import Index
+from lora_lint.readers.python.names import Resolver
+from lora_lint.readers.python.scopes import Use
+from lora_lint.readers.python.values import Value, keyed
+
+_RANKS = ("lora_r", "lora_rank", "lora_dim", "r", "rank")
+_ALPHA = "lora_alpha"
+_BESIDE = ("use_rslora", "use_dora")
+_READS = re.compile(
+    r"(lora|loha|lokr|peft|model)_?config$|get_peft_model$|create_(lora_)?training_client(_async)?$", re.IGNORECASE
+)
+"""Calls whose rank and alpha a framework knows: what they read has been said there."""
+
+_LAST_WORD = re.compile(r"(\w+)\W*$")
+
+
+@dataclass(eq=False)
+class Declared:
+    """The declarations of one piece of code; `read` are the names that LoRA calls take their rank and alpha from."""
+
+    found: Index
+    resolver: Resolver
+    read: set[str] = field(default_factory=set)
+
+    def note(self, callee: str, place: Place, arguments: Arguments) -> None:
+        """Remember what a call of the file reads."""
+        if not _READS.search(callee.rpartition(".")[2]):
+            return
+        for value in (arguments.rank, arguments.alpha):
+            for name in value.free if value is not None else ():
+                self.read.update(_LAST_WORD.findall(name))
+        for keyword in place.node.keywords if isinstance(place.node, ast.Call) else ():
+            self.read.update(_words(keyword.value))
+
+    def values(self) -> Iterator[tuple[str, ast.expr | ast.ClassDef, Mapping[str, Value]]]:
+        """What declares them (`class LoraArguments`, `add_argument`), where, and the values by name."""
+        for owner in self.found.classes.values():
+            given = {
+                name: (bindings[0].value, owner.outer._replace(scope=owner.scope), owner.fields.get(name))
+                for name, bindings in owner.attributes.items()
+                if len(bindings) == 1 and bindings[0].scope is owner.scope
+            }
+            if values := self._pair(given):
+                yield f"class {owner.node.name}", owner.node, values
+        options = {name: (*made[0], None) for name, made in self.found.options.items() if len(made) == 1}
+        if values := self._pair(options):
+            yield "add_argument", next(node for name in values if (node := options[name][0]) is not None), values
+
+    def _pair(self, given: Mapping[str, tuple[ast.expr | None, Use, ast.expr | None]]) -> dict[str, Value]:
+        rank = next((name for name in _RANKS if name in given), None)
+        if rank is None or _ALPHA not in given or not self.read.isdisjoint((rank, _ALPHA)):
+            return {}
+        values: dict[str, Value] = {}
+        for name in (rank, _ALPHA, *_BESIDE):
+            node, use, key = given.get(name, (None, None, None))
+            if node is not None and use is not None:
+                value = replace(self.resolver.resolve(node, use, {}), default=True, symbol=None)
+                values[name] = keyed(value, key) if key is not None else value
+        return values if all(_is_number(values.get(name)) for name in (rank, _ALPHA)) else {}
+
+
+def _is_number(value: Value | None) -> bool:
+    return value is not None and isinstance(value.data, int | float) and not isinstance(value.data, bool)
+
+
+def _words(node: ast.expr) -> Iterator[str]:
+    """The names, attributes and constant keys in an expression."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.Attribute):
+            yield part.attr
+        elif isinstance(part, ast.Name):
+            yield part.id
+        elif isinstance(part, ast.Constant) and isinstance(part.value, str):
+            yield part.value

@@ -1,0 +1,193 @@
+"""Weights: the header of an adapter, and what it takes to measure the tensors of adapters and merged models."""
+
+import os
+import sys
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from lora_lint.readers.safetensors import read_header
+from tests.bench import corpora
+from tests.bench.table import Row
+from tests.bench.timing import LORA_LINT, PYTHON, Cost, calls, in_turn, process
+
+
+def header(folder: Path, runs: int) -> Iterator[Row]:
+    """Names, dtypes and shapes of 448 tensors."""
+    from safetensors import safe_open
+
+    path = corpora.weights(folder / "adapter_model.safetensors")
+
+    def by_safetensors() -> list[list[int]]:
+        with safe_open(path, framework="numpy") as file:
+            return [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118 - it isn't a mapping
+
+    ours, theirs = calls(runs, lambda: read_header(str(path)), by_safetensors, repeat=20)
+    yield Row("header of an adapter with 448 tensors, in process", ours, "safe_open with shapes", theirs, "0.5 ms")
+
+
+_WIDTH = 4096
+_RANK = 16
+
+_MAKE = """
+import json, sys, torch
+from pathlib import Path
+from safetensors.torch import save_file
+folder, modules, rank, width = Path(sys.argv[1]), *map(int, sys.argv[2:5])
+merged = len(sys.argv) > 5
+torch.manual_seed(0)
+tensors, base, after = {}, {}, {}
+for at in range(modules):
+    a, b = torch.randn(rank, width) / width, torch.randn(width, rank)
+    name = f"layers.{at}.proj"
+    tensors[f"base_model.model.{name}.lora_A.weight"], tensors[f"base_model.model.{name}.lora_B.weight"] = a, b
+    if merged:
+        base[f"{name}.weight"] = (torch.randn(width, width) / width).bfloat16()
+        after[f"{name}.weight"] = (base[f"{name}.weight"].float() + 2 * b @ a).bfloat16()
+for place, content in (("adapter/adapter_model", tensors), ("base/model", base), ("merged/model", after)):
+    if content:
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        save_file(content, folder / f"{place}.safetensors", {"format": "pt"})
+config = {"peft_type": "LORA", "r": rank, "lora_alpha": 2 * rank, "target_modules": ["proj"]}
+(folder / "adapter" / "adapter_config.json").write_text(json.dumps(config))
+"""
+
+_SUM = """
+import sys, time, torch
+from safetensors import safe_open
+for _ in range(3):
+    start = time.perf_counter()
+    with safe_open(sys.argv[2], "pt") as file:
+        total = sum(float(file.get_tensor(name).sum()) for name in file.keys())
+    seconds = time.perf_counter() - start
+with open(sys.argv[1], "w") as file:
+    file.write(str(seconds))
+"""
+
+_VERIFY = """
+import sys, time
+from lora_lint.cli import main
+report, sys.argv = sys.argv[1], ["lora-lint", *sys.argv[2:]]
+for _ in range(3):
+    start = time.perf_counter()
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code
+    seconds = time.perf_counter() - start
+with open(report, "w") as file:
+    file.write(str(seconds))
+"""
+"""The third run in one process: imports are done, and the file is in memory."""
+
+_PEFT = """
+import sys, torch
+from pathlib import Path
+from peft import PeftModel
+from safetensors.torch import load_file
+folder = Path(sys.argv[1])
+base, merged = load_file(folder / "base/model.safetensors"), load_file(folder / "merged/model.safetensors")
+class Layer(torch.nn.Module):
+    def __init__(self, weight):
+        super().__init__()
+        self.proj = torch.nn.Linear(*reversed(weight.shape), bias=False, dtype=weight.dtype)
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = torch.nn.ModuleList(Layer(weight) for weight in base.values())
+    def forward(self, x):
+        return x
+model = Model()
+model.load_state_dict(base)
+model = PeftModel.from_pretrained(model, folder / "adapter").merge_and_unload()
+print(max(float((weight - merged[name]).abs().max()) for name, weight in model.state_dict().items()))
+"""
+
+_HELD = """
+import sys, threading
+def held():
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("RssAnon")) / 1024
+import torch, lora_lint.reference
+before, most, end = held(), 0.0, threading.Event()
+def watch():
+    global most
+    while not end.wait(0.002):
+        most = max(most, held())
+thread = threading.Thread(target=watch)
+thread.start()
+from lora_lint.cli import main
+report, sys.argv = sys.argv[1], ["lora-lint", *sys.argv[2:]]
+try:
+    main()
+except SystemExit:
+    end.set()
+    thread.join()
+    with open(report, "w") as file:
+        file.write(str(most - before))
+"""
+"""Memory above the imports that isn't the page cache of the mapped weights."""
+
+
+def verify(folder: Path, runs: int) -> Iterator[Row]:
+    """Verification of an adapter and of a merge, against plain sums and against PEFT."""
+    runs = min(runs, 3)
+    yield _alone(folder, runs)
+    yield from _merged(folder, runs)
+
+
+def _wall(runs: int, folder: Path, *commands: list[str | Path]) -> list[list[Cost]]:
+    return in_turn(runs, *(partial(process, command, folder) for command in commands))
+
+
+def _alone(folder: Path, runs: int) -> Row:
+    """Reading every tensor of an adapter once, in a process where torch is imported and the file is in memory."""
+    large = folder / "large"
+    process([PYTHON, "-c", _MAKE, large, "128", "256", str(_WIDTH)], folder)
+    weights = large / "adapter" / "adapter_model.safetensors"
+    ours, theirs = in_turn(
+        runs,
+        partial(_reported, folder, _VERIFY, ["verify", large / "adapter", "--device", "cpu"]),
+        partial(_reported, folder, _SUM, [weights]),
+    )
+    what = f"`verify` of a {weights.stat().st_size / 1e9:.1f} GB adapter, warm"
+    return Row(what, ours, "torch sum of its tensors", theirs, "1.25x")
+
+
+def _reported(folder: Path, code: str, arguments: list[str | Path]) -> float:
+    """The number that a program of its own leaves in a file."""
+    report = folder / "report"
+    report.unlink(missing_ok=True)
+    process([PYTHON, "-c", code, report, *arguments], folder)
+    return float(report.read_text("utf-8"))
+
+
+def _merged(folder: Path, runs: int) -> Iterator[Row]:
+    small, large = _merge(folder, modules=16), _merge(folder, modules=64)
+    ours, theirs = _wall(runs, folder, [*LORA_LINT, *small], [PYTHON, "-c", _PEFT, folder / "merged-16"])
+    what, peer = "`verify` of base and merged, 1 GB", "load with PEFT, merge, subtract"
+    yield Row(what, [cost.wall for cost in ours], peer, [cost.wall for cost in theirs])
+    yield Row(f"{what}, peak memory", [cost.peak for cost in ours], peer, [cost.peak for cost in theirs], unit="MB")
+    yield Row(
+        "memory above the imports for base and merged, 4 GB",
+        [_reported(folder, _HELD, large)],
+        "for 1 GB",
+        [_reported(folder, _HELD, small)],
+        "the same",
+        unit="MB",
+    )
+
+
+def _merge(folder: Path, modules: int) -> list[str | Path]:
+    """Make a base, an adapter and what they merge into; the arguments that verify it."""
+    place = folder / f"merged-{modules}"
+    process([PYTHON, "-c", _MAKE, place, str(modules), str(_RANK), str(_WIDTH), "merged"], folder)
+    given: list[str | Path] = ["verify", place / "adapter", "--base", place / "base", "--merged", place / "merged"]
+    return [*given, "--device", "cpu"]
+
+
+def possible() -> bool:
+    """Whether torch, safetensors and PEFT are here, and Linux to say what memory is what."""
+    from importlib.util import find_spec
+
+    return sys.platform == "linux" and os.path.exists("/proc/self/status") and all(map(find_spec, ("torch", "peft")))
