@@ -57,6 +57,11 @@ def copied(value: Any) -> Any:
     return [copied(inner) for inner in value] if isinstance(value, list) else value
 
 
+def is_text(key: str) -> bool:
+    """Whether a key holds no half of a surrogate pair, which pydantic takes for no string."""
+    return key.isascii() or not any("\ud800" <= char <= "\udfff" for char in key)
+
+
 def by_path(errors: "list[ErrorDetails]", data: object) -> "list[tuple[Path, list[ErrorDetails]]]":
     """Errors by the path of the value in the data; union tags in pydantic's `loc` are passed over."""
     grouped: dict[Path, list[ErrorDetails]] = {}
@@ -71,7 +76,7 @@ def by_path(errors: "list[ErrorDetails]", data: object) -> "list[tuple[Path, lis
             path.append(part)
         grouped.setdefault(tuple(path), []).append(error)
     owners = {path[:end] for path in grouped for end in range(len(path))}
-    return [item for item in grouped.items() if item[0] not in owners]
+    return [item for item in grouped.items() if item[0] and item[0] not in owners]
 
 
 def remove(data: Any, path: Path) -> None:

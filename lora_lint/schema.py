@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from lora_lint.document import Document, Path, Unknown, lookup
 from lora_lint.facts import BadValue, Checkpoint, Fact, UnknownKey
-from lora_lint.refusals import NUMBER, Refusal, by_path, copied, remove
+from lora_lint.refusals import NUMBER, Refusal, by_path, copied, is_text, remove
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -164,7 +164,7 @@ class View(Generic[M]):
             try:
                 return model.model_validate(data, strict=strict)
             except ValidationError as error:
-                data = copied(data)
+                data = {key: value for key, value in copied(data).items() if is_text(key)}
                 for path, details in by_path(error.errors(include_url=False), data):
                     if len(self.bad_values) < _MOST_BAD_VALUES:
                         self.bad_values.append(self._bad_value(path, details))

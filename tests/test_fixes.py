@@ -376,7 +376,13 @@ def test_edits_of_one_text_are_applied_together() -> None:
     assert edited("abcdef", [Edit(Span(1, 2), "XY"), Edit(Span(4, 4), "-"), Edit(Span(0, 1), "")]) == "XYcd-ef"
 
 
-KEYS: dict[str, object] = {"base_model": "m", "adapter": "lora", "lora_dropout": 0.1, "wandb_name": "x: y # z", "modules": ["é", "b"]}
+KEYS: dict[str, object] = {
+    "base_model": "m",
+    "adapter": "lora",
+    "lora_dropout": 0.1,
+    "wandb_name": "x: y # z",
+    "modules": ["é", "b"],
+}
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -83,10 +83,10 @@ BOMBS = {
     "growing-expression.json": LORA + ', "rank_pattern": {"((((a{1000}){1000}){1000}){1000})": 4}}',
     "growing-twice.json": LORA + ', "rank_pattern": {"a{0}(((a{99999}){99999}){99999})": 4}}',
     "nested-expression.json": LORA + ', "rank_pattern": {"' + "(" * 9000 + ")" * 9000 + '": 4}}',
-    "backtracking.json": LORA + r', "rank_pattern": {"(([a-z]+\\.?)*)*\\d!": 4}, "target_modules": "(.*.*)*!"}',
+    "backtracking.json": LORA + ', "rank_pattern": {"([a-z]|[a-z._0-9])*[A-Z]": 4}, "target_modules": "(.|.)*!"}',
     "backtracking-often.json": LORA
     + ', "rank_pattern": {'
-    + ", ".join(rf'"(([a-z_.]+[0-9]*)*)*!{at}": 4' for at in range(500))
+    + ", ".join(f'"([a-z]|[a-z._0-9])*[A-Z]{at}": 4' for at in range(500))
     + "}}",
 }
 
@@ -135,14 +135,14 @@ def test_a_bomb_is_told_for_what_it_is(name: str, words: str, here: Path, run: R
         ("adapter_config.json", b"", "is empty"),
         ("adapter_config.json", b" \n", "is empty"),
         ("adapter_config.json", b"\x80\x04\x95", "isn't UTF-8: byte 0x80 at offset 0"),
-        ("adapter_config.json", LORA.encode() + b', "x": "\xe9"}', "isn't UTF-8: byte 0xe9 at offset 55"),
+        ("adapter_config.json", LORA.encode() + b', "x": "\xe9"}', "isn't UTF-8: byte 0xe9 at offset 54"),
         ("adapter_config.json", LORA.encode() + b"}\0\0\0", "holds NUL bytes"),
         ("adapter_config.json", b"\0" * 100, "holds NUL bytes"),
         ("adapter_config.json", b"\xff\xfe{", "isn't UTF-16-LE"),
         ("adapter_config.json", b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 9\n", "Git LFS"),
         ("adapter_config.json", b"<!DOCTYPE html><html>Not found</html>", "not JSON: expecting value"),
         ("adapter_config.json", b"{'peft_type': 'LORA'}", "not JSON: expecting property name"),
-        ("adapter_model.safetensors", b"", "truncated"),
+        ("adapter_model.safetensors", b"", "is empty"),
         (
             "adapter_model.safetensors",
             b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 9\n",
@@ -238,12 +238,12 @@ def test_a_file_over_the_limit_is_not_read(here: Path, cli: Cli) -> None:
     ("text", "found"),
     [
         (YAML + "x: 1" + "0" * 5000, []),
-        (YAML.replace("8", "9" * 5000, 1), ["wrong-type"]),
+        (YAML.replace("8", "9" * 5000, 1), []),
         (YAML.replace("16", "1" + "0" * 400), []),
         (f"{YAML}x: 2001-99-99\n", []),
         (YAML.replace("16", "2001-99-99"), []),
         (YAML.replace("16", "2001-01-01"), ["wrong-type"]),
-        (YAML.replace("16", "!!python/object/apply:os.system ['touch owned']"), []),
+        (YAML.replace("16", "!!python/object/apply:os.system ['touch owned']"), ["wrong-type"]),
         (YAML.replace("16", "!ENV ${ALPHA}"), []),
         (YAML.replace("16", "{{ alpha }}"), []),
         (YAML.replace("16", "'{{ alpha }}'"), []),
@@ -344,7 +344,7 @@ def nasty_files(folder: Path) -> None:
         "rank_pattern": {f"({NASTY[:-20]}": 4, "k": NASTY},
         "task_type": [NASTY],
     }
-    adapter = folder / ("x" + ESCAPES + BIDI + MARKUP + "\n::error::x")
+    adapter = folder / f"x{ESCAPES}{BIDI}{MARKUP}\n::error::x".replace("/", "")
     adapter.mkdir()
     (adapter / "adapter_config.json").write_text(json.dumps(config))
     tensor = {f"base_model.model.{NASTY[:-20]}.lora_A.weight": ("F32", (4, 0))}
@@ -453,4 +453,4 @@ def test_a_check_that_raises_is_told_of_and_the_run_goes_on(here: Path, run: Run
 
 
 def told(outcome: Outcome) -> int:
-    return outcome.err.count("ZeroDivisionError: 0.0625 16.0 active")
+    return outcome.err.count("ZeroDivisionError: 0.0 0.0 active")

@@ -77,7 +77,10 @@ MARKERS: dict[str, tuple[bytes, ...]] = {
 }
 """Bytes that a file of the framework holds at least one of. Adding a framework is one module and one line here."""
 
-WORDS = (b"lora", b"rank", b"peft", b"adapter", b"lycoris", b"network_", b"linear_", b"finetuning_type")
+WORDS = (
+    *(b"lora", b"dora", b"loha", b"lokr", b"rank", b"peft", b"adapter", b"lycoris"),
+    *(b"network_", b"linear_", b"finetuning_type", b"vla-scripts", b"vla_path"),
+)
 """In lower case: every file that says something about LoRA holds one of these, so most others are done with at once."""
 
 OWN_KEYS = {"training_method": "onetrainer", "peft_type": "peft"}

@@ -291,7 +291,7 @@ FILES = {
         ("a.yaml", "lora: {enabled: false, r: 64, alpha: 64}\n", [Row(64, 64, 1, "ww", "off")]),
         ("a.yaml", "lora: {r: 0, alpha: 64}\n", [Row(0, 64, "?", "ww", "off")]),
         ("a.yaml", "lora_r: [8, 16]\nlora_alpha: 16\n# lora.\n", []),
-        ("a.yaml", "lora_r: 8\nlora_alpha: ${lora_r}\n", [Row(8, "?", "?", "wu")]),
+        ("a.yaml", "lora_r: 8\nlora_alpha: ${lora_r}\n", [Row(8, 8, 1, "ww")]),
         ("a.json", '{"loraRank": 8, "loraAlpha": 16}', [Row(8, 16, 2, "ww")]),
         (
             "config.json",
@@ -370,7 +370,7 @@ def test_a_lora_call_stands_for_the_defaults_that_it_reads(code: str) -> None:
     ("name", "text", "severity"),
     [
         ("a.yaml", "lora: {r: 8, alpha: 8}\n", Severity.WARNING),
-        ("a.py", "class A:\n    lora_r: int = 8\n    lora_alpha: int = 8", Severity.ERROR),
+        ("a.py", "class A:\n    lora_r: int = 8\n    lora_alpha: int = 8", Severity.WARNING),
         ("a.sh", "deepspeed fastchat/train/train_lora.py --lora_r 8 --lora_alpha 8\n", Severity.ERROR),
     ],
 )
