@@ -1,10 +1,14 @@
 """A text inside another one: a notebook's cell, a heredoc, a block of Markdown, placed in the whole."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 
 from lora_lint.document import Document, Duplicate, Entry, Path, Source, Span, Syntax, UnreadableError
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a character, which only escapes can write; no parser takes it."""
 
 
 def read_inside(
@@ -14,7 +18,7 @@ def read_inside(
 
     Nothing can be rewritten in them: a fix would have to know both syntaxes. A text that can't be read holds nothing.
     """
-    inner = Source(outer.name, text, outer.inside)
+    inner = Source(outer.name, text if text.isascii() else _SURROGATE.sub("\ufffd", text), outer.inside)
     reader = import_module(f"lora_lint.readers.{syntax}")
     try:
         for document in reader.read(inner):

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from lora_lint.document import Document, Entry, Path, Source, Syntax, Unknown, UnreadableError
@@ -16,33 +16,42 @@ from lora_lint.omegaconf import as_value
 MAX_BYTES = 1024 * 1024
 """A larger file isn't a config that somebody wrote."""
 
+MAX_LOOKUPS = 5_000
+"""Places in which the config files of one file's commands are looked for."""
+
 _CONFIG_FLAGS = ("config", "recipe", "config_file", "config_name", "config_path", "config_dir", "cn", "cp", "cd")
 _CONFIG_ENDINGS = (".yaml", ".yml", ".json", ".toml")
 _CONFIG_FOLDERS = ("", "conf", "config", "configs", "cfg")
 """Where a script keeps the configs that Hydra looks for, seen from its own folder."""
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Nearby:
-    """Where the config files are that the commands of a file name; never outside of `top`."""
+    """Where the config files are that the commands of a file name; `inside` is its path below what was checked."""
 
-    folder: str
-    top: str
+    path: str
+    inside: str
+    lookups: int = 0
 
-    @classmethod
-    def of(cls, path: str, inside: str) -> "Nearby":
-        """The surroundings of the file at `path`, which is `inside` the folder that was to be checked."""
-        full = os.path.abspath(path)
-        below = os.path.normpath(inside or os.path.basename(path))
-        checked = full[: -len(below)] if full.endswith(os.sep + below) else os.path.dirname(full)
-        folder = os.path.dirname(full)
-        return cls(folder, os.path.realpath(_repository(folder) or checked))
+    @cached_property
+    def folder(self) -> str:
+        return os.path.dirname(os.path.abspath(self.path))
+
+    @cached_property
+    def top(self) -> str:
+        """The repository of the file, or the folder that was to be checked; nothing outside of it is opened."""
+        full, below = os.path.abspath(self.path), os.path.normpath(self.inside)
+        checked = full[: -len(below)] if full.endswith(os.sep + below) else self.folder
+        return os.path.realpath(_repository(self.folder) or checked)
 
     def find(self, name: str, script: str) -> "_File | None":
-        """The file that `name` means, from the folder, the top, the working directory or that of the Python script."""
+        """The file that `name` means, from the folder, the working directory, the top or that of the Python script."""
         folders = dict.fromkeys((self.folder, os.getcwd(), self.top))
-        beside = os.path.dirname(script) if script.endswith(".py") else os.path.dirname(script.replace(".", "/"))
+        beside = os.path.dirname(script if script.endswith(".py") else script.replace(".", "/"))
         for folder in (*folders, *(os.path.join(one, beside, sub) for one in folders for sub in _CONFIG_FOLDERS)):
+            self.lookups += 1
+            if self.lookups > MAX_LOOKUPS:
+                return None
             full = os.path.realpath(os.path.join(folder, name))
             if full.startswith(self.top.rstrip(os.sep) + os.sep) and (found := _read(full)) is not None:
                 return found
@@ -57,12 +66,12 @@ class _File:
     names: tuple[str, ...]
 
 
-def setup(document: Document, names: list[str], path: str, inside: str) -> tuple[Document, Setup | None]:
+def setup(document: Document, names: list[str], nearby: Nearby) -> tuple[Document, Setup | None]:
     """What a command says about LoRA, and its document as it is meant: with the config file that it names.
 
     A command that only repeats what its config file says holds nothing; that is said in the file.
     """
-    overlaid = _overlaid(document, path, inside)
+    overlaid = _overlaid(document, nearby)
     if overlaid is not None:
         whole, file = overlaid
         found = _recognised(whole, list(dict.fromkeys((*names, *file.names))))
@@ -86,7 +95,7 @@ def _no_checkpoint() -> Checkpoint | None:
 
 def _trimmed(found: Setup, alone: Setup | None) -> Setup | None:
     """What the command brings about; None where it is nothing."""
-    given = found.document.entries
+    given = {path for path in found.document.entries if path}
     before = {_signature(site) for site in alone.sites} if alone is not None else set()
     found.sites = tuple(
         site
@@ -106,12 +115,11 @@ def _told(fact: Fact[Any]) -> tuple[object, ...]:
     return fact.path, fact.value if fact.known else fact.reason
 
 
-def _overlaid(document: Document, path: str, inside: str) -> tuple[Document, _File] | None:
+def _overlaid(document: Document, nearby: Nearby) -> tuple[Document, _File] | None:
     """The command's document over that of the config file it names."""
     data, names = document.data, list(_config_names(document))
     if not names or not isinstance(data, dict):
         return None
-    nearby = Nearby.of(path, inside)
     found = next(((name, file) for name in names if (file := nearby.find(name, document.callee))), None)
     if found is None or not isinstance(found[1].document.data, dict):
         return None
@@ -260,6 +268,8 @@ def _documents(source: Source) -> Iterator[Document]:
 
 
 def _composed_of_others(data: object) -> bool:
-    """Whether Hydra puts other files beneath this one."""
+    """Whether Hydra, or NeMo's loader, puts other files beneath this one."""
     defaults = data.get("defaults") if isinstance(data, dict) else None
-    return isinstance(defaults, list) and any(item != "_self_" for item in defaults)
+    if isinstance(defaults, list):
+        return any(item != "_self_" for item in defaults)
+    return isinstance(defaults, str) and defaults.endswith(_CONFIG_ENDINGS)

@@ -137,10 +137,7 @@ def read_bytes(
             reading.problem = error.problem
         return reading
     names = _names(reading, only)
-    for index, document in enumerate(reading.documents):
-        reading.documents[index], found = _setup(document, names, beside, path, inside)
-        if found is not None:
-            reading.setups.append(_completed(found))
+    _add_setups(reading, names, beside, path)
     if not reading.setups:
         seen = ", ".join(names) or "no framework"
         reading.reason = f"nothing in it is a LoRA setup (keys of {seen})"
@@ -156,15 +153,19 @@ def _names(reading: Reading, only: str | None) -> list[str]:
     return candidates(reading.source.text.encode("utf-8", "surrogatepass"))
 
 
-def _setup(
-    document: Document, names: list[str], beside: Callable[[], Checkpoint | None], path: str, inside: str
-) -> tuple[Document, Setup | None]:
-    """What a document says, and the document as it is meant: a command's with the config file that it names."""
-    if path and document.syntax == "shell" and names:
-        from lora_lint.overrides import setup
+def _add_setups(reading: Reading, names: list[str], beside: Callable[[], Checkpoint | None], path: str) -> None:
+    """What the documents say; those of commands become what is meant, with the config files that they name."""
+    nearby = None
+    for index, document in enumerate(reading.documents):
+        if path and document.syntax == "shell" and names:
+            from lora_lint.overrides import Nearby, setup
 
-        return setup(document, names, path, inside)
-    return document, setup_of(document, names, (lambda: None) if document.embedded else beside)
+            nearby = nearby or Nearby(path, reading.source.inside)
+            reading.documents[index], found = setup(document, names, nearby)
+        else:
+            found = setup_of(document, names, (lambda: None) if document.embedded else beside)
+        if found is not None:
+            reading.setups.append(_completed(found))
 
 
 def _unreadable(name: str, message: str) -> Reading:

@@ -80,6 +80,7 @@ MARKERS: dict[str, tuple[bytes, ...]] = {
 WORDS = (
     *(b"lora", b"dora", b"loha", b"lokr", b"rank", b"peft", b"adapter", b"lycoris"),
     *(b"network_", b"linear_", b"finetuning_type", b"vla-scripts", b"vla_path"),
+    *(b"unsloth", b"swift sft", b"swift rlhf"),
 )
 """In lower case: every file that says something about LoRA holds one of these, so most others are done with at once."""
 

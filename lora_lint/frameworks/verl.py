@@ -99,8 +99,9 @@ def _megatron_trains(config: View[Any]) -> bool:
     data = block(config.document.data, ())
     if config.document.syntax != "shell":
         return _above_zero(block(data, (*config.path, "lora")).get("rank"))
-    owner = config.fact("lora_rank").key or str(next(iter(config.fact("lora_rank").path), ""))
-    return _above_zero(data.get(owner.replace("lora_rank", "lora.rank")))
+    rank = config.fact("lora_rank")
+    key = str(rank.path[0]) if rank.path else rank.key
+    return _above_zero(data.get(key.replace("lora_rank", "lora.rank")))
 
 
 def _above_zero(value: object) -> bool:

@@ -77,7 +77,9 @@ def _variables(text: str) -> Iterator[tuple[int, str, int]]:
     while (start := text.find("$(", end)) >= 0:
         end = start + 2
         stop = text.find(")", end)
+        if stop < 0:
+            return
         name = text[end:stop]
-        if stop > 0 and name.isidentifier() and name.isascii():
+        if name.isidentifier() and name.isascii():
             yield start, name, stop + 1
             end = stop + 1

@@ -169,7 +169,6 @@ def _skip(text: str, at: int) -> int:
     return at
 
 
-
 def decoded(text: str, span: Span) -> "tuple[str, array[int]]":
     """The string that stands at `span`, with the place of each of its characters."""
     value: str = json.loads(text[slice(*span)], strict=False)

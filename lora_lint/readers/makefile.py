@@ -12,13 +12,12 @@ _VARIABLE = re.compile(
     r"(?P<operator>::?:?=|\?=|\+=|!=|=)[ \t]*(?P<value>.*)",
     re.DOTALL,
 )
-_RULE = re.compile(r"[^\t#:=][^#:=]*(?:\$[({][^)}]*[)}][^#:=]*)*::?(?P<rest>[^=].*|$)", re.DOTALL)
 _CONDITION = re.compile(r"[ ]*(?:ifeq|ifneq|ifdef|ifndef)\b")
 _CONDITION_ENDS = re.compile(r"[ ]*(?P<word>else|endif)\b")
 _DEFINE = re.compile(r"[ ]*(?:(?:export|override)[ \t]+)?define\b")
 _END_OF_DEFINE = re.compile(r"[ ]*endef\b")
 _PREFIX = re.compile(r"[ \t]*[@+-]*[ \t]*")
-_COMMENT = re.compile(r"(?<!\\)[ \t]*#.*", re.DOTALL)
+_COMMENT = re.compile(r"(?<!\\)#")
 _MAKE_ONLY = "`\"'\\"
 _DOLLAR = re.compile(
     r"\$(?:(?P<own>\$)|\((?P<name>[\w.-]+)\)|\{(?P<braced>[\w.-]+)\}|(?P<call>[({])|(?P<letter>[^\s])|)|\\\r?\n"
@@ -34,6 +33,9 @@ class _Script:
     variables: Composition = field(default_factory=Composition)
     recipes: Composition = field(default_factory=Composition)
     open_conditions: int = 0
+    own: dict[str, list[tuple[re.Match[str], int]]] = field(default_factory=dict)
+    """The variables that only a target has, and where the line of each begins."""
+    in_target: bool = False
 
     def line(self, span: Span) -> None:
         """A line that belongs to no recipe."""
@@ -59,6 +61,31 @@ class _Script:
         script.say(opening, start + match.start("name"))
         self._copy(script, value, quoted=True)
         script.say('}"\n' if operator == "?=" else '"\n')
+
+    def rule(self, span: Span, colon: int) -> None:
+        """A line with a colon: a variable of its targets, or what they need, with a recipe behind a semicolon."""
+        text = self.source.text[slice(*span)]
+        targets = text[:colon].split()
+        rest = text[colon:].lstrip(":")
+        start = span.end - len(rest)
+        variable = _VARIABLE.match(rest.lstrip())
+        self.end_rule()
+        if variable is not None:
+            for target in targets:
+                self.own.setdefault(target, []).append((variable, span.end - len(rest.lstrip())))
+            return
+        self.in_target = True
+        self.recipes.say("(\n", span.start)
+        for target in targets:
+            for match, at in self.own.pop(target, ()):
+                self.assignment(self.recipes, match, at)
+        if (recipe := rest.find(";")) >= 0:
+            self.recipe(Span(start + recipe + 1, span.end))
+
+    def end_rule(self) -> None:
+        if self.in_target:
+            self.recipes.say("\n)\n")
+        self.in_target = False
 
     def recipe(self, span: Span) -> None:
         prefix = _PREFIX.match(self.source.text, span.start, span.end)
@@ -121,26 +148,31 @@ def read(source: Source) -> Iterator[Document]:
         elif _CONDITION.match(text) or _CONDITION_ENDS.match(text):
             if not in_rule:
                 script.line(span)
-        elif (rule := _RULE.match(text)) is not None and not _VARIABLE.fullmatch(text):
+        elif not _VARIABLE.match(text) and (colon := _colon(text)) >= 0:
             in_rule = True
-            _rest(script, span, rule)
+            script.rule(span, colon)
         else:
             in_rule = False
             script.line(span)
+    script.end_rule()
     script.variables.say("fi\n" * script.open_conditions)
     script.variables.add(script.recipes)
     yield from script.variables.documents(source)
 
 
-def _rest(script: _Script, span: Span, rule: re.Match[str]) -> None:
-    """What follows the colon of a rule: prerequisites with a recipe on the same line, or a variable of the target."""
-    rest, start = rule["rest"], span.start + rule.start("rest")
-    variable = _VARIABLE.match(rest.lstrip())
-    recipe = rest.find(";")
-    if variable is not None:
-        script.assignment(script.recipes, variable, start + len(rest) - len(rest.lstrip()))
-    elif recipe >= 0:
-        script.recipe(Span(start + recipe + 1, span.end))
+def _colon(text: str) -> int:
+    """Where the colon stands that ends the targets of a rule, outside of references to variables, or -1."""
+    level = 0
+    for at, sign in enumerate(text):
+        if sign in "({":
+            level += 1
+        elif sign in ")}":
+            level -= 1
+        elif sign == ":" and level <= 0:
+            return at
+        elif sign in "#=" and level <= 0:
+            return -1
+    return -1
 
 
 def _lines(source: Source) -> Iterator[Span]:

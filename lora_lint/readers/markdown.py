@@ -24,6 +24,8 @@ _SYNTAXES: dict[str, Syntax] = {
 _FENCE = re.compile(
     r"^(?P<indent>[ \t>]*)(?P<mark>`{3,}|~{3,})[ \t]*\{?[ \t]*\.?(?P<language>[\w-]+)[^\n`]*$", re.MULTILINE
 )
+_LEFT_OUT = re.compile(r"[ \t]*(?:\.{3,}|…)[ \t\r]*\n?")
+"""A line that stands for other ones."""
 _PROMPTS = {
     "shell": re.compile(r"[ \t]*\$[ \t]+"),
     "python": re.compile(r"[ \t]*(?:>>>|\.\.\.)(?:[ \t]|$)"),
@@ -57,7 +59,8 @@ def _blocks(source: Source) -> Iterator[_Block]:
         at = end.end() if end is not None else len(text)
         syntax = _SYNTAXES.get(fence["language"].lower())
         if syntax is not None:
-            yield _Block(syntax, list(_lines(text, fence.end() + 1, stop, indent)))
+            lines = _lines(text, fence.end() + 1, stop, indent)
+            yield _Block(syntax, [line for line in lines if syntax != "shell" or not _LEFT_OUT.fullmatch(text, *line)])
 
 
 def _lines(text: str, start: int, stop: int, indent: int) -> Iterator[Span]:

@@ -6,6 +6,7 @@ import warnings
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from lora_lint.document import Document, Path, Source, Syntax, UnreadableError
@@ -17,6 +18,15 @@ _FILE_CELL = re.compile(r"%%(?:writefile|file) +(?:-a +)?(?P<name>\S+)[^\n]*\n")
 _SYNTAXES: dict[str, Syntax] = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".toml": "toml", ".sh": "shell"}
 _MAGIC = re.compile(r"^(?P<indent>[ \t]*)(?P<mark>[%!?])", re.MULTILINE)
 _BLANK = "pass#"
+_PYTHON_CELL = re.compile(r"\s*%%(?:capture|time|timeit|prun|memit|python3?)\b")
+_RESULT = re.compile(r"^(?P<indent>[ \t]*+)(?:[A-Za-z_]\w*[ \t]*=[ \t]*[!%].*|\S.*\?[ \t]*)$", re.MULTILINE)
+"""What IPython reads and Python doesn't: the output of a command put into a name, a question about one."""
+
+MAX_COMMANDS = 2_000
+MAX_CELLS = 1_000
+MAX_MARKS = 75_000
+"""Signs in all cells that make the parser work; a notebook of 5,000 lines has half of that."""
+_MARKS = "\n({,=+-*/<>;[.:|&%@^~"
 
 
 @dataclass
@@ -42,21 +52,26 @@ def read(source: Source) -> Iterator[Document]:
         raise UnreadableError("holds no cells, as a notebook does")
     program: list[str] = []
     places = array("q")
+    marks = commands = 0
     for index, cell in enumerate(cells):
         if not isinstance(cell, dict) or cell.get("cell_type") != "code":
             continue
         text = _text(source, whole, index, cell.get("source"))
         if text is None:
             continue
+        marks += sum(map(text.text.count, _MARKS))
+        if marks > MAX_MARKS or len(program) >= MAX_CELLS:
+            break
         special = _special(text)
         if special is not None:
             syntax, body = special
             yield from read_inside(source, body.text, body.places, syntax)
             continue
-        for line in _shell_lines(text):
+        for line in islice(_shell_lines(text), MAX_COMMANDS - commands):
+            commands += 1
             yield from read_inside(source, line.text, line.places, "shell")
-        code = _without_magics(text.text)
-        if _parses(code):
+        code = next(filter(_parses, _as_python(text.text)), None)
+        if code is not None:
             program.append(f"{code}\n")
             places.extend(text.places)
             places.append(text.places[-1] if text.places else 0)
@@ -96,10 +111,22 @@ def _shell_lines(cell: _Cell) -> Iterator[_Cell]:
         yield _Cell(match["command"], cell.places[match.start("command") : match.end("command")])
 
 
+def _as_python(text: str) -> Iterator[str]:
+    """What the cell may be as Python, every character in its place: as it stands, or without what is IPython's."""
+    yield text
+    magic = text.lstrip().startswith("%%")
+    if magic and not _PYTHON_CELL.match(text):
+        return
+    yield _without_magics(text)
+    yield _without_magics(_RESULT.sub(_as_magic, text))
+
+
+def _as_magic(line: re.Match[str]) -> str:
+    return line["indent"] + "%".ljust(len(line[0]) - len(line["indent"]))
+
+
 def _without_magics(text: str) -> str:
-    """The cell as Python, every character in its place; lines for IPython become comments behind a `pass`."""
-    if text.lstrip().startswith("%%"):
-        return "".join("\n" if character == "\n" else " " for character in text)
+    """The cell with IPython's lines as comments behind a `pass`."""
     lines = text.split("\n")
     continued = False
     for at, line in enumerate(lines):

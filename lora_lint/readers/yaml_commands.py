@@ -29,7 +29,11 @@ _ENVIRONMENTS = ("env", "envs", "environment", "variables", "environment_variabl
 MAX_CHARACTERS = 2_000_000
 """Characters of commands in one file, which aliases can repeat."""
 
-_TEMPLATE = re.compile(r"\$?\{\{-?[ \t]*(?P<inside>[^{}\n]*?)[ \t]*-?\}\}")
+MAX_COMMANDS = 2_000
+MAX_VARIABLES = 200
+"""Variables around one command."""
+
+_TEMPLATE = re.compile(r"\$?\{\{(?P<inside>[^{}\n]{0,200})\}\}")
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _ENVIRONMENT = re.compile(r"env\.(?P<name>[A-Za-z_]\w*)", re.ASCII)
 _NOT_IN_NAME = re.compile(r"\W+", re.ASCII)
@@ -53,6 +57,7 @@ def commands(document: Document) -> Iterator[Document]:
 class _Reading:
     document: Document
     characters: int = 0
+    commands: int = 0
 
     def mapping(self, value: object, path: Path, environment: list[tuple[str, _String]]) -> Iterator[Document]:
         """The commands of a mapping or list and of what is in it, with the variables that are set around them."""
@@ -63,7 +68,7 @@ class _Reading:
             return
         if not isinstance(value, dict):
             return
-        environment = [*environment, *_environment(value, path)]
+        environment = [*environment, *_environment(value, path)][-MAX_VARIABLES:]
         for key in value:
             if key in _SCRIPTS:
                 lines = list(_strings(value[key], (*path, key)))
@@ -113,7 +118,8 @@ class _Reading:
 
     def _documents(self, composition: Composition, strings: Sequence[_String]) -> Iterator[Document]:
         self.characters += len(composition)
-        if strings and self.characters <= MAX_CHARACTERS:
+        self.commands += bool(strings)
+        if strings and self.characters <= MAX_CHARACTERS and self.commands <= MAX_COMMANDS:
             yield from composition.documents(self.document.source)
 
     def _places(self, string: _String) -> Sequence[int]:
@@ -127,8 +133,9 @@ class _Reading:
         end = 0
         for match in _TEMPLATE.finditer(text):
             composition.copy(text[end : match.start()], where[end : match.start()])
-            known = _ENVIRONMENT.fullmatch(match["inside"])
-            name = known["name"] if known else "_" + _NOT_IN_NAME.sub("_", match["inside"]).strip("_")
+            inside = match["inside"].strip(" \t-")
+            known = _ENVIRONMENT.fullmatch(inside)
+            name = known["name"] if known else "_" + _NOT_IN_NAME.sub("_", inside).strip("_")
             composition.say(f"${{{name}", where[match.start()])
             composition.say("}", where[match.end() - 1])
             end = match.end()

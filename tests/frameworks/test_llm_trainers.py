@@ -56,7 +56,7 @@ TRL: Table = [
     (python("import trl", "trl.ModelConfig(lora_r=8, lora_alpha=8)"), [Row("*", 8, 8, 1, "ww", "off")]),
     (shell(SFT, "--bf16 --use_peft False"), []),
     (yaml(*MODEL, "use_peft: false"), []),
-    (shell("python finetuning.py --use_peft --peft_method lora --model_name a/b"), []),
+    (shell("python train.py --use_peft True --model_name a/b"), []),
     (python("from transformers import ModelConfig", "ModelConfig(lora_r=8)"), []),
 ]
 

@@ -12,6 +12,7 @@ from lora_lint.readers.python.calls import Calls
 from lora_lint.readers.python.definitions import index
 from lora_lint.readers.python.examples import examples, parsed, placed
 from lora_lint.readers.python.lines import Lines
+from lora_lint.readers.python.usage import usages
 
 MAX_MARKS = 75_000
 """Line ends, brackets, operators and the like. The parser may need most of a second and 200 MB for so many; the largest
@@ -41,6 +42,7 @@ def read(source: Source) -> Iterator[Document]:
             inner = parsed(code) if any(_MENTION.search(line) for _, line in code) else None
             if inner is not None:
                 yield from Calls(source, index(inner), placed(source.text, code), example=True).documents()
+        yield from usages(source, lines.span(node))
 
 
 def _tree(source: Source, lines: Lines) -> ast.Module:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from lora_lint.expression import dotted
 from lora_lint.readers.python.scopes import Class, Function, Parameter, Scope, Use, field_default
 
-LORA = re.compile(r"(?<![eE]xp)(lora|peft|lycoris)(?!tion)", re.IGNORECASE)
+LORA = re.compile(r"(?<![eE]xp)([ld]ora|peft|lycoris)(?!tion)", re.IGNORECASE)
 """A name that speaks of LoRA; `exploration` doesn't."""
 LORA_KEY = re.compile(r"lora_(r$|r_|rank|alpha)", re.IGNORECASE)
 

@@ -9,7 +9,7 @@ from lora_lint.expression import dotted
 from lora_lint.readers.python.index import LORA, LORA_KEY, Index
 from lora_lint.readers.python.scopes import Binding, Block, Kind, Place, Scope
 
-_EXAMPLE = re.compile(r">>> |```")
+_EXAMPLE = re.compile(r">>>|```|--?[\w.-]*(?:lora|peft)", re.IGNORECASE)
 _SHORTEST_EXAMPLE = 15
 
 

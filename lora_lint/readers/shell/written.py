@@ -55,7 +55,8 @@ class _Content:
     chars: list[str] = field(default_factory=list)
     places: "array[int]" = field(default_factory=lambda: array("q"))
     unknown: list[Part] = field(default_factory=list)
-    _line: str = ""
+    _quotes: int = 0
+    """Quotes in the line so far."""
 
     def add(self, heredoc: Heredoc, text: Text, expander: Expander) -> None:
         body = text.part(heredoc.start, heredoc.end)
@@ -75,7 +76,7 @@ class _Content:
     def _say(self, chars: str, at: Sequence[int]) -> None:
         self.chars.append(chars)
         self.places.extend(at)
-        self._line = (self._line + chars).rpartition("\n")[2]
+        self._quotes = chars.count('"', chars.rfind("\n") + 1) + (0 if "\n" in chars else self._quotes)
 
     def _mark(self, part: Part) -> str:
         """What stands for an unknown value: in Python a name, in JSON and TOML a string."""
@@ -84,7 +85,7 @@ class _Content:
             return name if name.isidentifier() else "_"
         self.unknown.append(part)
         mark = f"\ue000{len(self.unknown) - 1}\ue001"
-        outside = self.syntax in ("json", "toml") and self._line.count('"') % 2 == 0
+        outside = self.syntax in ("json", "toml") and self._quotes % 2 == 0
         return f'"{mark}"' if outside else mark
 
     def with_unknowns(self, document: Document) -> Document:
