@@ -2,68 +2,19 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from dataclasses import replace
 from typing import Any
 
-from lora_lint.document import Document, Entry, Path, Source, Syntax, Unknown, UnreadableError
+from lora_lint.document import Document, Entry, Path, Syntax, Unknown
 from lora_lint.facts import Checkpoint, Fact, Setup, Site
-from lora_lint.frameworks import LAST, candidates
+from lora_lint.frameworks import LAST
 from lora_lint.frameworks import setup as setup_of
-from lora_lint.interpolation import MISSING, resolved
-from lora_lint.omegaconf import as_value
-
-MAX_BYTES = 1024 * 1024
-"""A larger file isn't a config that somebody wrote."""
-
-MAX_LOOKUPS = 5_000
-"""Places in which the config files of one file's commands are looked for."""
+from lora_lint.interpolation import resolved
+from lora_lint.interpolation.language import as_value
+from lora_lint.interpolation.result import MISSING
+from lora_lint.nearby import CONFIG_ENDINGS, ConfigFile, Nearby
 
 _CONFIG_FLAGS = ("config", "recipe", "config_file", "config_name", "config_path", "config_dir", "cn", "cp", "cd")
-_CONFIG_ENDINGS = (".yaml", ".yml", ".json", ".toml")
-_CONFIG_FOLDERS = ("", "conf", "config", "configs", "cfg")
-"""Where a script keeps the configs that Hydra looks for, seen from its own folder."""
-
-
-@dataclass(eq=False)
-class Nearby:
-    """Where the config files are that the commands of a file name; `inside` is its path below what was checked."""
-
-    path: str
-    inside: str
-    lookups: int = 0
-
-    @cached_property
-    def folder(self) -> str:
-        return os.path.dirname(os.path.abspath(self.path))
-
-    @cached_property
-    def top(self) -> str:
-        """The repository of the file, or the folder that was to be checked; nothing outside of it is opened."""
-        full, below = os.path.abspath(self.path), os.path.normpath(self.inside)
-        checked = full[: -len(below)] if full.endswith(os.sep + below) else self.folder
-        return os.path.realpath(_repository(self.folder) or checked)
-
-    def find(self, name: str, script: str) -> "_File | None":
-        """The file that `name` means, from the folder, the working directory, the top or that of the Python script."""
-        folders = dict.fromkeys((self.folder, os.getcwd(), self.top))
-        beside = os.path.dirname(script if script.endswith(".py") else script.replace(".", "/"))
-        for folder in (*folders, *(os.path.join(one, beside, sub) for one in folders for sub in _CONFIG_FOLDERS)):
-            self.lookups += 1
-            if self.lookups > MAX_LOOKUPS:
-                return None
-            full = os.path.realpath(os.path.join(folder, name))
-            if full.startswith(self.top.rstrip(os.sep) + os.sep) and (found := _read(full)) is not None:
-                return found
-        return None
-
-
-@dataclass(frozen=True)
-class _File:
-    """A config file as its reader gives it, interpolations not filled in, and the frameworks whose marks it holds."""
-
-    document: Document
-    names: tuple[str, ...]
 
 
 def setup(document: Document, names: list[str], nearby: Nearby) -> tuple[Document, Setup | None]:
@@ -115,7 +66,7 @@ def _told(fact: Fact[Any]) -> tuple[object, ...]:
     return fact.path, fact.value if fact.known else fact.reason
 
 
-def _overlaid(document: Document, nearby: Nearby) -> tuple[Document, _File] | None:
+def _overlaid(document: Document, nearby: Nearby) -> tuple[Document, ConfigFile] | None:
     """The command's document over that of the config file it names."""
     data, names = document.data, list(_config_names(document))
     if not names or not isinstance(data, dict):
@@ -141,16 +92,16 @@ def _config_names(document: Document) -> Iterator[str]:
     The `--config_file` of `accelerate launch` says how to launch, unless it is the TOML of kohya's scripts.
     """
     data = document.data if isinstance(document.data, dict) else {}
-    own = ".toml" if "accelerate" in document.words else _CONFIG_ENDINGS
-    for flag, endings in (("config", _CONFIG_ENDINGS), ("recipe", _CONFIG_ENDINGS), ("config_file", own)):
+    own = ".toml" if "accelerate" in document.words else CONFIG_ENDINGS
+    for flag, endings in (("config", CONFIG_ENDINGS), ("recipe", CONFIG_ENDINGS), ("config_file", own)):
         value = data.get(flag)
         if isinstance(value, str) and value.endswith(endings):
             yield value
-    yield from (word for word in document.words[1:] if word.endswith(_CONFIG_ENDINGS))
+    yield from (word for word in document.words[1:] if word.endswith(CONFIG_ENDINGS))
     name = data.get("config_name", data.get("cn"))
     folder = data.get("config_path", data.get("config_dir", data.get("cp", "")))
     if isinstance(name, str) and isinstance(folder, str):
-        ending = "" if name.endswith(_CONFIG_ENDINGS) else ".yaml"
+        ending = "" if name.endswith(CONFIG_ENDINGS) else ".yaml"
         yield os.path.join(folder, name + ending)
 
 
@@ -213,63 +164,3 @@ def _with(data: Any, path: Path, value: object) -> Any:
         return None if isinstance(before, dict) and not isinstance(value, Unknown) else {**data, key: value}
     inner = _with({} if before is None or before == MISSING else before, rest, value)
     return None if inner is None else {**data, key: inner}
-
-
-def _repository(folder: str) -> str | None:
-    """The nearest folder upwards that is the top of a repository."""
-    while not os.path.exists(os.path.join(folder, ".git")):
-        above = os.path.dirname(folder)
-        if above == folder:
-            return None
-        folder = above
-    return folder
-
-
-def _read(path: str) -> _File | None:
-    try:
-        status = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    if not os.path.isfile(path) or status.st_size > MAX_BYTES:
-        return None
-    return _parsed(path, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=64)
-def _parsed(path: str, changed: int) -> _File | None:
-    """The first document of a config file, or None where it can't be read alone; `changed` makes a new file new."""
-    from lora_lint.reading import decode
-
-    try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        source = Source(os.path.basename(path), decode(data))
-        document = next(_documents(source), None)
-    except (OSError, UnreadableError):
-        return None
-    if document is None or _composed_of_others(document.data):
-        return None
-    return _File(document, tuple(candidates(data)))
-
-
-def _documents(source: Source) -> Iterator[Document]:
-    if source.name.endswith((".yaml", ".yml")):
-        from lora_lint.readers import yaml
-
-        yield from yaml.composed(source)
-    elif source.name.endswith(".json"):
-        from lora_lint.readers import json
-
-        yield from json.read(source)
-    elif source.name.endswith(".toml"):
-        from lora_lint.readers import toml
-
-        yield from toml.read(source)
-
-
-def _composed_of_others(data: object) -> bool:
-    """Whether Hydra, or NeMo's loader, puts other files beneath this one."""
-    defaults = data.get("defaults") if isinstance(data, dict) else None
-    if isinstance(defaults, list):
-        return any(item != "_self_" for item in defaults)
-    return isinstance(defaults, str) and defaults.endswith(_CONFIG_ENDINGS)

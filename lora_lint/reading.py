@@ -158,7 +158,8 @@ def _add_setups(reading: Reading, names: list[str], beside: Callable[[], Checkpo
     nearby = None
     for index, document in enumerate(reading.documents):
         if path and document.syntax == "shell" and names:
-            from lora_lint.overrides import Nearby, setup
+            from lora_lint.nearby import Nearby
+            from lora_lint.overrides import setup
 
             nearby = nearby or Nearby(path, reading.source.inside)
             reading.documents[index], found = setup(document, names, nearby)

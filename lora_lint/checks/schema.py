@@ -32,6 +32,8 @@ def duplicate_key(setup: Setup) -> Iterator[Finding]:
             f"{duplicate.path[-1]} is set twice, the first time in line {line}; the last one counts",
             at=duplicate.path,
             span=duplicate.second,
+            # On a command line a later flag overrides an earlier one on purpose often enough.
+            severity=Severity.WARNING if document.syntax == "shell" else None,
         )
 
 

@@ -16,6 +16,8 @@ from lora_lint.document import Unknown as UnknownValue
 MAX_DEPTH = 200
 MAX_ALIAS_NODES = 100_000
 """Nodes that aliases may stand for in all, so that a bomb of aliases costs nothing."""
+MAX_DOCUMENTS = 5000
+"""Far more than any one file holds; each is a setup with findings of its own."""
 
 _MERGE = "tag:yaml.org,2002:merge"
 _TEMPLATE = re.compile(r"\{\{|\{%")
@@ -71,11 +73,14 @@ class _Composer:
         stack: list[_Open] = []
         anchors: dict[str, _Node] = {}
         root: _Node | None = None
-        start = 0
+        start = count = 0
         while (event := self.loader.get_event()) is not None:
             kind = type(event)
             if kind is yaml.DocumentStartEvent:
                 anchors, root, start = {}, None, event.start_mark.index
+                count += 1
+                if count > MAX_DOCUMENTS:
+                    raise UnreadableError(f"not read: more than {MAX_DOCUMENTS} documents", start)
             elif kind is yaml.DocumentEndEvent:
                 if root is not None:
                     yield root, Span(start, event.end_mark.index)

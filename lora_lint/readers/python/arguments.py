@@ -27,7 +27,7 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class Arguments:
-    """Keyword or position to value; `open` when `*` or `**` may bring in more."""
+    """Keyword or position to value; `open` when `*` or `**` may bring in more, or `...` leaves it out."""
 
     values: dict[str | int, Value] = field(default_factory=dict)
     open: bool = False
@@ -127,7 +127,8 @@ class Binder:
         if target is not None and target.function.ordered:
             names = [parameter.name for parameter in target.function.parameters[int(target.bound) :]]
         for index, argument in enumerate(node.args):
-            if isinstance(argument, ast.Starred):
+            elided = isinstance(argument, ast.Constant) and argument.value is ...
+            if elided or isinstance(argument, ast.Starred):
                 result.open = True
                 return
             name = names[index] if index < len(names) else index

@@ -1,0 +1,122 @@
+"""The config files that stand near a script, as far as its commands may name them."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from lora_lint.document import Document, Source, UnreadableError
+from lora_lint.frameworks import candidates
+
+MAX_BYTES = 1024 * 1024
+"""A larger file isn't a config that somebody wrote."""
+
+MAX_LOOKUPS = 5_000
+"""Places in which the config files of one file's commands are looked for."""
+
+CONFIG_ENDINGS = (".yaml", ".yml", ".json", ".toml")
+_CONFIG_FOLDERS = ("", "conf", "config", "configs", "cfg")
+"""Where a script keeps the configs that Hydra looks for, seen from its own folder."""
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """A config file as its reader gives it, interpolations not filled in, and the frameworks whose marks it holds."""
+
+    document: Document
+    names: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class Nearby:
+    """Where the config files are that the commands of a file name; `inside` is its path below what was checked."""
+
+    path: str
+    inside: str
+    lookups: int = 0
+
+    @cached_property
+    def folder(self) -> str:
+        return os.path.dirname(os.path.abspath(self.path))
+
+    @cached_property
+    def top(self) -> str:
+        """The repository of the file, or the folder that was to be checked; nothing outside of it is opened."""
+        full, below = os.path.abspath(self.path), os.path.normpath(self.inside)
+        checked = full[: -len(below)] if full.endswith(os.sep + below) else self.folder
+        return os.path.realpath(_repository(self.folder) or checked)
+
+    def find(self, name: str, script: str) -> ConfigFile | None:
+        """The file that `name` means, from the folder, the working directory, the top or that of the Python script."""
+        if "\0" in name + script:
+            return None
+        folders = dict.fromkeys((self.folder, os.getcwd(), self.top))
+        beside = os.path.dirname(script if script.endswith(".py") else script.replace(".", "/"))
+        for folder in (*folders, *(os.path.join(one, beside, sub) for one in folders for sub in _CONFIG_FOLDERS)):
+            self.lookups += 1
+            if self.lookups > MAX_LOOKUPS:
+                return None
+            full = os.path.realpath(os.path.join(folder, name))
+            if full.startswith(self.top.rstrip(os.sep) + os.sep) and (found := _read(full)) is not None:
+                return found
+        return None
+
+
+def _repository(folder: str) -> str | None:
+    """The nearest folder upwards that is the top of a repository."""
+    while not os.path.exists(os.path.join(folder, ".git")):
+        above = os.path.dirname(folder)
+        if above == folder:
+            return None
+        folder = above
+    return folder
+
+
+def _read(path: str) -> ConfigFile | None:
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    if not os.path.isfile(path) or status.st_size > MAX_BYTES:
+        return None
+    return _parsed(path, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _parsed(path: str, changed: int) -> ConfigFile | None:
+    """The first document of a config file, or None where it can't be read alone; `changed` makes a new file new."""
+    from lora_lint.reading import decode
+
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        source = Source(os.path.basename(path), decode(data))
+        document = next(_documents(source), None)
+    except (OSError, UnreadableError):
+        return None
+    if document is None or _composed_of_others(document.data):
+        return None
+    return ConfigFile(document, tuple(candidates(data)))
+
+
+def _documents(source: Source) -> Iterator[Document]:
+    if source.name.endswith((".yaml", ".yml")):
+        from lora_lint.readers import yaml
+
+        yield from yaml.composed(source)
+    elif source.name.endswith(".json"):
+        from lora_lint.readers import json
+
+        yield from json.read(source)
+    elif source.name.endswith(".toml"):
+        from lora_lint.readers import toml
+
+        yield from toml.read(source)
+
+
+def _composed_of_others(data: object) -> bool:
+    """Whether Hydra, or NeMo's loader, puts other files beneath this one."""
+    defaults = data.get("defaults") if isinstance(data, dict) else None
+    if isinstance(defaults, list):
+        return any(item != "_self_" for item in defaults)
+    return isinstance(defaults, str) and defaults.endswith(CONFIG_ENDINGS)
