@@ -5,13 +5,17 @@ import subprocess
 
 import pytest
 
-from tests.readme import PICTURE, README, ROOT, picture, rules_table, with_part
+from tests.readme import PICTURE, README, ROOT, frameworks_list, picture, rules_table, with_part
 
 TEXT = README.read_text("utf-8")
 
 
 def test_the_table_of_rules_is_the_catalogue() -> None:
     assert with_part(TEXT, "rules", rules_table()) == TEXT, "run python -m tests.readme"
+
+
+def test_the_list_of_frameworks_is_what_there_is() -> None:
+    assert with_part(TEXT, "frameworks", frameworks_list()) == TEXT, "run python -m tests.readme"
 
 
 def test_the_picture_shows_what_check_prints(monkeypatch: pytest.MonkeyPatch) -> None:
