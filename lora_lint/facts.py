@@ -115,6 +115,11 @@ class Site:
         return constant_over_names(self.formula, alpha, rank)
 
     @property
+    def default_keys(self) -> tuple[str, ...]:
+        """The keys of rank and alpha that nobody wrote."""
+        return tuple(fact.key for fact in (self.rank, self.alpha) if fact is not None and fact.origin == "default")
+
+    @property
     def undecided(self) -> str:
         """Why the scale of an active site is unknown, or an empty string."""
         if self.state != "active":

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from lora_lint import fix as fixes
 from lora_lint.document import Document, Path, Span
 from lora_lint.facts import Setup, Site
-from lora_lint.finding import Diagnostic, Finding, Range, Related, Safety, Severity
+from lora_lint.finding import Diagnostic, Finding, Range, Related, RenameKey, Safety, Severity
 from lora_lint.rule import Rule
 
 
@@ -38,10 +38,15 @@ def one_per_cause(placed: list[Placed]) -> Iterator[Placed]:
 
 
 def sites_of(subject: object, setup: Setup | None, finding: Finding) -> frozenset[int]:
-    """The sites that a finding speaks of: its subject, or those whose rank or alpha stands where it points."""
+    """The sites that a finding speaks of, by `id`: its subject, those whose rank or alpha stands where it points, or
+    those whose rank or alpha is a default only because its key is misspelled."""
     if isinstance(subject, Site):
         return frozenset([id(subject)])
-    return setup.sites_at.get(finding.at, frozenset()) if setup is not None else frozenset()
+    if setup is None:
+        return frozenset()
+    if isinstance(finding.fix, RenameKey):
+        return frozenset(id(site) for site in setup.sites if finding.fix.key in site.default_keys)
+    return setup.sites_at.get(finding.at, frozenset())
 
 
 def diagnostic(placed: Placed, chosen: Mapping[str, str]) -> Diagnostic:

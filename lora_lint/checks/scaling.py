@@ -70,8 +70,16 @@ def _default_over_names(site: Site, alpha: float, wanted: float) -> Iterator[Fin
 _ALPHA_WORDS = ("alpha", "scal")
 
 
-def alpha_follows_other_rank(site: Site) -> Iterator[Finding]:
+def alpha_follows_other_rank(site: Site, policy: Policy) -> Iterator[Finding]:
     alpha, rank = site.alpha, site.rank
+    if alpha is not None and alpha.origin == "derived" and alpha.key and not policy.holds(site):
+        yield Finding(
+            f"the framework makes alpha {number(alpha.value or 0)} from {alpha.key}, not from this rank: "
+            f"the scale is {number(site.scale)}",
+            at=rank.path,
+            related=((alpha.path, alpha.key),) if alpha.path != rank.path else (),
+        )
+        return
     if alpha is None or alpha.expression is None or rank.expression is None:
         return
     names, others = alpha.expression.names, rank.expression.names

@@ -82,26 +82,24 @@ def sites(config: View[Any]) -> Iterator[Site]:
             yield Site(
                 _modules(config.checkpoint, part),
                 rank,
-                _alpha(_doubled(config, flag)),
+                _alpha(flag, rank, config),
                 classic,
                 state="off" if rank.known and rank.value == 0 else "active",
                 fixed=True,
             )
 
 
-def _doubled(config: View[Config], flag: str) -> Fact[Any]:
-    """The number that alpha is twice of: the rank, save that internvl_g's trainer takes the backbone's for qllama.
+def _alpha(flag: str, rank: Fact[Any], config: View[Config]) -> Fact[Any]:
+    """Twice the rank, save that internvl_g's trainer takes the backbone's for qllama.
 
     internvl_stage2_finetune.py:235 at 2410d1d; its loading code takes qllama's own (modeling_internvl.py:253).
     """
-    training = config.document.syntax == "shell"
-    return config.fact("use_backbone_lora" if training and flag == "use_qllama_lora" else flag)
-
-
-def _alpha(rank: Fact[Any]) -> Fact[Any]:
-    if not rank.known:
-        return Fact(Unknown("", rank.reason), rank.path, "unknown")
-    return Fact(ALPHA_PER_RANK * rank.value, rank.path, "derived")
+    other = config.document.syntax == "shell" and flag == "use_qllama_lora"
+    doubled: Fact[Any] = config.fact("use_backbone_lora") if other else rank
+    path = doubled.path or rank.path
+    if not doubled.known:
+        return Fact(Unknown("", doubled.reason), path, "unknown")
+    return Fact(ALPHA_PER_RANK * doubled.value, path, "derived", key="use_backbone_lora" if other else "")
 
 
 def _modules(checkpoint: Checkpoint | None, part: str) -> tuple[str, ...]:
