@@ -101,7 +101,7 @@ class Site:
             raise UnknownFact("the scale is not finite")
         return scale
 
-    @cached_property
+    @property
     def symbolic_scale(self) -> float | None:
         """The scale where rank and alpha are written over the same names and the names cancel out."""
         if self.alpha is None or (self.rank.expression is None and self.alpha.expression is None):

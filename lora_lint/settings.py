@@ -96,7 +96,7 @@ class Override(_Common):
     def spec(self) -> Any:
         import pathspec
 
-        return pathspec.PathSpec.from_lines("gitwildmatch", self.paths)
+        return pathspec.GitIgnoreSpec.from_lines(self.paths)
 
 
 class Settings(_Common):

@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import yaml as pyyaml
 
-from lora_lint.document import Document, Span
+from lora_lint.document import Document, Source
 from lora_lint.facts import Setup
 from lora_lint.files import syntax_of_name
-from lora_lint.linter import lint
+from lora_lint.linter import lint, read_setups
+from lora_lint.readers import yaml
 from lora_lint.readers.yaml_scalars import places
 from lora_lint.reading import read_bytes
 
@@ -32,6 +34,11 @@ def facts(name: str, text: str) -> list[tuple[object, object]]:
         for setup in setups(name, text)
         for site in setup.sites
     ]
+
+
+def yaml_document(text: str) -> Document:
+    (found,) = yaml.composed(Source("x.yaml", text))
+    return found
 
 
 def place(document: Document, key: str) -> tuple[int, str]:
@@ -199,7 +206,7 @@ WORKFLOWS: Mapping[str, tuple[str, tuple[object, object], tuple[int, str]]] = {
     "words": (
         "command: [deepspeed, llava/train/train_mem.py]\nargs: [--lora_enable=True, --lora_r, 8, --lora_alpha, '16']\n",
         (8, 16),
-        (2, "'16'"),
+        (2, "16"),
     ),
     "arguments of an image": (
         "image: x\nargs: [llava/train/train_mem.py, --lora_enable=True, --lora_r=8, --lora_alpha=16]\n",
@@ -226,7 +233,7 @@ WORKFLOWS: Mapping[str, tuple[str, tuple[object, object], tuple[int, str]]] = {
     ),
     "a chart": (
         f"command: {TRAIN} --lora_r {{{{ .Values.r }}}} --lora_alpha 16\n",
-        ("${__Values_r} isn't set in this script", 16),
+        ("${_Values_r} isn't set in this script", 16),
         (1, "16"),
     ),
 }
@@ -256,17 +263,16 @@ def test_keys_that_are_called_like_commands_are_none(text: str) -> None:
 @pytest.mark.parametrize("style", ["|", ">", "|2-", ">+", "'", '"', "plain"])
 @pytest.mark.parametrize("text", ["a b\n\n  c   d\ne", "x", "a 'b' \"c\" \\ é\nz"])
 def test_every_visible_character_of_a_yaml_string_has_its_place(style: str, text: str) -> None:
-    import yaml
-
     quotes = style if style in "'\"" else None
     written = (
         f"k: {style}\n" + "".join(f"  {line}\n" for line in text.split("\n"))
         if style[0] in "|>"
-        else yaml.safe_dump({"k": text}, default_style=quotes, width=5)
+        else pyyaml.safe_dump({"k": text}, default_style=quotes, width=5)
     )
-    value = yaml.safe_load(written)["k"]
-    event = [event for event in yaml.parse(written) if isinstance(event, yaml.ScalarEvent)][1]
-    found = places(written, Span(event.start_mark.index, event.end_mark.index), value)
+    value = pyyaml.safe_load(written)["k"]
+    entry = yaml_document(written).entry(("k",))
+    assert entry is not None
+    found = places(written, entry.value, value)
     assert len(found) == len(value)
     pairs = [(sign, written[at]) for sign, at in zip(value, found, strict=True) if not sign.isspace()]
     assert all(sign == there or there == "\\" for sign, there in pairs)
@@ -342,6 +348,22 @@ def test_hidden_folders_with_workflows_and_runs_are_read_once(tmp_path: Path, mo
         "outputs/1/.hydra/config.yaml",
     ]
     assert report.summary.setups == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "framework"),
+    [
+        (".hydra/config.yaml", "actor_rollout_ref:\n  model: {path: m, lora_rank: 8, lora_alpha: 16}\n", "verl"),
+        ("hyperparameters.yaml", "checkpoint_dir: c\nlora_r: 8\nlora_alpha: 16\nlora_query: true\n", "litgpt"),
+        ("training_args.yaml", "stage: sft\nfinetuning_type: lora\nlora_rank: 8\ntemplate: x\n", "llama_factory"),
+        ("args.json", '{"tuner_type": "lora", "lora_rank": 8, "lora_alpha": 16, "template": "x"}\n', "ms_swift"),
+    ],
+)
+def test_what_a_run_leaves_is_read(name: str, text: str, framework: str, tmp_path: Path) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(text, "utf-8")
+    (setup,) = read_setups([str(tmp_path)])
+    assert (setup.framework, setup.sites[0].scale) == (framework, 2.0)
 
 
 @pytest.mark.parametrize("name", ["README.md", "Makefile", "Dockerfile"])

@@ -59,7 +59,6 @@ def check(
       lora-lint check --output sarif=out.sarif     for code scanning
       cat x.yaml | lora-lint check - --stdin-filename x.yaml
     """
-    from lora_lint.baseline import BaselineError, remaining, text
     from lora_lint.finding import Severity
     from lora_lint.linter import Linter
     from lora_lint.reporters import FORMATS
@@ -80,23 +79,32 @@ def check(
             fail(f"there is no format {name!r}; there are {', '.join(FORMATS)}")
     linter = Linter(settings, None)
     report, unreadable = _run(linter, roots, stdin_filename, fix=fix, unsafe=unsafe_fixes, diff=diff)
-    try:
-        if write_baseline:
-            output.save(write_baseline, text(report.diagnostics, write_baseline))
-            say(f"lora-lint: {len(report.diagnostics)} findings written to {write_baseline}")
-            return
-        known = baseline or (settings.baseline and os.path.join(settings.folder, settings.baseline))
-        if known:
-            report.keep(remaining(report.diagnostics, known))
-        _print(report, format_, statistics=statistics, quiet=quiet, verbose=verbose, silent=diff)
-        for name, path in files:
-            output.save(path, _rendered(report, name))
-    except BaselineError as error:
-        fail(str(error))
+    if write_baseline:
+        from lora_lint.baseline import text
+
+        output.save(write_baseline, text(report.diagnostics, write_baseline))
+        say(f"lora-lint: {len(report.diagnostics)} findings written to {write_baseline}")
+        return
+    known = baseline or (settings.baseline and os.path.join(settings.folder, settings.baseline))
+    if known:
+        _leave_out(report, known)
+    _print(report, format_, statistics=statistics, quiet=quiet, verbose=verbose, silent=diff)
+    for name, path in files:
+        output.save(path, _rendered(report, name))
     if verbose:
         for failure in report.failures:
             say(failure)
     raise typer.Exit(_status(report, threshold, exit_zero, require_setup, unreadable=unreadable))
+
+
+def _leave_out(report: "Report", known: str) -> None:
+    """Take the findings that a baseline holds out of a report."""
+    from lora_lint.baseline import BaselineError, remaining
+
+    try:
+        report.keep(remaining(report.diagnostics, known))
+    except BaselineError as error:
+        fail(str(error))
 
 
 def _status(report: "Report", threshold: str, exit_zero: bool, require_setup: bool, *, unreadable: bool) -> int:

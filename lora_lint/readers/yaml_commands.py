@@ -26,7 +26,7 @@ _COMMANDS = ("entrypoint", "command", "args")
 """Keys whose string is a command and whose list is the words of one; together they are one."""
 _ENVIRONMENTS = ("env", "envs", "environment", "variables", "environment_variables")
 
-MAX_CHARACTERS = 2_000_000
+MAX_CHARACTERS = 500_000
 """Characters of commands in one file, which aliases can repeat."""
 
 MAX_COMMANDS = 2_000
@@ -72,7 +72,8 @@ class _Reading:
         for key in value:
             if key in _SCRIPTS:
                 lines = list(_strings(value[key], (*path, key)))
-                yield from self.script(lines, environment)
+                if self._within(lines):
+                    yield from self.script(lines, environment)
         yield from self.words(value, path, environment)
         for key, inner in value.items():
             if isinstance(inner, dict | list):
@@ -84,7 +85,7 @@ class _Reading:
         for line in lines:
             self._copy(composition, line)
             composition.say("\n")
-        yield from self._documents(composition, lines)
+        yield from composition.documents(self.document.source)
 
     def words(
         self, mapping: dict[object, object], path: Path, environment: list[tuple[str, _String]]
@@ -92,6 +93,8 @@ class _Reading:
         """The one command that an image's entry point and its arguments are."""
         given = [(key, list(_strings(mapping[key], (*path, key)))) for key in _COMMANDS if key in mapping]
         strings = [string for _, found in given for string in found]
+        if not self._within(strings):
+            return
         composition = self._begun(strings, environment)
         if given and given[0][0] == "args":
             composition.say("args ")
@@ -102,7 +105,7 @@ class _Reading:
                 else:
                     self._copy(composition, string)
                     composition.say(" ")
-        yield from self._documents(composition, strings)
+        yield from composition.documents(self.document.source)
 
     def _begun(self, strings: Sequence[_String], environment: list[tuple[str, _String]]) -> Composition:
         """A script that knows the variables of its surroundings."""
@@ -116,11 +119,11 @@ class _Reading:
                 composition.say("\n")
         return composition
 
-    def _documents(self, composition: Composition, strings: Sequence[_String]) -> Iterator[Document]:
-        self.characters += len(composition)
+    def _within(self, strings: Sequence[_String]) -> bool:
+        """Whether there is something to read, and the limits allow it."""
+        self.characters += sum(len(string.text) for string in strings)
         self.commands += bool(strings)
-        if strings and self.characters <= MAX_CHARACTERS and self.commands <= MAX_COMMANDS:
-            yield from composition.documents(self.document.source)
+        return bool(strings) and self.characters <= MAX_CHARACTERS and self.commands <= MAX_COMMANDS
 
     def _places(self, string: _String) -> Sequence[int]:
         entry = self.document.entry(string.path)

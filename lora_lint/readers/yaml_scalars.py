@@ -9,7 +9,7 @@ from lora_lint.document import Span
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)*")
 _HEADER = re.compile(r"[|>][^\n]*\n?")
 _ESCAPE = re.compile(r"\\(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)", re.DOTALL)
-_FOLD = re.compile(r"(?:\\\r?\n)?[ \t\r\n]*")
+_FOLD = re.compile(r"(?:\\(?:\r?\n|[ \tntr])|[ \t\r\n])*")
 _BLANK = " \t\r\n"
 
 
@@ -59,6 +59,5 @@ def _passed(text: str, at: int, end: int, style: str) -> int:
         while at < end and text[at] in _BLANK:
             at += 1
         return at
-    while (fold := _FOLD.match(text, at, end)) and fold.end() > at:
-        at = fold.end()
-    return at
+    fold = _FOLD.match(text, at, end)
+    return fold.end() if fold else at
