@@ -24,7 +24,7 @@ RIGHT = '{"peft_type": "LORA", "r": 16, "lora_alpha": 32}\n'
 WRONG = '{"peft_type": "LORA", "r": 16, "lora_alpha": 16}\n'
 FIXED = '{"peft_type": "LORA", "r": 16, "lora_alpha": 32}\n'
 WARNED = '{"peft_type": "LORA", "r": 16, "lora_alpha": 32, "nonsense": 1}\n'
-NOTED = "torchrun x.py --use_qllama_lora 16 --use_backbone_lora 8\n"
+NOTED = "torchrun vla-scripts/finetune.py --vla_path openvla/openvla-7b --lora_rank 8\n"
 BROKEN = '{"peft_type": "LORA",}\n'
 
 
