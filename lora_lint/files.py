@@ -60,6 +60,10 @@ def syntax_of_name(name: str) -> str | None:
     return syntax or NAMES.get(name.partition(".")[0].lower())
 
 
+CONFIGS = ("adapter_config.json", "config.json")
+"""What says what the weights in its folder are."""
+
+
 class Candidate(NamedTuple):
     """A file to be read; `named` ones come from the command line and are read whatever they are."""
 
@@ -75,7 +79,6 @@ class Walk:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.skipped: list[Skipped] = []
-        self.missing: list[str] = []
         self._exclude = _spec(settings.exclude) if settings.exclude else None
         self._seen: set[str] = set()
 
@@ -84,11 +87,14 @@ class Walk:
             path = os.path.normpath(root)
             if os.path.isdir(path):
                 yield from self._folder(path)
-            elif self._new(os.path.abspath(path)):
-                if self._exclude is not None and self._excluded(path):
-                    self.skipped.append(Skipped(path, "excluded by settings"))
+                continue
+            for one in (path, *_configs_of(path)):
+                if not self._new(os.path.abspath(one)):
+                    continue
+                if self._exclude is not None and self._excluded(one):
+                    self.skipped.append(Skipped(one, "excluded by settings"))
                 else:
-                    yield Candidate(path, named=True, inside=os.path.basename(path) if os.path.isabs(path) else path)
+                    yield Candidate(one, named=True, inside=os.path.basename(one) if os.path.isabs(one) else one)
 
     def _new(self, full: str) -> bool:
         if full in self._seen:
@@ -145,6 +151,13 @@ class Walk:
         if not full.startswith(folder.rstrip(os.sep) + os.sep):
             return False
         return bool(self._exclude and self._exclude.match_file(os.path.relpath(full, folder)))
+
+
+def _configs_of(path: str) -> Iterator[str]:
+    """The configs beside weights that were named: a hook is given only what changed, and either may have."""
+    if path.endswith((".safetensors", ".safetensors.index.json")):
+        folder = os.path.dirname(path)
+        yield from (one for name in CONFIGS if os.path.isfile(one := os.path.join(folder, name)))
 
 
 class _Gitignore(NamedTuple):

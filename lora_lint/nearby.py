@@ -14,9 +14,29 @@ MAX_BYTES = 1024 * 1024
 MAX_LOOKUPS = 5_000
 """Places in which the config files of one file's commands are looked for."""
 
+CONFIG_FLAGS = ("config", "recipe", "config_file", "config_name", "config_path", "config_dir", "cn", "cp", "cd")
 CONFIG_ENDINGS = (".yaml", ".yml", ".json", ".toml")
 _CONFIG_FOLDERS = ("", "conf", "config", "configs", "cfg")
 """Where a script keeps the configs that Hydra looks for, seen from its own folder."""
+
+
+def config_names(document: Document) -> Iterator[str]:
+    """The config files that a command may mean, the likeliest first.
+
+    The `--config_file` of `accelerate launch` says how to launch, unless it is the TOML of kohya's scripts.
+    """
+    data = document.data if isinstance(document.data, dict) else {}
+    own = ".toml" if "accelerate" in document.words else CONFIG_ENDINGS
+    for flag, endings in (("config", CONFIG_ENDINGS), ("recipe", CONFIG_ENDINGS), ("config_file", own)):
+        value = data.get(flag)
+        if isinstance(value, str) and value.endswith(endings):
+            yield value
+    yield from (word for word in document.words[1:] if word.endswith(CONFIG_ENDINGS))
+    name = data.get("config_name", data.get("cn"))
+    folder = data.get("config_path", data.get("config_dir", data.get("cp", "")))
+    if isinstance(name, str) and isinstance(folder, str):
+        ending = "" if name.endswith(CONFIG_ENDINGS) else ".yaml"
+        yield os.path.join(folder, name + ending)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,8 @@ from lora_lint.frameworks import setup as setup_of
 from lora_lint.interpolation import resolved
 from lora_lint.interpolation.language import as_value
 from lora_lint.interpolation.result import MISSING
-from lora_lint.nearby import CONFIG_ENDINGS, ConfigFile, Nearby
+from lora_lint.nearby import CONFIG_FLAGS, ConfigFile, Nearby, config_names
 
-_CONFIG_FLAGS = ("config", "recipe", "config_file", "config_name", "config_path", "config_dir", "cn", "cp", "cd")
 
 
 def setup(document: Document, names: list[str], nearby: Nearby) -> tuple[Document, Setup | None]:
@@ -68,7 +67,7 @@ def _told(fact: Fact[Any]) -> tuple[object, ...]:
 
 def _overlaid(document: Document, nearby: Nearby) -> tuple[Document, ConfigFile] | None:
     """The command's document over that of the config file it names."""
-    data, names = document.data, list(_config_names(document))
+    data, names = document.data, list(config_names(document))
     if not names or not isinstance(data, dict):
         return None
     found = next(((name, file) for name in names if (file := nearby.find(name, document.callee))), None)
@@ -76,7 +75,7 @@ def _overlaid(document: Document, nearby: Nearby) -> tuple[Document, ConfigFile]
         return None
     name, file = found
     base: dict[Any, Any] = file.document.data  # type: ignore[assignment]
-    given = {key: _path(key, base, file.document.syntax) for key in data if key not in _CONFIG_FLAGS}
+    given = {key: _path(key, base, file.document.syntax) for key in data if key not in CONFIG_FLAGS}
     merged = base
     for key, place in given.items():
         changed = _with(merged, place, _value(data[key]))
@@ -84,25 +83,6 @@ def _overlaid(document: Document, nearby: Nearby) -> tuple[Document, ConfigFile]
             return None
         merged = changed
     return _merged(document, name, file.document.syntax, merged, given), file
-
-
-def _config_names(document: Document) -> Iterator[str]:
-    """The config files that a command may mean, the likeliest first.
-
-    The `--config_file` of `accelerate launch` says how to launch, unless it is the TOML of kohya's scripts.
-    """
-    data = document.data if isinstance(document.data, dict) else {}
-    own = ".toml" if "accelerate" in document.words else CONFIG_ENDINGS
-    for flag, endings in (("config", CONFIG_ENDINGS), ("recipe", CONFIG_ENDINGS), ("config_file", own)):
-        value = data.get(flag)
-        if isinstance(value, str) and value.endswith(endings):
-            yield value
-    yield from (word for word in document.words[1:] if word.endswith(CONFIG_ENDINGS))
-    name = data.get("config_name", data.get("cn"))
-    folder = data.get("config_path", data.get("config_dir", data.get("cp", "")))
-    if isinstance(name, str) and isinstance(folder, str):
-        ending = "" if name.endswith(CONFIG_ENDINGS) else ".yaml"
-        yield os.path.join(folder, name + ending)
 
 
 def _merged(
@@ -117,7 +97,7 @@ def _merged(
             for path, entry in document.entries.items()
             if path[:1] and path[0] in given
         }
-        flag = next((entry for key in _CONFIG_FLAGS if (entry := document.entry((key,))) is not None), None)
+        flag = next((entry for key in CONFIG_FLAGS if (entry := document.entry((key,))) is not None), None)
         entries[()] = Entry(flag.value if flag is not None else document.span)
         return entries
 

@@ -10,6 +10,7 @@ import pytest
 
 from lora_lint.checkpoint import LoraModule, beside, tensor_modules
 from lora_lint.facts import Checkpoint, Tensor
+from lora_lint.linter import lint
 from tests.tensors import Table, write_safetensors
 
 SOUND: Table = {
@@ -351,3 +352,13 @@ def test_an_adapter_of_parameters_has_the_rows_of_all_experts(
     assert list(found) == ["experts"]
     assert [module.rank for module in found["experts"]] == [4 * 2] * len(targets)
     assert all(module.of_parameter and module.has_rank(2) for module in found["experts"])
+
+
+def test_weights_that_are_named_bring_the_config_beside_them(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 8, "lora_alpha": 16}')
+    stem = "base_model.model.q_proj.lora_"
+    weights = tmp_path / "adapter_model.safetensors"
+    write_safetensors(weights, {f"{stem}A.weight": ("F32", (4, 16)), f"{stem}B.weight": ("F32", (16, 4))})
+    found = [diagnostic.rule for diagnostic in lint([str(weights)]).diagnostics]
+    assert found == ["rank-differs-from-tensors"]
+    assert [one.rule for one in lint([str(weights), str(tmp_path / "adapter_config.json")]).diagnostics] == found

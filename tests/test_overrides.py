@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lora_lint.finding import Report
-from lora_lint.linter import lint
+from lora_lint.linter import lint, read_setups
 
 AXOLOTL = "base_model: m\nadapter: lora\nlora_r: 16\nlora_alpha: 32\nlora_target_linear: true\ndatasets: []\n"
 TUNE = """\
@@ -17,6 +17,7 @@ model:
   lora_alpha: {alpha}
 """
 FACTORY = "stage: sft\nfinetuning_type: lora\nlora_rank: 8\ntemplate: x\nlora_target: all\n"
+SWIFT = "model: m\ntuner_type: lora\nlora_rank: 16\n"
 TRL = "model_name_or_path: m\nuse_peft: true\nlora_r: 16\nlora_alpha: 32\n"
 
 
@@ -50,6 +51,7 @@ def said(report: Report) -> list[tuple[str, str, str]]:
         (TUNE.format(alpha=16), "tune run lora --config x.yaml model.lora_alpha='${model.lora_rank}'", "1"),
         (FACTORY, "llamafactory-cli train x.yaml lora_alpha=8", "1"),
         (TRL, "trl sft --config x.yaml --lora_r 64", "0.5"),
+        (SWIFT, "swift sft --config x.yaml --lora_alpha 16", "1"),
         (TRL, "accelerate launch --config_file zero3.yaml sft.py --config x.yaml --lora_r 64", "0.5"),
     ],
 )
@@ -180,6 +182,12 @@ def test_a_template_in_the_file_that_the_command_fills_is_settled() -> None:
     write({"x.yaml": AXOLOTL.replace("16", "???"), "run.sh": "axolotl train x.yaml --lora_r 64\n"})
     ((_, _, message),) = said(lint(["run.sh"]))
     assert "scale is 0.5" in message
+
+
+def test_a_file_that_only_its_command_explains_is_read_with_it() -> None:
+    write({"x.yaml": "model: m\ntuner_type: lora\n", "run.sh": "swift sft x.yaml\n"})
+    (setup,) = read_setups(["."])
+    assert (setup.framework, setup.sites[0].scale, setup.document.base) == ("ms_swift", 4.0, "x.yaml")
 
 
 def test_an_override_whose_value_is_unknown_is_undecided() -> None:

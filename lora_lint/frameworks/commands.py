@@ -13,8 +13,10 @@ _CONFIG_ENDINGS = (".yaml", ".yml", ".json", ".toml")
 def config_file(document: Document) -> str | None:
     """The config file among the words or the `--config` of a command, whose values the flags override.
 
-    The `--config_file` of `accelerate launch` says how to launch, not what to train.
+    The `--config_file` of `accelerate launch` says how to launch, not what to train. None where the file was read.
     """
+    if document.base:
+        return None
     data = document.data if isinstance(document.data, dict) else {}
     launched = "accelerate" in document.words
     given = [data.get(key) for key in ("config", "recipe") + (() if launched else ("config_file",))]
