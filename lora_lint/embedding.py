@@ -32,7 +32,7 @@ def _placed(document: Document, outer: Source, places: Sequence[int], *, example
         start = places[span.start] if span.start < len(places) else len(outer.text)
         if span.end <= span.start:
             return Span(start, start)
-        return Span(start, places[min(span.end, len(places)) - 1] + 1)
+        return Span(start, max(start, places[min(span.end, len(places)) - 1] + 1))
 
     def locate() -> Mapping[Path, Entry]:
         return {

@@ -1,7 +1,6 @@
 """A command that names a config file: the file's data with what the command gives on top."""
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +12,6 @@ from lora_lint.interpolation import resolved
 from lora_lint.interpolation.language import as_value
 from lora_lint.interpolation.result import MISSING
 from lora_lint.nearby import CONFIG_FLAGS, ConfigFile, Nearby, config_names
-
 
 
 def setup(document: Document, names: list[str], nearby: Nearby) -> tuple[Document, Setup | None]:

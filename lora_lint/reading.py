@@ -157,7 +157,7 @@ def _add_setups(reading: Reading, names: list[str], beside: Callable[[], Checkpo
     """What the documents say; those of commands become what is meant, with the config files that they name."""
     nearby = None
     for index, document in enumerate(reading.documents):
-        if path and document.syntax == "shell" and names:
+        if path and document.syntax == "shell" and names and _names_a_config(document):
             from lora_lint.nearby import Nearby
             from lora_lint.overrides import setup
 
@@ -167,6 +167,12 @@ def _add_setups(reading: Reading, names: list[str], beside: Callable[[], Checkpo
             found = setup_of(document, names, (lambda: None) if document.embedded else beside)
         if found is not None:
             reading.setups.append(_completed(found))
+
+
+def _names_a_config(command: Document) -> bool:
+    from lora_lint.nearby import config_names
+
+    return any(config_names(command))
 
 
 def _unreadable(name: str, message: str) -> Reading:
