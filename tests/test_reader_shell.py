@@ -355,14 +355,6 @@ def test_values_written_with_variables_keep_their_expression(
     assert (found["a",].text, ast.unparse(found["a",].node)) == (alpha, made)
 
 
-def test_files_that_heredocs_write_are_named_with_their_place() -> None:
-    source = Source("x.sh", "cat > c.yaml <<EOF\nlora_r: 8\nEOF\ntee $D/d.json <<'E'\n{}\nE\ncat > x.sh <<E\nE\n")
-    assert [(name, source.text[slice(*span)]) for name, span in shell.embedded(source)] == [
-        ("c.yaml", "lora_r: 8\n"),
-        ("${D}/d.json", "{}\n"),
-    ]
-
-
 WORDS = [
     r"a\ b 'c d' \"e ''",
     r"""x"y z"'w'$'\n\t'q""",
