@@ -2,6 +2,7 @@
 
 import mmap
 import pickle
+import re
 import warnings
 import zipfile
 from collections.abc import Collection, Mapping
@@ -114,7 +115,12 @@ class _UnpickledFile:
 
     def __init__(self, path: Path) -> None:
         try:
-            loaded = _load(path)
+            with warnings.catch_warnings():
+                # torch's warnings about old or unusual pickles say nothing that its refusal doesn't.
+                warnings.simplefilter("ignore")
+                loaded = _load(path)
+        except pickle.UnpicklingError as error:
+            raise UnreadableError(f"not a file of plain tensors: {_refusal(error)}") from error
         except UNPICKLING_ERRORS as error:
             raise UnreadableError(f"not a file of plain tensors: {first_line(error)}") from error
         if not isinstance(loaded, Mapping):
@@ -137,6 +143,12 @@ class _UnpickledFile:
 
     def release(self) -> None:
         """Nothing: torch holds the storage."""
+
+
+def _refusal(error: pickle.UnpicklingError) -> str:
+    """Why torch's safe unpickler refuses a file, without its advice to unpickle it all the same."""
+    called = re.search(r"GLOBAL ([\w.]+)", str(error))
+    return f"it calls {called[1]}, which could run anything" if called else "it holds what only running it would give"
 
 
 def _load(path: Path) -> object:
