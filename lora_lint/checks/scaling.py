@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterator
 
 from lora_lint.facts import Setup, Site
-from lora_lint.finding import Finding, Insert, Replace
+from lora_lint.finding import Finding, Insert, Replace, Severity
 from lora_lint.policy import Policy
-from lora_lint.scaling import classic, number, rslora
+from lora_lint.scaling import classic, direct, number, rslora
 
 
 def alpha_not_2r(site: Site, policy: Policy) -> Iterator[Finding]:
@@ -170,10 +170,14 @@ def extreme_scale(site: Site, *, floor: float = 1 / 16, ceiling: float = 16.0) -
     if scale == 0 or floor <= scale <= ceiling or (site.rank.known and site.rank.value <= SMALL_RANK):
         return
     limit = f"over {number(ceiling)}" if scale > ceiling else f"under {number(floor)}"
+    written_itself = site.formula is direct and site.rank.known
+    implied = f", as alpha {number(site.scale * site.rank.value)} would give" if written_itself else ""
     yield Finding(
-        f"scale is {number(site.scale)}, {limit}",
+        f"scale is {number(site.scale)}, {limit}{implied}",
         at=site.alpha.path if site.alpha is not None else site.rank.path,
         related=((site.rank.path, "rank"),),
+        # MLX-LM's own default is 20: whoever writes the multiplier itself sees it.
+        severity=Severity.NOTE if site.formula is direct else None,
     )
 
 
