@@ -3,8 +3,13 @@
 import re
 from collections.abc import Callable, Sequence
 
+from lora_lint.catalogue import load_rules
 from lora_lint.document import Document, Entry, Path, Source, Span
 from lora_lint.finding import Diagnostic, Edit, Fix, Insert, RenameKey, Replace, Safety, Suggestion
+
+
+READING = "schema"
+"""The family of rules that speak of values which the framework doesn't read as they are meant."""
 
 
 def suggestion(document: Document, fix: Fix, safety: Safety) -> Suggestion | None:
@@ -118,7 +123,7 @@ def apply(
     """The text after every fix that proves itself, and how many did.
 
     A fix is kept when the result can be read, only the value that it speaks of changed, its finding is gone, no new one
-    came, and nothing is left to fix a second time. Each is proved on the result of those before it.
+    came save on a value that couldn't be read before, and nothing is left to fix a second time. Each is proved on the result of those before it.
     """
     applied = 0
     refused: set[tuple[str, str]] = set()
@@ -166,8 +171,15 @@ def _proved(
     before = sorted((one.rule, one.path) for one in diagnostics)
     after = sorted((one.rule, one.path) for one in new_diagnostics)
     before.remove((fixed.rule, fixed.path))
-    # A fix may end other findings of the same cause, but must bring none.
-    return all(before.count(one) >= after.count(one) for one in after)
+    # A fix may end other findings of the same cause, but must bring none. Only a value that is read for the first time,
+    # because its type or its name was mended, may be judged for the first time too.
+    return all(
+        before.count(one) >= after.count(one) or (_makes_readable(fixed) and one[0] != fixed.rule) for one in after
+    )
+
+
+def _makes_readable(fixed: Diagnostic) -> bool:
+    return load_rules()[fixed.rule].family == READING and load_rules()[fixed.rule].fix is not None
 
 
 def _same(old: object, new: object) -> bool:

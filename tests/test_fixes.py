@@ -445,3 +445,22 @@ def test_any_layout_of_json_takes_a_missing_alpha(
     added: dict[str, object] = {} if rank == 8 else {"lora_alpha": 2 * rank}  # at rank 8 the default is right
     assert fixed == {**data, "peft_config": {**plugin, **added}}
     assert not lint([str(here / "a.json")]).diagnostics
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "mended"),
+    [
+        (
+            "a.json",
+            '{"peft_type": "LORA", "r": 16, "lora_alpha": "16"}',
+            '{"peft_type": "LORA", "r": 16, "lora_alpha": 16}',
+        ),
+        ("a.json", '{"peft_type": "LORA", "r": "8", "lora_alpha": 8}', '{"peft_type": "LORA", "r": 8, "lora_alpha": 8}'),
+    ],
+)
+def test_a_value_that_can_be_read_at_last_may_be_judged_for_the_first_time(
+    name: str, text: str, mended: str, here: Path, run: Run
+) -> None:
+    (here / name).write_text(text, "utf-8")
+    assert "error[alpha-not-2r]" in run("check", "--fix", name).out
+    assert (here / name).read_text("utf-8") == mended
