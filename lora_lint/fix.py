@@ -7,7 +7,6 @@ from lora_lint.catalogue import load_rules
 from lora_lint.document import Document, Entry, Path, Source, Span
 from lora_lint.finding import Diagnostic, Edit, Fix, Insert, RenameKey, Replace, Safety, Suggestion
 
-
 READING = "schema"
 """The family of rules that speak of values which the framework doesn't read as they are meant."""
 
@@ -123,7 +122,8 @@ def apply(
     """The text after every fix that proves itself, and how many did.
 
     A fix is kept when the result can be read, only the value that it speaks of changed, its finding is gone, no new one
-    came save on a value that couldn't be read before, and nothing is left to fix a second time. Each is proved on the result of those before it.
+    came save on a value that couldn't be read before, and nothing is left to fix a second time. Each is proved on the
+    result of those before it.
     """
     applied = 0
     refused: set[tuple[str, str]] = set()

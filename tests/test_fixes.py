@@ -455,7 +455,11 @@ def test_any_layout_of_json_takes_a_missing_alpha(
             '{"peft_type": "LORA", "r": 16, "lora_alpha": "16"}',
             '{"peft_type": "LORA", "r": 16, "lora_alpha": 16}',
         ),
-        ("a.json", '{"peft_type": "LORA", "r": "8", "lora_alpha": 8}', '{"peft_type": "LORA", "r": 8, "lora_alpha": 8}'),
+        (
+            "a.json",
+            '{"peft_type": "LORA", "r": "8", "lora_alpha": 8}',
+            '{"peft_type": "LORA", "r": 8, "lora_alpha": 8}',
+        ),
     ],
 )
 def test_a_value_that_can_be_read_at_last_may_be_judged_for_the_first_time(
