@@ -3,7 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
-from lora_lint.facts import Fact, State
+from lora_lint.facts import Fact, Site, State
+from lora_lint.scaling import classic
+from lora_lint.schema import View
 
 
 def state_of(gate: Fact[Any]) -> State:
@@ -14,3 +16,11 @@ def state_of(gate: Fact[Any]) -> State:
 def at_gate(fact: Fact[Any], gate: Fact[Any]) -> Fact[Any]:
     """A default is reported where LoRA is switched on."""
     return replace(fact, path=gate.path) if fact.origin == "default" and gate.origin == "written" else fact
+
+
+def gated(config: View[Any], flag: str, modules: tuple[str, ...]) -> Site:
+    """The one site of a script with `lora_r` and `lora_alpha` behind a flag."""
+    gate = config.fact(flag)
+    return Site(
+        modules, at_gate(config.fact("lora_r"), gate), at_gate(config.fact("lora_alpha"), gate), classic, state_of(gate)
+    )

@@ -6,8 +6,7 @@ from typing import ClassVar
 
 from lora_lint.document import Document
 from lora_lint.facts import Site
-from lora_lint.frameworks.gates import at_gate, state_of
-from lora_lint.scaling import classic
+from lora_lint.frameworks.gates import gated
 from lora_lint.schema import Number, PositiveInt, Schema, View
 
 NAME = "llava"
@@ -51,6 +50,4 @@ def recognises(document: Document) -> tuple[str, ...]:
 
 def sites(config: View[Config]) -> Iterator[Site]:
     """One site: every linear layer of the language model (train.py:169-182)."""
-    gate = config.fact("lora_enable")
-    rank, alpha = (at_gate(config.fact(name), gate) for name in ("lora_r", "lora_alpha"))
-    yield Site(("all-linear",), rank, alpha, classic, state_of(gate))
+    yield gated(config, "lora_enable", ("all-linear",))

@@ -8,8 +8,7 @@ from pydantic import Field
 from lora_lint.document import Document
 from lora_lint.facts import Site
 from lora_lint.frameworks.commands import flags, runs
-from lora_lint.frameworks.gates import at_gate, state_of
-from lora_lint.scaling import classic
+from lora_lint.frameworks.gates import gated
 from lora_lint.schema import Int, PositiveInt, Schema, View, Words
 
 NAME = "xcomposer"
@@ -43,6 +42,4 @@ def recognises(document: Document) -> tuple[str, ...]:
 
 
 def sites(config: View[Any]) -> Iterator[Site]:
-    gate = config.fact("use_lora")
-    rank, alpha = (at_gate(config.fact(name), gate) for name in ("lora_r", "lora_alpha"))
-    yield Site(tuple(config.model.lora_target_modules), rank, alpha, classic, state_of(gate))
+    yield gated(config, "use_lora", tuple(config.model.lora_target_modules))
