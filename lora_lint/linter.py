@@ -28,19 +28,16 @@ def lint(paths: Sequence[str], settings: Settings | None = None, *, select: Sequ
     """
     linter = Linter(settings or Settings(), select)
     report = Report(policy=linter.settings.policy)
-    walk = Walk(linter.settings)
-    for candidate in walk.files([os.fspath(path) for path in paths]):
-        linter.add(linter.read(candidate), report)
-    report.skipped += walk.skipped
-    report.summary.skipped += len(walk.skipped)
+    for _, reading in linter.walk([os.fspath(path) for path in paths], report):
+        linter.add(reading, report)
     return report
 
 
 def read_setups(paths: Sequence[str], settings: Settings | None = None) -> Iterator[Setup]:
     """What the files say about LoRA, without judging it; unreadable files are passed over."""
     linter = Linter(settings or Settings(), None)
-    for candidate in Walk(linter.settings).files([os.fspath(path) for path in paths]):
-        yield from linter.read(candidate).setups
+    for _, reading in linter.walk([os.fspath(path) for path in paths], Report()):
+        yield from reading.setups
 
 
 @dataclass
@@ -96,6 +93,14 @@ class Linter:
             ],
             severity=severity,
         )
+
+    def walk(self, roots: list[str], report: Report) -> Iterator[tuple[Candidate, Reading]]:
+        """The files below some roots, read in order; at the end what was left out is in the report."""
+        walk = Walk(self.settings)
+        for candidate in walk.files(roots):
+            yield candidate, self.read(candidate)
+        report.skipped += walk.skipped
+        report.summary.skipped += len(walk.skipped)
 
     def read(self, candidate: Candidate) -> Reading:
         only = self.effective(candidate.path).framework

@@ -116,14 +116,15 @@ def _related(document: Document, finding: Finding) -> Iterator[Related]:
     for path, message in finding.related:
         if path != finding.at and not (document.base and document.entry(path) is None):
             yield Related(message, _range(document, document.span_of(path)))
+    named = [path for path in dict.fromkeys((finding.at, *(path for path, _ in finding.related))) if path]
     if document.base:
-        for path in dict.fromkeys((finding.at, *(path for path, _ in finding.related))):
-            if document.entry(path) is None and path:
+        for path in named:
+            if document.entry(path) is None:
                 yield Related(f"{path[-1]} comes from {document.base}", _range(document, document.span_of(())))
     if finding.file is None:
-        for path in dict.fromkeys((finding.at, *(path for path, _ in finding.related))):
+        for path in named:
             entry = document.entry(path)
-            if path and entry is not None and entry.origin is not None:
+            if entry is not None and entry.origin is not None:
                 yield Related(f"{path[-1]} comes from here", _range(document, entry.origin))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lora_lint.cli import output
-from lora_lint.cli.options import Config, FrameworkName, Paths, Policy, StdinName, settings_for
+from lora_lint.cli.options import Config, FrameworkName, Paths, Policy, StdinName, settings_for, standard_input
 from lora_lint.cli.output import emit, fail, say
 
 if TYPE_CHECKING:
@@ -144,28 +144,19 @@ def _run(
     linter: "Linter", roots: list[str], stdin_filename: str, *, fix: bool, unsafe: bool, diff: bool
 ) -> "tuple[Report, bool]":
     """The report of all roots, and whether a path that was named couldn't be read."""
-    from lora_lint.files import Walk
     from lora_lint.finding import Report
-    from lora_lint.reading import read_bytes
 
     report = Report(policy=linter.settings.policy)
     unreadable = False
     if "-" in roots:
-        name = stdin_filename
-        only = linter.effective(name).framework
-        reading = read_bytes(name, sys.stdin.buffer.read(), only=only)
-        linter.add(reading, report)
-    walk = Walk(linter.settings)
-    for candidate in walk.files([root for root in roots if root != "-"]):
-        reading = linter.read(candidate)
+        linter.add(standard_input(linter, stdin_filename), report)
+    for candidate, reading in linter.walk([root for root in roots if root != "-"], report):
         if (fix or diff) and reading.problem is None:
             from lora_lint.cli.fixing import mended
 
             reading = mended(linter, reading, unsafe=unsafe, write=not diff)
         linter.add(reading, report)
         unreadable |= candidate.named and reading.unopened
-    report.skipped += walk.skipped
-    report.summary.skipped += len(walk.skipped)
     return report, unreadable
 
 

@@ -1,11 +1,10 @@
 """`lora-lint facts`: what the files say about LoRA, normalised."""
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lora_lint.cli.options import Config, FrameworkName, Paths, StdinName, settings_for
+from lora_lint.cli.options import Config, FrameworkName, Paths, StdinName, settings_for, standard_input
 from lora_lint.cli.output import MISUSED, emit, fail
 
 if TYPE_CHECKING:
@@ -25,9 +24,8 @@ def facts(
       lora-lint facts adapters/
       lora-lint facts --format json run.sh | jq '.setups[].sites[].scale'
     """
-    from lora_lint.files import Walk
+    from lora_lint.finding import Report
     from lora_lint.linter import Linter
-    from lora_lint.reading import read_bytes
     from lora_lint.reporters import facts as reporter
 
     if format_ not in ("text", "json"):
@@ -37,10 +35,8 @@ def facts(
     readings: list[Reading] = []
     unreadable = False
     if "-" in roots:
-        name = stdin_filename
-        readings.append(read_bytes(name, sys.stdin.buffer.read(), only=linter.effective(name).framework))
-    for candidate in Walk(linter.settings).files([root for root in roots if root != "-"]):
-        reading = linter.read(candidate)
+        readings.append(standard_input(linter, stdin_filename))
+    for candidate, reading in linter.walk([root for root in roots if root != "-"], Report()):
         unreadable |= candidate.named and reading.unopened
         if reading.setups or reading.problem is not None:
             readings.append(reading)

@@ -1,6 +1,7 @@
 """Options that several commands share, and the settings that come of them."""
 
 import os
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,6 +9,8 @@ import typer
 from lora_lint.cli.output import fail
 
 if TYPE_CHECKING:
+    from lora_lint.linter import Linter
+    from lora_lint.reading import Reading
     from lora_lint.settings import Settings
 
 Paths = Annotated[list[str] | None, typer.Argument(help="Files and folders; - is standard input.", show_default=".")]
@@ -51,3 +54,10 @@ def _with(settings: "Settings", name: str, value: str) -> "Settings":
     )
     changed.remember(name, f"--{name}")
     return changed
+
+
+def standard_input(linter: "Linter", name: str) -> "Reading":
+    """What standard input holds, as a file called `name`."""
+    from lora_lint.reading import read_bytes
+
+    return read_bytes(name, sys.stdin.buffer.read(), only=linter.effective(name).framework)

@@ -9,22 +9,17 @@ def overview() -> None:
     """Facts and findings of the current folder, for the first minute."""
     from lora_lint.cli.check import _text
     from lora_lint.cli.options import settings_for
-    from lora_lint.files import Walk
     from lora_lint.finding import Report
     from lora_lint.linter import Linter
     from lora_lint.reporters.facts import as_text
 
     linter = Linter(settings_for(["."], None, None, None), None)
     report = Report(policy=linter.settings.policy)
-    walk = Walk(linter.settings)
     readings = []
-    for candidate in walk.files(["."]):
-        reading = linter.read(candidate)
+    for _, reading in linter.walk(["."], report):
         linter.add(reading, report)
         if reading.setups:
             readings.append(reading)
-    report.skipped += walk.skipped
-    report.summary.skipped += len(walk.skipped)
     if readings:
         emit(as_text(readings) + "\n")
     emit(_text(report, quiet=False))

@@ -49,10 +49,11 @@ def verify(
         chosen = reference.pick_device(device)
         setup, folder = _setup(checkpoint)
         weights = _weights(base, merged, setup, folder)
-        claims = [_expected(claim, setup, expect) for claim in _claims(setup, folder)]
+        wanted = _wanted(expect, setup)
+        claims = [_expected(claim, wanted) for claim in _claims(setup, folder)]
         verdicts = [*_incomplete(setup)]
         for verdict in reference.verify(claims, device=chosen, base=weights[0], merged=weights[1]):
-            verdicts.append(_as_expected(verdict, setup, expect))
+            verdicts.append(_as_expected(verdict, wanted))
             _progress(len(verdicts), len(claims))
     except (UnreadableError, ValueError, OSError) as error:
         fail(f"{checkpoint}: {error}", FOUND if isinstance(error, UnreadableError) else 2)
@@ -162,16 +163,14 @@ def _wanted(expect: str, setup: "Setup") -> float | None:
     return scale
 
 
-def _expected(claim: "ModuleClaim", setup: "Setup", expect: str) -> "ModuleClaim":
-    wanted = _wanted(expect, setup)
+def _expected(claim: "ModuleClaim", wanted: float | None) -> "ModuleClaim":
     return claim if wanted is None or claim.declared is not None else replace(claim, declared=wanted)
 
 
-def _as_expected(verdict: "ModuleVerdict", setup: "Setup", expect: str) -> "ModuleVerdict":
+def _as_expected(verdict: "ModuleVerdict", wanted: float | None) -> "ModuleVerdict":
     """The verdict, failed where the scale isn't the one that `--expect` asks for."""
     from lora_lint.scaling import number
 
-    wanted = _wanted(expect, setup)
     scale = verdict.measured if verdict.measured is not None else verdict.declared
     if wanted is None or scale is None or verdict.status == "failed" or math.isclose(scale, wanted, rel_tol=0.01):
         return verdict
