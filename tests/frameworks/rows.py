@@ -30,12 +30,14 @@ def setups(name: str, text: str) -> list[Setup]:
 
 
 def rows(found: list[Setup]) -> list[Row]:
-    return [row(site) for setup in found for site in setup.sites]
+    """Every site, scales to six digits after the point."""
+    exact = [row(site) for setup in found for site in setup.sites]
+    return [one if isinstance(one.scale, str) else one._replace(scale=round(one.scale, 6)) for one in exact]
 
 
 def row(site: Site) -> Row:
     try:
-        scale: float | str = round(site.scale, 6)
+        scale: float | str = site.scale
     except UnknownFact:
         scale = "?"
     return Row(

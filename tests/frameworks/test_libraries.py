@@ -4,10 +4,7 @@ from typing import NamedTuple
 
 import pytest
 
-from lora_lint.facts import Fact, Setup, Site, UnknownFact
-from lora_lint.reading import read_bytes
-
-INITIALS = {"written": "w", "default": "d", "derived": "c", "unknown": "u"}
+from tests.frameworks.rows import row, setups
 
 
 class Row(NamedTuple):
@@ -23,36 +20,8 @@ class Row(NamedTuple):
     method: str = "lora"
 
 
-def setups(name: str, text: str) -> list[Setup]:
-    reading = read_bytes(name, text.encode())
-    assert reading.problem is None
-    return reading.setups
-
-
 def rows(name: str, text: str) -> list[Row]:
-    return [_row(setup, site) for setup in setups(name, text) for site in setup.sites]
-
-
-def _row(setup: Setup, site: Site) -> Row:
-    try:
-        scale: float | str = site.scale
-    except UnknownFact:
-        scale = "?"
-    alpha = site.alpha
-    return Row(
-        setup.framework,
-        " ".join(site.modules),
-        _value(site.rank),
-        "-" if alpha is None else _value(alpha),
-        scale,
-        INITIALS[site.rank.origin] + ("-" if alpha is None else INITIALS[alpha.origin]),
-        site.state,
-        site.method,
-    )
-
-
-def _value(fact: Fact[float] | Fact[float | None]) -> float | str | None:
-    return fact.value if fact.known else "?"
+    return [Row(setup.framework, *row(site)) for setup in setups(name, text) for site in setup.sites]
 
 
 TORCHTUNE = [

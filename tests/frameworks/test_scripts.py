@@ -4,18 +4,20 @@ from typing import NamedTuple
 
 import pytest
 
-from lora_lint.facts import Setup, Site, UnknownFact
+from lora_lint.facts import Site
 from lora_lint.finding import Report, Severity
 from lora_lint.frameworks import MARKERS, candidates
 from lora_lint.linter import Linter
 from lora_lint.reading import read_bytes
 from lora_lint.settings import Settings
+from tests.frameworks import rows
+from tests.frameworks.rows import setups
 
 
 class Row(NamedTuple):
     """A site as the tables write it; `?` is unknown, and w, d, c, u are written, default, computed and unknown."""
 
-    rank: float | str
+    rank: float | str | None
     alpha: float | str | None
     scale: float | str
     origins: str
@@ -24,29 +26,12 @@ class Row(NamedTuple):
     method: str = "lora"
 
 
-def setups(name: str, text: str) -> list[Setup]:
-    reading = read_bytes(name, text.encode())
-    assert reading.problem is None
-    return reading.setups
-
-
 def row(site: Site, expected: Row) -> Row:
     """The site as a row; modules are compared where the table names them."""
-    try:
-        scale: float | str = site.scale
-    except UnknownFact:
-        scale = "?"
-    initials = {"written": "w", "default": "d", "derived": "c", "unknown": "u"}
-    alpha = site.alpha
-    return Row(
-        site.rank.value if site.rank.known else "?",
-        None if alpha is None else alpha.value if alpha.known else "?",
-        scale,
-        initials[site.rank.origin] + ("-" if alpha is None else initials[alpha.origin]),
-        site.state,
-        " ".join(site.modules) if expected.modules else "",
-        site.method,
-    )
+    one = rows.row(site)
+    alpha = None if site.alpha is None else one.alpha
+    modules = one.modules if expected.modules else ""
+    return Row(one.rank, alpha, one.scale, one.origins, one.state, modules, one.method)
 
 
 def check(name: str, text: str, framework: str, expected: list[Row]) -> None:
