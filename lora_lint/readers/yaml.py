@@ -19,6 +19,7 @@ MAX_ALIAS_NODES = 100_000
 MAX_DOCUMENTS = 5000
 """Far more than any one file holds; each is a setup with findings of its own."""
 
+_TOO_DEEP = f"not read: nested deeper than {MAX_DEPTH} levels"
 _MERGE = "tag:yaml.org,2002:merge"
 _TEMPLATE = re.compile(r"\{\{|\{%")
 _COMMAND = re.compile(
@@ -97,7 +98,7 @@ class _Composer:
     def _opened(event: Any, depth: int) -> _Open:
         at = event.start_mark.index
         if depth >= MAX_DEPTH:
-            raise UnreadableError(f"not read: nested deeper than {MAX_DEPTH} levels", at)
+            raise UnreadableError(_TOO_DEEP, at)
         node = _Node(Span(at, at))
         if type(event) is yaml.SequenceStartEvent:
             node.items = []
@@ -130,7 +131,7 @@ class _Composer:
                 f"not read: its aliases stand for more than {MAX_ALIAS_NODES} values", event.start_mark.index
             )
         if depth + target.depth > MAX_DEPTH:
-            raise UnreadableError(f"not read: nested deeper than {MAX_DEPTH} levels", event.start_mark.index)
+            raise UnreadableError(_TOO_DEEP, event.start_mark.index)
         span = Span(event.start_mark.index, event.end_mark.index)
         return replace(target, span=span, shared=True)
 
@@ -286,6 +287,9 @@ def composed(source: Source) -> Iterator[Document]:
             )
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        if "nesting depth" in (error.problem or ""):
+            # Newer C parsers have a limit of their own and look ahead, so that it may come before ours.
+            raise UnreadableError(_TOO_DEEP, mark.index if mark else 0) from None
         problem = (error.problem or "syntax error").replace("\n", " ")
         raise UnreadableError(f"not YAML: {problem}", mark.index if mark else 0) from None
     except yaml.YAMLError as error:
