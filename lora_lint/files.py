@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from lora_lint.finding import Skipped
+from lora_lint.gitignore import Gitignore, gitignore, gitignores_above, ignored, spec
 from lora_lint.settings import Settings
 
 SYNTAXES = {
@@ -56,8 +57,8 @@ RUBBISH = frozenset(
 
 def syntax_of_name(name: str) -> str | None:
     """The syntax that a file's name, without its folder, tells."""
-    syntax = SYNTAXES.get(os.path.splitext(name)[1].lower())
-    return syntax or NAMES.get(name.partition(".")[0].lower())
+    small = name.lower()
+    return SYNTAXES.get(small[small.rfind(".") :]) or NAMES.get(small.partition(".")[0])
 
 
 CONFIGS = ("adapter_config.json", "config.json")
@@ -71,6 +72,8 @@ class Candidate(NamedTuple):
     named: bool
     inside: str = ""
     """The path below the folder that was named, where that was an absolute one."""
+    regular: bool = False
+    """Whether it is known to be a regular file, and no link to another."""
 
 
 class Walk:
@@ -79,19 +82,22 @@ class Walk:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.skipped: list[Skipped] = []
-        self._exclude = _spec(settings.exclude) if settings.exclude else None
+        self._exclude = spec(settings.exclude) if settings.exclude else None
         self._seen: set[str] = set()
+        self._overlapping = False
 
     def files(self, roots: list[str]) -> Iterator[Candidate]:
+        self._overlapping = len(roots) > 1
         for root in roots:
             path = os.path.normpath(root)
             if os.path.isdir(path):
                 yield from self._folder(path)
                 continue
             for one in (path, *_configs_of(path)):
-                if not self._new(os.path.abspath(one)):
+                full = os.path.abspath(one)
+                if not self._new(full):
                     continue
-                if self._exclude is not None and self._excluded(one):
+                if self._exclude is not None and self._excluded(full):
                     self.skipped.append(Skipped(one, "excluded by settings"))
                 else:
                     yield Candidate(one, named=True, inside=os.path.basename(one) if os.path.isabs(one) else one)
@@ -103,8 +109,7 @@ class Walk:
         return True
 
     def _folder(self, top: str) -> Iterator[Candidate]:
-        pending: list[tuple[str, list[_Gitignore]]] = [(top, _gitignores_above(top))]
-        track = bool(self._seen) or top != "."
+        pending: list[tuple[str, list[Gitignore]]] = [(top, gitignores_above(top))]
         base, cut = (os.path.abspath(top), len(top)) if top != "." else (os.path.join(os.getcwd(), ""), 0)
         skip = len(top) + 1 if os.path.isabs(top) else 0
         while pending:
@@ -116,37 +121,39 @@ class Walk:
                 self.skipped.append(Skipped(folder, (error.strerror or "can't be listed").lower()))
                 continue
             if any(entry.name == ".gitignore" for entry in found):
-                rules = [*rules, *_gitignore(folder)]
-            below: list[tuple[str, list[_Gitignore]]] = []
+                rules = [*rules, *gitignore(folder)]
+            below: list[tuple[str, list[Gitignore]]] = []
             for entry in found:
-                path = entry.path if folder != "." else entry.name
+                name = entry.name
+                path = entry.path if folder != "." else name
                 try:
                     is_folder = entry.is_dir(follow_symlinks=False)
                 except OSError:
                     is_folder = False
-                reason = self._reason(entry.name, path, rules, is_folder=is_folder)
+                if not (is_folder or syntax_of_name(name)):
+                    continue
+                full = base + path[cut:]
+                reason = self._reason(name, full, rules, is_folder=is_folder)
                 if reason:
-                    if is_folder or syntax_of_name(entry.name):
-                        self.skipped.append(Skipped(path, reason))
+                    self.skipped.append(Skipped(path, reason))
                 elif is_folder:
                     below.append((path, rules))
-                elif syntax_of_name(entry.name) and (not track or self._new(base + path[cut:])):
-                    yield Candidate(path, named=False, inside=path[skip:])
+                elif not self._overlapping or self._new(full):
+                    yield Candidate(path, False, path[skip:], entry.is_file(follow_symlinks=False))
             pending += reversed(below)
 
-    def _reason(self, name: str, path: str, rules: "list[_Gitignore]", *, is_folder: bool) -> str:
+    def _reason(self, name: str, full: str, rules: list[Gitignore], *, is_folder: bool) -> str:
         if name.startswith(".") and name not in READ_HIDDEN:
             return "hidden"
         if is_folder and name in RUBBISH:
             return "not your configs"
-        if self._exclude is not None and self._excluded(path):
+        if self._exclude is not None and self._excluded(full):
             return "excluded by settings"
-        if rules and _ignored(path, rules, is_folder=is_folder):
+        if rules and ignored(full, rules, is_folder=is_folder):
             return "ignored by git"
         return ""
 
-    def _excluded(self, path: str) -> bool:
-        full = os.path.abspath(path)
+    def _excluded(self, full: str) -> bool:
         folder = self.settings.folder or os.getcwd()
         if not full.startswith(folder.rstrip(os.sep) + os.sep):
             return False
@@ -158,53 +165,3 @@ def _configs_of(path: str) -> Iterator[str]:
     if path.endswith((".safetensors", ".safetensors.index.json")):
         folder = os.path.dirname(path)
         yield from (one for name in CONFIGS if os.path.isfile(one := os.path.join(folder, name)))
-
-
-class _Gitignore(NamedTuple):
-    folder: str
-    spec: Any
-
-
-def _spec(lines: list[str]) -> Any:
-    import pathspec
-
-    return pathspec.GitIgnoreSpec.from_lines(lines)
-
-
-def _gitignore(folder: str) -> Iterator[_Gitignore]:
-    try:
-        with open(os.path.join(folder, ".gitignore"), encoding="utf-8", errors="replace") as file:
-            lines = [line for line in file.read().splitlines() if line.strip() and not line.startswith("#")]
-    except OSError:
-        return
-    if lines:
-        try:
-            yield _Gitignore(os.path.abspath(folder), _spec(lines))
-        except ValueError:
-            return
-
-
-def _gitignores_above(top: str) -> list[_Gitignore]:
-    """The ignore files between the top of the repository and the folder, outermost first."""
-    found: list[_Gitignore] = []
-    folder = os.path.abspath(top)
-    inside = os.path.exists(os.path.join(folder, ".git"))
-    while not inside:
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            return []
-        folder = parent
-        found = [*_gitignore(folder), *found]
-        inside = os.path.exists(os.path.join(folder, ".git"))
-    return found
-
-
-def _ignored(path: str, rules: list[_Gitignore], *, is_folder: bool) -> bool:
-    """The innermost ignore file that says anything about the path decides, as in git."""
-    full = os.path.abspath(path)
-    for rule in reversed(rules):
-        relative = os.path.relpath(full, rule.folder) + ("/" if is_folder else "")
-        verdict = rule.spec.check_file(relative).include
-        if verdict is not None:
-            return bool(verdict)
-    return False

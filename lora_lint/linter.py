@@ -103,13 +103,16 @@ class Linter:
         report.summary.skipped += len(walk.skipped)
 
     def read(self, candidate: Candidate) -> Reading:
-        only = self.effective(candidate.path).framework
+        path, named, inside, regular = candidate
+        only = self.effective(path).framework
         limit = self.settings.max_file_size
-        return read_file(candidate.path, named=candidate.named, limit=limit, only=only, inside=candidate.inside)
+        return read_file(path, named=named, limit=limit, only=only, inside=inside, regular=regular)
 
     def add(self, reading: Reading, report: Report) -> list[Diagnostic]:
         """Check one file into a report, and return what was found in it."""
         count(reading, report)
+        if reading.problem is None and not reading.source.text:
+            return []
         return [one for one in self.check(reading, report) if report.add(one)]
 
     def check(self, reading: Reading, report: Report) -> Iterator[Diagnostic]:

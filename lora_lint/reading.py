@@ -17,16 +17,20 @@ from lora_lint.frameworks import setup as setup_of
 ADAPTER_NAMES = ("adapter_config.json", "adapter_model.safetensors")
 """Endings of files that are an adapter's whatever they hold, so that an unreadable one is always reported."""
 
+NO_SETTING = "holds no LoRA setting"
+
 _PROSE = ("markdown", "makefile", "dockerfile")
 """Syntaxes of files that few people write for lora-lint: one that can't be read is no fault."""
 
 _LFS = b"version https://git-lfs.github.com/spec/"
+_WIDE = (b"\xff\xfe", b"\xfe\xff")
+"""How text of two bytes a character begins, in which no marker can be found."""
+_NOTHING = Source("", "")
+"""The source of files that hold nothing: a tree has many, and none of them is pointed into."""
 _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
-_MOST_FILES = 64 * 1024
-"""Bytes that hold most files whole: asking for the limit at once costs a buffer of that size each time."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Reading:
     """What was made of one file. `problem` says why it can't be read; `reason` why nothing was found in it."""
 
@@ -40,39 +44,60 @@ class Reading:
     """Whether the file couldn't even be opened."""
 
 
-def read_file(path: str, *, named: bool, limit: int, only: str | None = None, inside: str = "") -> Reading:
-    """Read one file; every fault of its content ends in `problem`, never in an exception."""
-    name = path.replace(os.sep, "/")
-    ours = name.endswith(ADAPTER_NAMES)
+def read_file(
+    path: str, *, named: bool, limit: int, only: str | None = None, inside: str = "", regular: bool = False
+) -> Reading:
+    """Read one file; every fault of its content ends in `problem`, never in an exception.
+
+    `regular` says that it is known to be a regular file, and no link to another one.
+    """
+    name = path if os.sep == "/" else path.replace(os.sep, "/")
     try:
         if path.endswith(".safetensors"):
             return _header(path, name)
-        with open(path, "rb", opener=None if named else _regular) as file:
-            data = file.read(min(_MOST_FILES, limit + 1))
-            if len(data) == _MOST_FILES:
-                data += file.read(limit + 1 - len(data))
+        data = _content(path, limit, any_kind=named or regular)
     except OSError as error:
         problem = Problem(f"can't be read: {(error.strerror or str(error)).lower()}")
         reading = Reading(path, Source(name, ""), problem=problem, unopened=True)
-        if not (named or ours):
+        if not (named or name.endswith(ADAPTER_NAMES)):
             reading.problem, reading.reason = None, problem.message
         return reading
     if len(data) > limit:
         problem = Problem(f"not read: larger than {limit} bytes")
         reading = Reading(path, Source(name, ""), reason=problem.message)
-        if named or ours:
+        if named or name.endswith(ADAPTER_NAMES):
             reading.problem = problem
         return reading
+    if not named and _silent(name, data):
+        return Reading(name, _NOTHING, reason=NO_SETTING)
     return read_bytes(name, data, named=named, only=only, inside=inside, beside=lambda: _beside(path), path=path)
 
 
-def _regular(path: str, flags: int) -> int:
-    """Open a regular file; others found in a folder, or linked to from there, might never end or answer."""
-    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0)
+_AT_FIRST = 64 * 1024
+"""Bytes that hold most files whole."""
+
+
+def _content(path: str, limit: int, *, any_kind: bool) -> bytes:
+    """The bytes of a file, some more than `limit` of one that is larger.
+
+    Without `any_kind` only of a regular file; others found in a folder, or linked to from there, might never end or
+    answer. Python's own file objects take twice as long, which is what a tree without LoRA would mostly cost.
+
+    Raises:
+        OSError: when it can't be read.
+    """
+    descriptor = os.open(path, _FLAGS if any_kind else _FLAGS | _AT_ONCE)
+    try:
+        if not (any_kind or stat.S_ISREG(os.fstat(descriptor).st_mode)):
+            raise OSError("is not a regular file")
+        data = os.read(descriptor, _AT_FIRST)
+        while len(data) <= limit and (more := os.read(descriptor, max(len(data), 512))):
+            data += more
+        return data
+    finally:
         os.close(descriptor)
-        raise OSError("is not a regular file")
-    return descriptor
 
 
 def _beside(path: str) -> Checkpoint | None:
@@ -107,15 +132,11 @@ def read_bytes(
     `path` is where the file is, so that what its commands name can be found.
     """
     ours = name.endswith(ADAPTER_NAMES)
-    wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))
     if data.startswith(_LFS) and (named or ours):
         return _unreadable(name, "is a Git LFS pointer, not the file itself; git lfs pull fetches it")
-    if (
-        not (ours or wide or has_marker(data))
-        and not (named and only)
-        and not (named and not data and name.endswith(".json"))
-    ):
-        return Reading(name, Source(name, ""), reason="holds no LoRA setting")
+    awaited = named and (only or (not data and name.endswith(".json")))
+    if not awaited and _silent(name, data):
+        return Reading(name, _NOTHING, reason=NO_SETTING)
     syntax = syntax_of(name, data)
     if syntax is None:
         return Reading(name, Source(name, ""), reason="is in a syntax that isn't read")
@@ -173,6 +194,11 @@ def _names_a_config(command: Document) -> bool:
     from lora_lint.nearby import config_names
 
     return any(config_names(command))
+
+
+def _silent(name: str, data: bytes) -> bool:
+    """Whether a file can't say anything about LoRA: so little of most trees does that this is asked first."""
+    return not (has_marker(data) or data.startswith(_WIDE) or name.endswith(ADAPTER_NAMES))
 
 
 def _unreadable(name: str, message: str) -> Reading:

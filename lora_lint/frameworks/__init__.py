@@ -78,11 +78,14 @@ MARKERS: dict[str, tuple[bytes, ...]] = {
 """Bytes that a file of the framework holds at least one of. Adding a framework is one module and one line here."""
 
 WORDS = (
-    *(b"lora", b"dora", b"loha", b"lokr", b"rank", b"peft", b"adapter", b"lycoris"),
-    *(b"network_", b"linear_", b"finetuning_type", b"vla-scripts", b"vla_path"),
-    *(b"unsloth", b"swift sft", b"swift rlhf"),
+    *(b"lora", b"LoRA", b"LORA", b"Lora", b"LoRa", b"peft", b"PEFT", b"Peft", b"lokr", b"LoKr", b"LOKR", b"Lokr"),
+    *(b"dora", b"DoRA", b"DORA", b"loha", b"LoHa", b"LOHA", b"rank", b"RANK", b"Rank", b"adapter", b"Adapter"),
+    *(b"lycoris", b"LyCORIS", b"network_", b"linear_", b"finetuning_type"),
+    *(b"vla-scripts", b"vla_path", b"unsloth", b"swift "),
 )
-"""In lower case: every file that says something about LoRA holds one of these, so most others are done with at once."""
+"""Every file that says something about LoRA holds one of these, whatever markers it holds; most files are done with
+at once. `adapter_config.json` is read in any case.
+"""
 
 OWN_KEYS = {"training_method": "onetrainer", "peft_type": "peft"}
 """Keys at the top of a JSON file that settle whose it is, the first of them; no other framework is imported to ask."""
@@ -127,25 +130,38 @@ def framework(name: str) -> Framework:
 
 
 def has_marker(data: bytes) -> bool:
-    """Whether any marker occurs: the cheap question asked of every file."""
-    small = data.lower()
-    if not any(word in small for word in WORDS):
-        return False
-    return any(marker in data for markers in MARKERS.values() for marker in markers)
+    """Whether a file may say something about LoRA: the cheap question asked of every file.
+
+    Leftmost matches of a few words are found by vector instructions, some twenty times faster than all markers are.
+    """
+    return bool(_words().find_matches_as_indexes(data)) and bool(candidates(data))
 
 
 def candidates(data: bytes) -> list[str]:
-    """The frameworks one of whose markers occurs in a file.
+    """The frameworks one of whose markers occurs in a file, in one pass over it."""
+    automaton, owners = _markers()
+    hits = {index for index, _, _ in automaton.find_matches_as_indexes(data, overlapping=True)}
+    named = {name for index in hits for name in owners[index]}
+    return [name for name in MARKERS if name in named] if named else []
 
-    A substring search each is twice as fast as one regular expression over all.
-    """
-    found = []
+
+@cache
+def _words() -> Any:
+    from ahocorasick_rs import BytesAhoCorasick, MatchKind
+
+    return BytesAhoCorasick(WORDS, matchkind=MatchKind.LeftmostFirst)
+
+
+@cache
+def _markers() -> tuple[Any, list[list[str]]]:
+    """What finds all markers at once, and the frameworks of each marker."""
+    from ahocorasick_rs import BytesAhoCorasick, Implementation
+
+    owners: dict[bytes, list[str]] = {}
     for name, markers in MARKERS.items():
         for marker in markers:
-            if marker in data:
-                found.append(name)
-                break
-    return found
+            owners.setdefault(marker, []).append(name)
+    return BytesAhoCorasick(list(owners), implementation=Implementation.DFA), list(owners.values())
 
 
 def recognise(document: Document, names: list[str]) -> list[tuple[str, tuple[str, ...]]]:

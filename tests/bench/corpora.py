@@ -168,7 +168,10 @@ def _notebook(size: int) -> str:
 
 
 def other_files(folder: Path, count: int = 100_000, per_folder: int = 1000) -> int:
-    """A tree of configs and sources that have nothing to do with LoRA; the number of files."""
+    """A tree of configs and sources that have nothing to do with LoRA; the number of files.
+
+    One in ten has 16 KB and one in a thousand 1 MB, as in large repositories; the others have half a KB.
+    """
     texts = {
         ".json": json.dumps({"name": "service", "port": 8080, "tags": ["a", "b"] * 20}, indent=2),
         ".yaml": "service:\n  name: web\n  replicas: 3\n" * 12,
@@ -181,5 +184,7 @@ def other_files(folder: Path, count: int = 100_000, per_folder: int = 1000) -> i
         if number % per_folder == 0:
             place.mkdir(parents=True)
         ending = endings[number % len(endings)]
-        (place / f"file-{number:06}{ending}").write_text(texts[ending], "utf-8")
+        size = 1 << 20 if number % 1000 == 7 else 16 << 10 if number % 10 == 7 else 0
+        text = texts[ending] * max(1, size // len(texts[ending]))
+        (place / f"file-{number:06}{ending}").write_text(text, "utf-8")
     return count
