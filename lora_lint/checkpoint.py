@@ -34,7 +34,7 @@ def beside(config_path: str) -> Checkpoint | None:
 
 
 def _read_sharded(folder: str, index: str) -> Checkpoint:
-    if _leads_out(folder, index):
+    if leads_out(folder, index):
         return Checkpoint((), {}, {}, escaping_shards=(index,))
     try:
         shards = _weight_map(os.path.join(folder, index))
@@ -83,7 +83,7 @@ def _read(folder: str, names: Iterable[str], shards: Mapping[str, str]) -> Check
     metadata: dict[str, str] = {}
     unreadable = False
     for name in names:
-        if _leads_out(folder, name):
+        if leads_out(folder, name):
             escaping.append(name)
             continue
         try:
@@ -122,7 +122,7 @@ def _problem(error: UnreadableError | OSError) -> Problem:
     return Problem(f"can't be read: {(error.strerror or str(error)).lower()}")
 
 
-def _leads_out(folder: str, name: str) -> bool:
+def leads_out(folder: str, name: str) -> bool:
     """Whether a file name, by itself or through links, leads out of the root of a config's folder, or is none."""
     parts = name.split("/")
     if "\\" in name or ".." in parts or "" in parts or name[1:2] == ":" or not name.isprintable():

@@ -1,16 +1,19 @@
 """Facts: the one vocabulary that rules know, whatever framework and syntax they came from."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from lora_lint.document import Document, Path, Problem, Unknown
 from lora_lint.scaling import Formula, number
 
 if TYPE_CHECKING:
     from lora_lint.expression import Expression
+    from lora_lint.folder import Folder
+    from lora_lint.targets import Targets
+    from lora_lint.vocabulary import Adapter, Training
 
 T = TypeVar("T")
 Origin = Literal["written", "default", "derived", "unknown"]
@@ -195,6 +198,10 @@ class UnknownKey(NamedTuple):
     suggestion: str | None
 
 
+def _says_nothing(word: str) -> None:
+    """What a setup says for a word that its framework doesn't have."""
+
+
 @dataclass(eq=False)
 class Setup:
     """What one document, together with the tensors beside it, says about LoRA."""
@@ -215,8 +222,12 @@ class Setup:
     """The framework's name as its users write it."""
     trained: bool = False
     """Whether alpha is a fact about weights that exist: rewriting it alone would change the model."""
-    targets: tuple[Fact[str], ...] = ()
-    """The target modules that are written as plain names."""
+    ask: "Callable[[str], Fact[Any] | None]" = _says_nothing
+    """The fact for a word of `lora_lint.vocabulary`, as the framework spells it."""
+    target_syntax: Literal["peft", "comma"] = "peft"
+    """What a single text means as target modules: a regular expression, or names with commas between them."""
+    path: str = ""
+    """The file on disk, empty where there is none."""
     base_scale: float = math.nan
     """The scale of modules that no pattern names, where every module at hand has a pattern."""
 
@@ -229,6 +240,39 @@ class Setup:
                 if fact is not None:
                     found.setdefault(fact.path, set()).add(id(site))
         return {path: frozenset(sites) for path, sites in found.items()}
+
+    @cached_property
+    def adapter(self) -> "Adapter":
+        """How the adapter is built, besides rank and alpha."""
+        from lora_lint.vocabulary import Adapter
+
+        return Adapter(self.ask)
+
+    @cached_property
+    def training(self) -> "Training":
+        """How the run goes."""
+        from lora_lint.vocabulary import Training
+
+        return Training(self.ask)
+
+    @cached_property
+    def targets(self) -> "Targets":
+        """The modules that are to be adapted, entry by entry."""
+        from lora_lint.targets import targets
+
+        return targets(self.adapter.target_modules, self.target_syntax)
+
+    @cached_property
+    def folder(self) -> "Folder | None":
+        """The files beside the document, where it stands in a file of its own."""
+        from lora_lint.folder import Folder
+
+        return Folder(self.path) if self.path and not self.document.embedded else None
+
+    @cached_property
+    def active(self) -> bool:
+        """Whether anything is adapted at all; what is written about an adapter that is off changes nothing."""
+        return any(site.state == "active" for site in self.sites)
 
     @property
     def fragment(self) -> bool:

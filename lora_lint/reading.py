@@ -187,6 +187,7 @@ def _add_setups(reading: Reading, names: list[str], beside: Callable[[], Checkpo
         else:
             found = setup_of(document, names, (lambda: None) if document.embedded else beside)
         if found is not None:
+            found.path = path
             reading.setups.append(_completed(found))
 
 

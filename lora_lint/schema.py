@@ -45,9 +45,10 @@ class Schema(BaseModel):
 
     Data formats are checked strictly; `class Config(Schema, strict=False)` is for a framework whose own loader turns
     `"16"` into 16. `POSITIONAL` names the parameters of a Python call in order. `MEANT` maps keys that people bring
-    from other frameworks to this one's. `EXPONENTS` says that the framework's YAML loader reads a plain `1e-4` as a
-    number, as OmegaConf does and PyYAML doesn't. `FLAT` says that the loader takes the keys of all sections as one
-    mapping, the last of a name counting.
+    from other frameworks to this one's. `SPELLED` maps words of `lora_lint.vocabulary` to the field, or to the dotted
+    path from the document's root, that stands for them here; fields of the same name need no entry. `EXPONENTS` says
+    that the framework's YAML loader reads a plain `1e-4` as a number, as OmegaConf does and PyYAML doesn't. `FLAT` says
+    that the loader takes the keys of all sections as one mapping, the last of a name counting.
     """
 
     model_config = ConfigDict(
@@ -56,6 +57,7 @@ class Schema(BaseModel):
 
     POSITIONAL: ClassVar[tuple[str, ...]] = ()
     MEANT: ClassVar[Mapping[str, str]] = {}
+    SPELLED: ClassVar[Mapping[str, str]] = {}
     EXPONENTS: ClassVar[bool] = False
     FLAT: ClassVar[bool] = False
     NEUTRAL: ClassVar[Mapping[str, tuple[object, ...]]] = {}
@@ -206,6 +208,25 @@ class View(Generic[M]):
         origin = "default" if path in document.defaults else "written"
         return Fact(getattr(self.model, name), path, origin, expression, name)  # type: ignore[arg-type]
 
+    def said(self, word: str) -> Fact[Any] | None:
+        """The fact for a word of `lora_lint.vocabulary`, or None where the framework has no key for it."""
+        spelled = spelling(type(self.model)).get(word, word)
+        if spelled in type(self.model).model_fields:
+            return self.fact(spelled)
+        return self._at(spelled) if "." in spelled else None
+
+    def _at(self, dotted: str) -> Fact[Any] | None:
+        """What stands at a dotted path of the document; commands write it as one key."""
+        data = self.document.data
+        path: Path = (dotted,) if isinstance(data, Mapping) and dotted in data else tuple(dotted.split("."))
+        try:
+            value = lookup(data, path)
+        except KeyError:
+            return None
+        if isinstance(value, Unknown):
+            return Fact(value, path, "unknown")
+        return Fact(value, path, "default" if path in self.document.defaults else "written")
+
     @property
     def settled(self) -> bool:
         """Whether every field is known, so that nobody has to ask one by one."""
@@ -253,6 +274,15 @@ def _items(raw: Mapping[Any, Any], *, flat: bool) -> Iterator[tuple[Path, Any]]:
             yield from (((key, inner), kept) for inner, kept in value.items())
         else:
             yield (key,), value
+
+
+@cache
+def spelling(model: type[Schema]) -> Mapping[str, str]:
+    """Words of `lora_lint.vocabulary` -> what they are called here, those of the schemas it builds on included."""
+    found: dict[str, str] = {}
+    for parent in reversed(model.__mro__):
+        found |= vars(parent).get("SPELLED", {})
+    return found
 
 
 @cache

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterator
 
+from lora_lint import patterns
 from lora_lint.facts import Setup, Site, Tensor
 from lora_lint.finding import Finding, Severity
 from lora_lint.scaling import number
@@ -97,9 +98,9 @@ def _without_tensors(active: list[Site], setup: Setup) -> Iterator[Finding]:
                 return
     if not modules:
         return
-    for target in setup.targets:
+    for target in setup.targets.names:
         name = target.value
-        if not any(module == name or module.endswith(f".{name}") for module in modules):
+        if patterns.is_plain(name) and not any(module == name or module.endswith(f".{name}") for module in modules):
             yield Finding(
                 f"target {name} has no tensors in {where}",
                 at=target.path,

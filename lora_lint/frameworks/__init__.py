@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any, Protocol, cast
 
 from lora_lint.document import Document, Path
-from lora_lint.facts import Checkpoint, Kind, Setup, Site
+from lora_lint.facts import Checkpoint, Fact, Kind, Setup, Site
 from lora_lint.schema import Schema, View
 
 MARKERS: dict[str, tuple[bytes, ...]] = {
@@ -97,10 +97,10 @@ LAST = "generic"
 class Framework(Protocol):
     """A module of this package.
 
-    `configs` is optional: the schemas of a document with the path that each starts at; `Config` at the root otherwise.
-    `kind` is optional: a Python call is source, a command or a config is training otherwise. `targets` is optional: the
-    target modules that are plain names. `base_scale` is optional: the scale of modules that no pattern names. `MOST` is
-    optional: the highest severity of findings.
+    Optional are `configs`: the schemas of a document with the path that each starts at, `Config` at the root otherwise;
+    `kind`: a Python call is source, a command or a config is training otherwise; `TARGET_SYNTAX`: `comma` where one
+    text holds several target modules; `base_scale`: the scale of modules that no pattern names; `MOST`: the highest
+    severity of findings.
     """
 
     NAME: str
@@ -200,6 +200,7 @@ def setup(document: Document, names: list[str], beside: Callable[[], Checkpoint 
         recognised_by=marks,
         also=tuple(other for other, others in recognised[1:] if len(others) >= len(marks)),
         convention=getattr(module, "CONVENTION", "2r"),
+        target_syntax=getattr(module, "TARGET_SYNTAX", "peft"),
         most=getattr(module, "MOST", "error"),
         checkpoint=checkpoint,
     )
@@ -207,12 +208,11 @@ def setup(document: Document, names: list[str], beside: Callable[[], Checkpoint 
         list(optional.configs(document)) if hasattr(module, "configs") else [(module.Config, ())]
     )
     sites: list[Site] = []
+    views: list[View[Any]] = []
     for model, path in configs:
         view = View(model, document, path, title=module.TITLE, checkpoint=checkpoint)
-        found = list(module.sites(view))
-        sites += found
-        if hasattr(module, "targets"):
-            result.targets += tuple(optional.targets(view))
+        views.append(view)
+        sites += module.sites(view)
         if hasattr(module, "base_scale"):
             result.base_scale = optional.base_scale(view)
         result.bad_values += tuple(view.bad_values)
@@ -222,4 +222,11 @@ def setup(document: Document, names: list[str], beside: Callable[[], Checkpoint 
     if not sites:
         return None
     result.sites = tuple(sites)
+    result.ask = lambda word: _said(views, word)
     return result
+
+
+def _said(views: list[View[Any]], word: str) -> Fact[Any] | None:
+    """What the parts of a document say for a word: the first that is written, else the first default."""
+    facts = [fact for view in views if (fact := view.said(word)) is not None]
+    return next((fact for fact in facts if fact.origin != "default"), facts[0] if facts else None)

@@ -36,6 +36,55 @@ class Config(Schema, strict=False):
         "use_dora": "peft_use_dora",
     }
 
+    SPELLED: ClassVar[Mapping[str, str]] = {
+        "target_modules": "lora_target_modules",
+        "exclude_modules": "lora_exclude_modules",
+        "target_parameters": "lora_target_parameters",
+        "modules_to_save": "lora_modules_to_save",
+        "rank_pattern": "lora_rank_pattern",
+        "alpha_pattern": "lora_alpha_pattern",
+        "layers_to_transform": "peft_layers_to_transform",
+        "layers_pattern": "peft_layers_pattern",
+        "trainable_token_indices": "peft_trainable_token_indices",
+        "ensure_weight_tying": "peft_ensure_weight_tying",
+        "use_rslora": "peft_use_rslora",
+        "use_dora": "peft_use_dora",
+        "init_lora_weights": "peft_init_lora_weights",
+        "fan_in_fan_out": "lora_fan_in_fan_out",
+        "loftq_config": "peft.loftq_config",
+        "revision": "revision_of_model",
+        "optim": "optimizer",
+        "lr_scheduler_type": "lr_scheduler",
+        "num_train_epochs": "num_epochs",
+        "per_device_train_batch_size": "micro_batch_size",
+        "use_reentrant": "gradient_checkpointing_kwargs.use_reentrant",
+        "new_tokens": "tokens",
+        "resume_from": "lora_model_dir",
+        "stage": "rl",
+    }
+
+    base_model: str | None = None
+    revision_of_model: str | None = None
+    rl: Any = None
+    tokens: list[str] | None = None
+    learning_rate: Any = None
+    optimizer: Any = None
+    lr_scheduler: Any = None
+    num_epochs: Any = None
+    max_steps: Any = None
+    micro_batch_size: Any = None
+    gradient_accumulation_steps: Any = None
+    warmup_ratio: Any = None
+    weight_decay: Any = None
+    max_grad_norm: Any = None
+    fp16: Any = None
+    bf16: Any = None
+    gradient_checkpointing: Any = None
+    deepspeed: Any = None
+    fsdp: Any = None
+    fsdp_config: Any = None
+    torch_compile: Any = None
+    trust_remote_code: Any = None
     adapter: str | None = None
     lora_model_dir: str | None = None
     lora_r: Int | None = None

@@ -8,12 +8,15 @@ from pydantic import AliasChoices, Field
 from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site, State
 from lora_lint.frameworks.commands import config_file
+from lora_lint.frameworks.trainer import TrainingArguments
 from lora_lint.scaling import classic, rslora
 from lora_lint.schema import Number, PositiveInt, Schema, View
 
 NAME = "llama_factory"
 TITLE = "LLaMA-Factory"
 DOCS = "https://llamafactory.readthedocs.io/en/latest/advanced/arguments.html"
+
+TARGET_SYNTAX = "comma"
 
 ALPHA_PER_RANK = 2
 
@@ -23,7 +26,7 @@ def _spelled(name: str) -> AliasChoices:
     return AliasChoices(name, f"train.{name}", f"top.{name}")
 
 
-class Config(Schema):
+class Config(TrainingArguments):
     """v0: src/llamafactory/hparams/finetuning_args.py:69-120 at ff6d4d1.
 
     `lora_alpha or lora_rank * 2` (line 587): absent, null and 0 all mean twice the rank. Unknown keys stop the start.
@@ -42,6 +45,13 @@ class Config(Schema):
         "modules_to_save": "additional_target",
     }
 
+    SPELLED: ClassVar[Mapping[str, str]] = {
+        "base_model": "model_name_or_path",
+        "target_modules": "lora_target",
+        "modules_to_save": "additional_target",
+    }
+
+    model_name_or_path: str | None = Field(None, validation_alias=_spelled("model_name_or_path"))
     finetuning_type: Literal["lora", "oft", "freeze", "full"] = Field(
         "lora", validation_alias=_spelled("finetuning_type")
     )

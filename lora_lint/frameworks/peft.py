@@ -6,7 +6,6 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import AliasChoices, Field
 
-from lora_lint import patterns
 from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import BadValue, Fact, Kind, Site, UnknownFact
 from lora_lint.per_module import PerModule
@@ -58,7 +57,7 @@ class Config(Schema):
         "lora_target_modules": "target_modules",
         "use_rs_lora": "use_rslora",
     }
-
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": "base_model_name_or_path"}
     NEUTRAL: ClassVar[Mapping[str, tuple[object, ...]]] = {"enable_lora": (None,), "merge_weights": (None, False)}
 
     peft_type: str | None = since("0.0.1", None)
@@ -170,15 +169,6 @@ def sites(config: View[Any]) -> Iterator[Site]:
             config.bad_values.append(BadValue(path, "out-of-range", f"{name} key {shown!r} {fault}"))
     modules = settings.real_modules()
     yield from settings.grouped(modules) if modules is not None else settings.as_written()
-
-
-def targets(config: View[Any]) -> Iterator[Fact[str]]:
-    """The entries of `target_modules` that are plain names, for comparison with the tensors."""
-    listed = getattr(config.model, "target_modules", None)
-    if isinstance(listed, list) and config.document.syntax == "json":
-        for index, name in enumerate(listed):
-            if isinstance(name, str) and patterns.is_plain(name):
-                yield Fact(name, (*config.path, "target_modules", index))
 
 
 def base_scale(config: View[Any]) -> float:

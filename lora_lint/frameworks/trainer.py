@@ -1,0 +1,38 @@
+"""The keys of transformers' `TrainingArguments`, which most trainers of language models take beside their own."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from lora_lint.schema import Schema
+
+
+class TrainingArguments(Schema):
+    """src/transformers/training_args.py at v5; only what rules ask for, the rest is kept unread.
+
+    Types are left to the frameworks: what their loaders turn into numbers differs. No default is stated, as many
+    trainers have their own; a framework that has one declares the field again.
+    """
+
+    SPELLED: ClassVar[Mapping[str, str]] = {"resume_from": "resume_from_checkpoint", "base_model": "model_name_or_path"}
+
+    model_name_or_path: Any = None
+    learning_rate: Any = None
+    optim: Any = None
+    lr_scheduler_type: Any = None
+    num_train_epochs: Any = None
+    max_steps: Any = None
+    per_device_train_batch_size: Any = None
+    gradient_accumulation_steps: Any = None
+    warmup_ratio: Any = None
+    weight_decay: Any = None
+    max_grad_norm: Any = None
+    fp16: Any = None
+    bf16: Any = None
+    gradient_checkpointing: Any = None
+    gradient_checkpointing_kwargs: Any = None
+    deepspeed: Any = None
+    fsdp: Any = None
+    fsdp_config: Any = None
+    torch_compile: Any = None
+    resume_from_checkpoint: Any = None
+    trust_remote_code: Any = None

@@ -1,0 +1,59 @@
+"""Which modules a setup wants adapted: names, one regular expression, or all linear layers."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from lora_lint.document import Path
+from lora_lint.facts import Fact
+
+ALL_LINEAR = ("all-linear", "all")
+"""What PEFT and LLaMA-Factory call all linear layers but the output head; PEFT takes any case."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """`names` match a module of that name or one whose path ends with it; `regex` matches a whole path.
+
+    `unknown` says that the file leaves something open, so that what is absent says nothing.
+    """
+
+    names: tuple[Fact[str], ...] = ()
+    regex: Fact[str] | None = None
+    all_linear: Fact[str] | None = None
+    unknown: bool = False
+
+    @property
+    def listed(self) -> bool:
+        """Whether the names are all that is adapted."""
+        return bool(self.names) and self.regex is None and self.all_linear is None and not self.unknown
+
+
+def targets(fact: Fact[Any] | None, syntax: str) -> Targets:
+    """The entries of a fact, each with its place."""
+    if fact is None:
+        return Targets()
+    if not fact.known:
+        return Targets(unknown=True)
+    value = fact.value
+    if isinstance(value, str) and syntax == "comma":
+        parts = [part.strip() for part in value.split(",")]
+        return _of([_text(fact, part, fact.path) for part in parts if part], unknown=False)
+    if isinstance(value, str):
+        one = _text(fact, value, fact.path)
+        return Targets(all_linear=one) if value.lower() in ALL_LINEAR else Targets(regex=one)
+    entries = [_entry(fact, item, fact.path, at) for at, item in enumerate(value)]
+    return _of([one for one in entries if one is not None], unknown=None in entries)
+
+
+def _entry(fact: Fact[Any], item: object, path: Path, at: int) -> Fact[str] | None:
+    inner = (*path, at) if fact.origin == "written" else path
+    return _text(fact, item, inner) if isinstance(item, str) else None
+
+
+def _text(fact: Fact[Any], text: str, path: Path) -> Fact[str]:
+    return Fact(text, path, fact.origin, key=fact.key)
+
+
+def _of(entries: list[Fact[str]], *, unknown: bool) -> Targets:
+    every = next((one for one in entries if one.value.lower() in ALL_LINEAR), None)
+    return Targets(tuple(one for one in entries if one is not every), all_linear=every, unknown=unknown)

@@ -1,0 +1,176 @@
+"""What a setup says besides rank and alpha, in PEFT's and transformers' own words, whatever the framework calls it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Generic, TypeVar, overload
+
+from lora_lint.document import Unknown
+from lora_lint.facts import Fact
+from lora_lint.refusals import NUMBER
+
+T = TypeVar("T")
+Ask = Callable[[str], Fact[Any] | None]
+"""The fact that a framework has for a word, or None where it has no such key."""
+
+
+class Said(Generic[T]):
+    """A word of a vocabulary, looked up when it is asked for.
+
+    None where nothing is said, be it a written null or a default of None; unknown where it can't be read.
+    """
+
+    def __init__(self, read: Callable[[Any], T]) -> None:
+        self.read = read
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, words: None, owner: type) -> "Said[T]": ...
+    @overload
+    def __get__(self, words: "Vocabulary", owner: type) -> Fact[T] | None: ...
+    def __get__(self, words: "Vocabulary | None", owner: type) -> "Said[T] | Fact[T] | None":
+        if words is None:
+            return self
+        fact = words.ask(self.name)
+        if fact is None or not fact.known:
+            return fact
+        if fact.value is None:
+            return None
+        try:
+            return replace(fact, _value=self.read(fact.value))
+        except ValueError as error:
+            return replace(fact, _value=Unknown(str(fact.value), str(error)), origin="unknown")
+
+
+def number(value: object) -> float:
+    """
+    Raises:
+        ValueError: for what isn't a number, or a text of one as flags have them.
+    """
+    if isinstance(value, str) and NUMBER.fullmatch(value.strip()):
+        return float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise ValueError("is no number")
+
+
+def flag(value: object) -> bool:
+    """
+    Raises:
+        ValueError: for what isn't a boolean, or a text of one as flags have them.
+    """
+    if isinstance(value, str) and value.lower() in ("true", "false", "1", "0", "yes", "no"):
+        return value.lower() in ("true", "1", "yes")
+    if isinstance(value, bool) or value in (0, 1):
+        return bool(value)
+    raise ValueError("is neither true nor false")
+
+
+def text(value: object) -> str:
+    """
+    Raises:
+        ValueError: for what isn't a single text.
+    """
+    if isinstance(value, str):
+        return value
+    raise ValueError("is no text")
+
+
+def words(value: object) -> list[Any] | str:
+    """A list, or the one text that stands for it: what that means is the framework's.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    if isinstance(value, str | list):
+        return value
+    raise ValueError("is no list")
+
+
+def mapping(value: object) -> dict[Any, Any]:
+    """
+    Raises:
+        ValueError: for what isn't a mapping.
+    """
+    if isinstance(value, dict):
+        return value
+    raise ValueError("is no mapping")
+
+
+def anything(value: object) -> Any:
+    return value
+
+
+class Vocabulary:
+    """Words, each a fact or None. A framework's `Schema.SPELLED` says what it calls them."""
+
+    def __init__(self, ask: Ask) -> None:
+        self.ask = ask
+
+
+class Adapter(Vocabulary):
+    """How the adapter is built, in the words of PEFT's `LoraConfig`."""
+
+    base_model = Said(text)
+    """`base_model_name_or_path` of PEFT: a hub id or a path."""
+    revision = Said(text)
+    task_type = Said(text)
+    inference_mode = Said(flag)
+    target_modules = Said(words)
+    exclude_modules = Said(words)
+    target_parameters = Said(words)
+    modules_to_save = Said(words)
+    layers_to_transform = Said(anything)
+    layers_pattern = Said(words)
+    rank_pattern = Said(mapping)
+    alpha_pattern = Said(mapping)
+    trainable_token_indices = Said(anything)
+    ensure_weight_tying = Said(flag)
+    use_rslora = Said(flag)
+    use_dora = Said(flag)
+    init_lora_weights = Said(anything)
+    lora_dropout = Said(number)
+    bias = Said(text)
+    lora_bias = Said(flag)
+    fan_in_fan_out = Said(flag)
+    loftq_config = Said(mapping)
+
+
+class Training(Vocabulary):
+    """How the run goes, in the words of transformers' `TrainingArguments` and `BitsAndBytesConfig`."""
+
+    learning_rate = Said(number)
+    optim = Said(text)
+    lr_scheduler_type = Said(text)
+    num_train_epochs = Said(number)
+    max_steps = Said(number)
+    per_device_train_batch_size = Said(number)
+    gradient_accumulation_steps = Said(number)
+    warmup_ratio = Said(number)
+    weight_decay = Said(number)
+    max_grad_norm = Said(number)
+    fp16 = Said(flag)
+    bf16 = Said(flag)
+    mixed_precision = Said(text)
+    """As accelerate and the image trainers have it: `no`, `fp16` or `bf16`."""
+    gradient_checkpointing = Said(flag)
+    use_reentrant = Said(flag)
+    load_in_4bit = Said(flag)
+    load_in_8bit = Said(flag)
+    quantization_bit = Said(number)
+    bnb_4bit_compute_dtype = Said(text)
+    bnb_4bit_quant_storage = Said(text)
+    deepspeed = Said(anything)
+    """The path of a DeepSpeed configuration, or its mapping."""
+    fsdp = Said(anything)
+    fsdp_config = Said(anything)
+    torch_compile = Said(flag)
+    loraplus_lr_ratio = Said(number)
+    resume_from = Said(text)
+    """The adapter, or the checkpoint of one, that the run goes on from."""
+    stage = Said(text)
+    """What the run does, in lower case as the framework names it: `sft`, `dpo`, `grpo`, ..."""
+    trust_remote_code = Said(flag)
+    new_tokens = Said(anything)
+    """Tokens that are added to the tokenizer."""
