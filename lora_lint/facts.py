@@ -19,6 +19,9 @@ T = TypeVar("T")
 Origin = Literal["written", "default", "derived", "unknown"]
 State = Literal["active", "off", "not-lora"]
 Kind = Literal["training", "checkpoint", "source", "serving"]
+TargetSyntax = Literal["", "peft", "comma", "glob"]
+"""How target modules are written: a list of names or one regular expression (`peft`), one text with commas between
+names (`comma`), shell patterns (`glob`), or in a way that isn't known."""
 
 
 class UnknownFact(Exception):  # noqa: N818 - a signal that every rule may meet, not a failure
@@ -224,8 +227,7 @@ class Setup:
     """Whether alpha is a fact about weights that exist: rewriting it alone would change the model."""
     ask: "Callable[[str], Fact[Any] | None]" = _says_nothing
     """The fact for a word of `lora_lint.vocabulary`, as the framework spells it."""
-    target_syntax: Literal["peft", "comma"] = "peft"
-    """What a single text means as target modules: a regular expression, or names with commas between them."""
+    target_syntax: TargetSyntax = ""
     path: str = ""
     """The file on disk, empty where there is none."""
     base_scale: float = math.nan

@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import PydanticCustomError
 
 from lora_lint.document import Document, Path, Unknown, lookup
-from lora_lint.facts import BadValue, Checkpoint, Fact, UnknownKey
+from lora_lint.facts import BadValue, Checkpoint, Fact, TargetSyntax, UnknownKey
 from lora_lint.refusals import NUMBER, Refusal, by_path, copied, is_text, remove
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ class Schema(BaseModel):
     Data formats are checked strictly; `class Config(Schema, strict=False)` is for a framework whose own loader turns
     `"16"` into 16. `POSITIONAL` names the parameters of a Python call in order. `MEANT` maps keys that people bring
     from other frameworks to this one's. `SPELLED` maps words of `lora_lint.vocabulary` to the field, or to the dotted
-    path from the document's root, that stands for them here; fields of the same name need no entry. `EXPONENTS` says
+    path from the document's root, that stands for them here; fields of the same name need no entry. `TARGETS` says how
+    target modules are written: as PEFT reads them, as one text with commas, or as shell patterns (`*.q_proj`); nothing
+    is said of them where it's empty. `EXPONENTS` says
     that the framework's YAML loader reads a plain `1e-4` as a number, as OmegaConf does and PyYAML doesn't. `FLAT` says
     that the loader takes the keys of all sections as one mapping, the last of a name counting.
     """
@@ -58,6 +60,7 @@ class Schema(BaseModel):
     POSITIONAL: ClassVar[tuple[str, ...]] = ()
     MEANT: ClassVar[Mapping[str, str]] = {}
     SPELLED: ClassVar[Mapping[str, str]] = {}
+    TARGETS: ClassVar[TargetSyntax] = ""
     EXPONENTS: ClassVar[bool] = False
     FLAT: ClassVar[bool] = False
     NEUTRAL: ClassVar[Mapping[str, tuple[object, ...]]] = {}

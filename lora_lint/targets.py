@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lora_lint.document import Path
-from lora_lint.facts import Fact
+from lora_lint.facts import Fact, TargetSyntax
 
 ALL_LINEAR = ("all-linear", "all")
 """What PEFT and LLaMA-Factory call all linear layers but the output head; PEFT takes any case."""
@@ -14,7 +14,8 @@ ALL_LINEAR = ("all-linear", "all")
 class Targets:
     """`names` match a module of that name or one whose path ends with it; `regex` matches a whole path.
 
-    `unknown` says that the file leaves something open, so that what is absent says nothing.
+    What is written as shell patterns counts as names too. `unknown` says that the file leaves something open, so that
+    what is absent says nothing.
     """
 
     names: tuple[Fact[str], ...] = ()
@@ -28,7 +29,7 @@ class Targets:
         return bool(self.names) and self.regex is None and self.all_linear is None and not self.unknown
 
 
-def targets(fact: Fact[Any] | None, syntax: str) -> Targets:
+def targets(fact: Fact[Any] | None, syntax: TargetSyntax) -> Targets:
     """The entries of a fact, each with its place."""
     if fact is None:
         return Targets()
@@ -38,6 +39,8 @@ def targets(fact: Fact[Any] | None, syntax: str) -> Targets:
     if isinstance(value, str) and syntax == "comma":
         parts = [part.strip() for part in value.split(",")]
         return _of([_text(fact, part, fact.path) for part in parts if part], unknown=False)
+    if isinstance(value, str) and not syntax:
+        return Targets(unknown=True)
     if isinstance(value, str):
         one = _text(fact, value, fact.path)
         return Targets(all_linear=one) if value.lower() in ALL_LINEAR else Targets(regex=one)

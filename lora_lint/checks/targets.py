@@ -14,7 +14,7 @@ _META = re.compile(r"[\\*+?|^$()\[\]{}]")
 
 def target_list_syntax(setup: Setup) -> Iterator[Finding]:
     targets = setup.targets
-    if not setup.active:
+    if not setup.active or setup.target_syntax != "peft":
         return
     if targets.regex is not None and _SEVERAL.fullmatch(targets.regex.value):
         yield Finding(

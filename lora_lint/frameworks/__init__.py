@@ -98,9 +98,8 @@ class Framework(Protocol):
     """A module of this package.
 
     Optional are `configs`: the schemas of a document with the path that each starts at, `Config` at the root otherwise;
-    `kind`: a Python call is source, a command or a config is training otherwise; `TARGET_SYNTAX`: `comma` where one
-    text holds several target modules; `base_scale`: the scale of modules that no pattern names; `MOST`: the highest
-    severity of findings.
+    `kind`: a Python call is source, a command or a config is training otherwise; `base_scale`: the scale of modules
+    that no pattern names; `MOST`: the highest severity of findings.
     """
 
     NAME: str
@@ -200,7 +199,6 @@ def setup(document: Document, names: list[str], beside: Callable[[], Checkpoint 
         recognised_by=marks,
         also=tuple(other for other, others in recognised[1:] if len(others) >= len(marks)),
         convention=getattr(module, "CONVENTION", "2r"),
-        target_syntax=getattr(module, "TARGET_SYNTAX", "peft"),
         most=getattr(module, "MOST", "error"),
         checkpoint=checkpoint,
     )
@@ -222,6 +220,7 @@ def setup(document: Document, names: list[str], beside: Callable[[], Checkpoint 
     if not sites:
         return None
     result.sites = tuple(sites)
+    result.target_syntax = next((syntax for model, _ in configs if (syntax := model.TARGETS)), "")
     result.ask = lambda word: _said(views, word)
     return result
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from lora_lint.document import Document, Unknown
-from lora_lint.facts import Fact, Site, State
+from lora_lint.facts import Fact, Site, State, TargetSyntax
 from lora_lint.frameworks.commands import config_file
 from lora_lint.scaling import classic, rslora
 from lora_lint.schema import Int, PositiveInt, Schema, View
@@ -36,6 +36,7 @@ class Config(Schema, strict=False):
         "use_dora": "peft_use_dora",
     }
 
+    TARGETS: ClassVar[TargetSyntax] = "peft"
     SPELLED: ClassVar[Mapping[str, str]] = {
         "target_modules": "lora_target_modules",
         "exclude_modules": "lora_exclude_modules",

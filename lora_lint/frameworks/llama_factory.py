@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import AliasChoices, Field
 
 from lora_lint.document import Document, Path, Unknown
-from lora_lint.facts import Fact, Site, State
+from lora_lint.facts import Fact, Site, State, TargetSyntax
 from lora_lint.frameworks.commands import config_file
 from lora_lint.frameworks.trainer import TrainingArguments
 from lora_lint.scaling import classic, rslora
@@ -15,8 +15,6 @@ from lora_lint.schema import Number, PositiveInt, Schema, View
 NAME = "llama_factory"
 TITLE = "LLaMA-Factory"
 DOCS = "https://llamafactory.readthedocs.io/en/latest/advanced/arguments.html"
-
-TARGET_SYNTAX = "comma"
 
 ALPHA_PER_RANK = 2
 
@@ -36,6 +34,7 @@ class Config(TrainingArguments):
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
     EXPONENTS: ClassVar[bool] = True
+    TARGETS: ClassVar[TargetSyntax] = "comma"
     MEANT: ClassVar[Mapping[str, str]] = {
         "r": "lora_rank",
         "lora_r": "lora_rank",
@@ -74,6 +73,7 @@ class Plugin(Schema):
     """v1: src/llamafactory/v1/plugins/model_plugins/peft.py:36-50 at ff6d4d1; here nothing is derived."""
 
     EXPONENTS: ClassVar[bool] = True
+    TARGETS: ClassVar[TargetSyntax] = "peft"
 
     name: str = "lora"
     r: PositiveInt = 8

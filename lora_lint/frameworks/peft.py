@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import AliasChoices, Field
 
 from lora_lint.document import Document, Path, Unknown
-from lora_lint.facts import BadValue, Fact, Kind, Site, UnknownFact
+from lora_lint.facts import BadValue, Fact, Kind, Site, TargetSyntax, UnknownFact
 from lora_lint.per_module import PerModule
 from lora_lint.scaling import classic
 from lora_lint.schema import Int, Number, PositiveInt, Schema, View, since
@@ -57,6 +57,7 @@ class Config(Schema):
         "lora_target_modules": "target_modules",
         "use_rs_lora": "use_rslora",
     }
+    TARGETS: ClassVar[TargetSyntax] = "peft"
     SPELLED: ClassVar[Mapping[str, str]] = {"base_model": "base_model_name_or_path"}
     NEUTRAL: ClassVar[Mapping[str, tuple[object, ...]]] = {"enable_lora": (None,), "merge_weights": (None, False)}
 
