@@ -230,6 +230,8 @@ class Setup:
     target_syntax: TargetSyntax = ""
     path: str = ""
     """The file on disk, empty where there is none."""
+    before: "Setup | None" = None
+    """The same setup before the change that is looked at, where one is."""
     base_scale: float = math.nan
     """The scale of modules that no pattern names, where every module at hand has a pattern."""
 

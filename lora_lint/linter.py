@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lora_lint.catalogue import load_rules, resolve
 from lora_lint.checks.internal import Failure
@@ -20,17 +20,43 @@ from lora_lint.scaling import number
 from lora_lint.settings import Settings
 from lora_lint.suppress import Silencer, ignores
 
+if TYPE_CHECKING:
+    from lora_lint.since import Since
 
-def lint(paths: Sequence[str], settings: Settings | None = None, *, select: Sequence[str] | None = None) -> Report:
+
+def lint(
+    paths: Sequence[str],
+    settings: Settings | None = None,
+    *,
+    select: Sequence[str] | None = None,
+    since: str | None = None,
+) -> Report:
     """Check files and folders.
 
-    `select` are rules or families, besides those of the settings. The report is in the order of the files.
+    `select` are rules or families, besides those of the settings. With `since`, only what changed since that revision
+    of git is read, and only what the change touched is reported. The report is in the order of the files.
+
+    Raises:
+        GitError: when git doesn't know the revision.
     """
-    linter = Linter(settings or Settings(), select)
+    linter = Linter(settings or Settings(), select, since=since_revision(paths[0], since) if since else None)
     report = Report(policy=linter.settings.policy)
     for _, reading in linter.walk([os.fspath(path) for path in paths], report):
         linter.add(reading, report)
     return report
+
+
+def since_revision(path: str, revision: str) -> "Since":
+    """The state of the repository of a path at a revision.
+
+    Raises:
+        GitError: when git doesn't know it.
+    """
+    from lora_lint.git import changes
+    from lora_lint.since import Since
+
+    full = os.path.abspath(path)
+    return Since(changes(full if os.path.isdir(full) else os.path.dirname(full), revision))
 
 
 def read_setups(paths: Sequence[str], settings: Settings | None = None) -> Iterator[Setup]:
@@ -62,8 +88,9 @@ class Effective:
 class Linter:
     """The rules and settings of a run."""
 
-    def __init__(self, settings: Settings, select: Sequence[str] | None) -> None:
+    def __init__(self, settings: Settings, select: Sequence[str] | None, *, since: "Since | None" = None) -> None:
         self.settings = settings
+        self.since = since
         self.rules = load_rules()
         wanted = [*settings.select, *(select or ())]
         names = {name for word in wanted for name in resolve(word) or ()} or set(self.rules)
@@ -98,7 +125,8 @@ class Linter:
         """The files below some roots, read in order; at the end what was left out is in the report."""
         walk = Walk(self.settings)
         for candidate in walk.files(roots):
-            yield candidate, self.read(candidate)
+            if self.since is None or self.since.changed(candidate.path):
+                yield candidate, self.read(candidate)
         report.skipped += walk.skipped
         report.summary.skipped += len(walk.skipped)
 
@@ -113,7 +141,15 @@ class Linter:
         count(reading, report)
         if reading.problem is None and not reading.source.text:
             return []
-        return [one for one in self.check(reading, report) if report.add(one)]
+        return [one for one in self._touched(reading, report) if report.add(one)]
+
+    def _touched(self, reading: Reading, report: Report) -> Iterator[Diagnostic]:
+        """The diagnostics of one file, or those of them that the change touched which is looked at."""
+        if self.since is None:
+            return self.check(reading, report)
+        before = self.since.before(reading)
+        known = list(self.check(before, Report())) if before is not None else []
+        return self.since.touched(self.check(reading, report), reading, before, known)
 
     def check(self, reading: Reading, report: Report) -> Iterator[Diagnostic]:
         """The diagnostics of one file, suppressed ones left out and counted."""

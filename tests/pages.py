@@ -1,6 +1,8 @@
 """The examples of the rule pages: blocks become files, comments at the ends of lines become expectations."""
 
+import os
 import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +61,11 @@ class Fence:
         return cls(syntax, framework, words[0] if words else "", settings, text)
 
     @property
+    def before(self) -> bool:
+        """Whether it is the file as it was before the change that the fence of the same name shows."""
+        return self.settings.get("since") == "before"
+
+    @property
     def file(self) -> str:
         return self.name or f"example{ENDINGS[self.syntax]}"
 
@@ -107,6 +114,14 @@ class Fence:
         write_safetensors(path, table, metadata or None, fill, int(self.settings.get("cut", 0)))
 
 
+def commit(folder: Path) -> None:
+    """Make a folder a git repository with everything in it committed."""
+    who = {f"GIT_{role}_{what}": "somebody" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    environment = {**os.environ, **who, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    for command in ("init -q", "add -A", "commit -q -m start"):
+        subprocess.run(["git", *command.split()], cwd=folder, env=environment, check=True, capture_output=True)
+
+
 @dataclass(frozen=True)
 class Example:
     """Fences that form one folder, on the page of one rule."""
@@ -136,13 +151,24 @@ class Example:
                 rule, _, option = key.partition(".")
                 if option:
                     rules.setdefault(rule, {})[option] = float(value)
-                elif key != "cut":
+                elif key not in ("cut", "since"):
                     given[key] = value.split(",") if key in ("select", "ignore") else value
         return Settings.model_validate({**given, "rules": rules})
 
+    @property
+    def since(self) -> str | None:
+        """The revision that holds the files as they were, where the example shows a change."""
+        return "HEAD" if any(fence.before for fence in self.fences) else None
+
     def write(self, folder: Path) -> Path:
+        if self.since:
+            for fence in self.fences:
+                if fence.before:
+                    fence.write(folder)
+            commit(folder)
         for fence in self.fences:
-            fence.write(folder)
+            if not fence.before:
+                fence.write(folder)
         return folder
 
 
@@ -189,7 +215,7 @@ def _folders(text: str) -> Iterator[list[Fence]]:
     end = 0
     for match in _FENCE.finditer(text):
         fence = Fence.parse(match["info"], match["text"])
-        names = [other.name for other in folder]
+        names = [other.name for other in folder if not other.before]
         joined = all((*names, fence.name)) and fence.name not in names and not text[end : match.start()].strip()
         if folder and not joined:
             yield folder

@@ -16,6 +16,19 @@ from tests.checkout import ROOT, copy_checkout
 BAD = '{"peft_type": "LORA", "r": 16, "lora_alpha": 16, "target_modules": ["q_proj"]}\n'
 GOOD = '{"peft_type": "LORA", "r": 16, "lora_alpha": 32, "target_modules": ["q_proj"]}\n'
 MENDABLE = '{"peft_type": "LORA", "r": "16", "lora_alpha": 32, "target_modules": ["q_proj"]}\n'
+LORA = """\
+base_model: org/one
+adapter: lora
+lora_r: {}
+lora_alpha: {}
+---
+base_model: org/two
+adapter: lora
+datasets: []
+lora_r: {}
+lora_alpha: {}
+"""
+HOOKS = ("lora-lint", "lora-lint-changes", "lora-lint-fix")
 PRE_COMMIT = [sys.executable, "-m", "pre_commit"]
 
 
@@ -79,7 +92,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     hooks = copy_checkout(home / "lora-lint")
     folder = home / "theirs"
     folder.mkdir()
-    wanted = {"repo": str(hooks), "rev": start(hooks, env), "hooks": [{"id": "lora-lint"}, {"id": "lora-lint-fix"}]}
+    wanted = {"repo": str(hooks), "rev": start(hooks, env), "hooks": [{"id": name} for name in HOOKS]}
     (folder / ".pre-commit-config.yaml").write_text(yaml.safe_dump({"repos": [wanted]}), "utf-8")
     start(folder, env)
     return Repository(folder, hooks, env)
@@ -112,7 +125,20 @@ def test_the_hook_passes_a_good_config(repository: Repository) -> None:
 def test_an_ordinary_commit_doesn_t_start_the_hook(repository: Repository) -> None:
     done = repository.pre_commit("run", README__md="lora_r: 16, lora_alpha: 16\n", foo__py="print('hello')\n")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("(no files to check)Skipped") == 2
+    assert done.stdout.count("(no files to check)Skipped") == 3
+
+
+def test_the_hook_for_changes_sees_what_is_staged_and_nothing_else(repository: Repository) -> None:
+    (repository.folder / "train_lora.yaml").write_text(LORA.format(16, 16, 16, 32), "utf-8")
+    repository.git("add", "-A")
+    repository.git("commit", "-q", "-m", "configs")
+    done = repository.pre_commit("run", "lora-lint-changes", train_lora__yaml=LORA.format(16, 16, 64, 32))
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "train_lora.yaml:9:9: error[rank-changed-alone] rank changed from 16 to 64" in done.stdout
+    assert done.stdout.count("error[") == 1
+    (repository.folder / "train_lora.yaml").write_text("{", "utf-8")
+    done = repository.pre_commit("run", "lora-lint-changes", train_lora__yaml=LORA.format(16, 16, 64, 128))
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_fixing_hook_mends_what_is_safe_and_says_so(repository: Repository) -> None:

@@ -26,7 +26,7 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 @pytest.mark.parametrize("example", [one for one in EXAMPLES if one.bad], ids=str)
 def test_what_a_page_calls_bad_is_found_at_its_line_and_nothing_else(example: Example, tmp_path: Path) -> None:
-    report = lint([str(example.write(tmp_path))], example.settings(), select=[example.rule])
+    report = lint([str(example.write(tmp_path))], example.settings(), select=[example.rule], since=example.since)
     announced = example.expected
     assert announced, "a bad example announces what is found"
     surprising = []
@@ -42,7 +42,7 @@ def test_what_a_page_calls_bad_is_found_at_its_line_and_nothing_else(example: Ex
 
 @pytest.mark.parametrize("example", [one for one in EXAMPLES if not one.bad], ids=str)
 def test_what_a_page_calls_good_is_silent_under_all_rules(example: Example, tmp_path: Path) -> None:
-    report = lint([str(example.write(tmp_path))], example.settings())
+    report = lint([str(example.write(tmp_path))], example.settings(), since=example.since)
     assert not report.failures
     assert [_line(diagnostic) for diagnostic in report.diagnostics] == []
     assert not example.expected, "a good example announces nothing"
@@ -53,13 +53,13 @@ def test_a_fix_that_a_page_promises_is_offered_and_takes_its_finding_away(page: 
     fixed = 0
     for at, example in enumerate(one for one in page.examples if one.bad):
         folder = example.write(tmp_path / str(at))
-        for diagnostic in lint([str(folder)], example.settings(), select=[page.name]).diagnostics:
+        for diagnostic in lint([str(folder)], example.settings(), select=[page.name], since=example.since).diagnostics:
             if diagnostic.suggestion is not None:
                 assert diagnostic.suggestion.safety == page.data["fix"]
                 file = Path(diagnostic.file)
                 before = file.read_text("utf-8")
                 file.write_text(edited(before, diagnostic.suggestion.edits), "utf-8")
-                left = lint([str(folder)], example.settings(), select=[page.name]).diagnostics
+                left = lint([str(folder)], example.settings(), select=[page.name], since=example.since).diagnostics
                 assert diagnostic.message not in [one.message for one in left]
                 file.write_text(before, "utf-8")
                 fixed += 1

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from lora_lint.document import Path
 from lora_lint.facts import Setup, Site
 from lora_lint.finding import Finding, Insert, Replace, Severity
 from lora_lint.policy import Policy
@@ -121,6 +122,45 @@ def pattern_ratio_drift(setup: Setup, policy: Policy) -> Iterator[Finding]:
             related=((site.alpha.path, "alpha"),) if by_rank else ((site.rank.path, "rank"),),
             fix=Replace(site.alpha.path, number(policy.alpha(site))) if by_alpha else None,
         )
+
+
+def rank_changed_alone(setup: Setup, policy: Policy) -> Iterator[Finding]:
+    if setup.before is None:
+        return
+    before = {_place(site): site for site in setup.before.sites if site.state == "active" and not site.undecided}
+    for site in setup.sites:
+        old = before.get(_place(site))
+        if old is None or site.state != "active" or site.undecided or policy.holds(site):
+            continue
+        ranks, alphas = (old.rank, site.rank), (old.alpha, site.alpha)
+        if all(fact is not None and fact.known and fact.value for fact in (*ranks, *alphas)):
+            yield from _changed_alone(site, old, policy)
+
+
+def _place(site: Site) -> tuple[Path, tuple[str, ...]]:
+    return site.rank.path, site.modules if site.pattern else ()
+
+
+def _changed_alone(site: Site, old: Site, policy: Policy) -> Iterator[Finding]:
+    assert site.alpha is not None
+    assert old.alpha is not None
+    alpha, before = site.alpha.value or 0.0, old.alpha.value or 0.0
+    rank_changed, alpha_changed = site.rank.value != old.rank.value, alpha != before
+    if rank_changed == alpha_changed or site.scale == old.scale:
+        return
+    keeping = number(alpha * old.scale / site.scale)
+    rank = number(site.rank.value)
+    if rank_changed:
+        what = f"rank changed from {number(old.rank.value)} to {rank} and alpha is still {number(alpha)}"
+    else:
+        what = f"alpha changed from {number(before)} to {number(alpha)} and rank is still {rank}"
+    yield Finding(
+        f"{what}: the scale went from {number(old.scale)} to {number(site.scale)}"
+        + (f", alpha {keeping} keeps it" if rank_changed else ""),
+        at=site.rank.path if rank_changed else site.alpha.path,
+        fix=Replace(site.alpha.path, keeping) if rank_changed and site.alpha.origin == "written" else None,
+        severity=None if policy.holds(old) else Severity.WARNING,
+    )
 
 
 def rslora_scale(site: Site, policy: Policy) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lora_lint.finding import Report
     from lora_lint.linter import Linter
     from lora_lint.settings import Settings
+    from lora_lint.since import Since
 
 Names = Annotated[list[str] | None, typer.Option(help="Rules or families, comma-separated or repeated.")]
 
@@ -39,6 +40,9 @@ def check(
     ] = None,
     exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Status 0 whatever is found.")] = False,
     config: Config = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="REV", help="Only what changed in git since REV, and what that touched.")
+    ] = None,
     baseline: Annotated[str | None, typer.Option(help="Leave out the findings that this file holds.")] = None,
     write_baseline: Annotated[str | None, typer.Option(help="Write all findings to this file and end.")] = None,
     stdin_filename: StdinName = "<stdin>",
@@ -57,6 +61,7 @@ def check(
       lora-lint check configs/ run.sh --policy r   some paths, alpha = r
       lora-lint check --diff --unsafe-fixes        what would be mended
       lora-lint check --output sarif=out.sarif     for code scanning
+      lora-lint check --since origin/main          what a pull request touches
       cat x.yaml | lora-lint check - --stdin-filename x.yaml
     """
     from lora_lint.finding import Severity
@@ -77,7 +82,7 @@ def check(
     for name in (format_, *(name for name, _ in files)):
         if name not in FORMATS:
             fail(f"there is no format {name!r}; there are {', '.join(FORMATS)}")
-    linter = Linter(settings, None)
+    linter = Linter(settings, None, since=_since(roots, since) if since else None)
     report, unreadable = _run(linter, roots, stdin_filename, fix=fix, unsafe=unsafe_fixes, diff=diff)
     if write_baseline:
         from lora_lint.baseline import text
@@ -95,6 +100,16 @@ def check(
         for failure in report.failures:
             say(failure)
     raise typer.Exit(_status(report, threshold, exit_zero, require_setup, unreadable=unreadable))
+
+
+def _since(roots: list[str], revision: str) -> "Since":
+    from lora_lint.git import GitError
+    from lora_lint.linter import since_revision
+
+    try:
+        return since_revision(next((root for root in roots if root != "-"), "."), revision)
+    except GitError as error:
+        fail(f"--since {revision}: {error}")
 
 
 def _leave_out(report: "Report", known: str) -> None:
