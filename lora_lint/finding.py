@@ -49,7 +49,13 @@ class RenameKey(NamedTuple):
     key: str
 
 
-Fix = Replace | Insert | RenameKey
+class Delete(NamedTuple):
+    """Take out the key at `path` with its value."""
+
+    path: Path
+
+
+Fix = Replace | Insert | RenameKey | Delete
 
 
 class Finding(NamedTuple):

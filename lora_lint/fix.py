@@ -1,11 +1,11 @@
 """Fixes: findings' changes as edits of the text, proved by reading the result again before anything is written."""
 
-import re
 from collections.abc import Callable, Sequence
 
 from lora_lint.catalogue import load_rules
-from lora_lint.document import Document, Entry, Path, Source, Span
-from lora_lint.finding import Diagnostic, Edit, Fix, Insert, RenameKey, Replace, Safety, Suggestion
+from lora_lint.document import Document, Source
+from lora_lint.edits import edits_of
+from lora_lint.finding import Delete, Diagnostic, Edit, Fix, Insert, RenameKey, Replace, Safety, Suggestion
 
 READING = "schema"
 """The family of rules that speak of values which the framework doesn't read as they are meant."""
@@ -15,94 +15,8 @@ def suggestion(document: Document, fix: Fix, safety: Safety) -> Suggestion | Non
     """The edits that make a fix, or None where the place can't be edited without touching something else."""
     if document.example or document.embedded or document.syntax == "safetensors":
         return None
-    edits = _edits(document, fix)
+    edits = edits_of(document, fix)
     return Suggestion(safety, edits, fix) if edits else None
-
-
-def _edits(document: Document, fix: Fix) -> tuple[Edit, ...]:
-    entry = document.entry(fix.after if isinstance(fix, Insert) else fix.path)
-    if entry is None:
-        return ()
-    if isinstance(fix, Replace):
-        return (Edit(entry.literal, fix.text),) if entry.literal is not None else ()
-    if entry.key is None or (document.syntax == "yaml" and entry.literal is None):
-        return ()
-    if isinstance(fix, RenameKey):
-        return (Edit(entry.key, _spelled(document.source.text[slice(*entry.key)], fix.key)),)
-    if (*fix.after[:-1], fix.key) in document.entries:
-        return ()
-    insert = _in_flow if _is_flow(document, fix.after[:-1]) else _INSERTERS.get(document.syntax)
-    edit = insert(document.source.text, entry, entry.key, fix) if insert else None
-    return (edit,) if edit is not None else ()
-
-
-_FLOW_MAPPING = re.compile(r"([&!]\S*\s+)*\{")
-
-
-def _is_flow(document: Document, path: Path) -> bool:
-    owner = document.entry(path) if document.syntax == "yaml" else None
-    return owner is not None and _FLOW_MAPPING.match(document.source.text, owner.value.start) is not None
-
-
-def _spelled(old: str, key: str) -> str:
-    """A key in the way the old one is written: quotes, leading dashes, dashes within."""
-    quote = old[0] if old[:1] in "\"'" else ""
-    dashes = re.match("-*", old)
-    lead = dashes[0] if dashes else ""
-    if lead and "-" in old[len(lead) :]:
-        key = key.replace("_", "-")
-    return f"{quote}{lead}{key}{quote}"
-
-
-def _line_start(text: str, at: int) -> int:
-    return text.rfind("\n", 0, at) + 1
-
-
-def _newline(text: str) -> str:
-    return "\r\n" if "\r\n" in text else "\n"
-
-
-def _in_flow(text: str, entry: Entry, key: Span, fix: Insert) -> Edit:
-    return Edit(Span(entry.value.end, entry.value.end), f", {fix.key}: {fix.text}")
-
-
-def _in_yaml(text: str, entry: Entry, key: Span, fix: Insert) -> Edit | None:
-    start = _line_start(text, key.start)
-    before = text[start : key.start]
-    if before.strip(" -"):
-        return None
-    end = text.find("\n", entry.value.end)
-    end = len(text) if end < 0 else end
-    if end and text[end - 1] == "\r":
-        end -= 1
-    indent = " " * len(before)
-    return Edit(Span(end, end), f"{_newline(text)}{indent}{fix.key}: {fix.text}")
-
-
-def _in_json(text: str, entry: Entry, key: Span, fix: Insert) -> Edit:
-    before = text[_line_start(text, key.start) : key.start]
-    gap = f"{_newline(text)}{before}" if not before.strip() and _line_start(text, key.start) else " "
-    return Edit(Span(entry.value.end, entry.value.end), f',{gap}"{fix.key}": {fix.text}')
-
-
-def _in_shell(text: str, entry: Entry, key: Span, fix: Insert) -> Edit:
-    old = text[slice(*key)]
-    joint = "=" if text[key.end : key.end + 1] == "=" else " "
-    return Edit(Span(entry.value.end, entry.value.end), f" {_spelled(old, fix.key)}{joint}{fix.text}")
-
-
-def _in_python(text: str, entry: Entry, key: Span, fix: Insert) -> Edit:
-    if text[key.start : key.start + 1] in "\"'":
-        return Edit(Span(entry.value.end, entry.value.end), f", {_spelled(text[slice(*key)], fix.key)}: {fix.text}")
-    return Edit(Span(entry.value.end, entry.value.end), f", {fix.key}={fix.text}")
-
-
-_INSERTERS: dict[str, Callable[[str, Entry, Span, Insert], Edit | None]] = {
-    "yaml": _in_yaml,
-    "json": _in_json,
-    "shell": _in_shell,
-    "python": _in_python,
-}
 
 
 def edited(text: str, edits: Sequence[Edit]) -> str:
@@ -201,6 +115,8 @@ def _only_changed(old: object, new: object, fix: Fix) -> bool:
         return _same(_without(old, key), _without(new, key))
     if isinstance(fix, Insert):
         return _same(old, _without(new, fix.key))
+    if isinstance(fix, Delete):
+        return _same(_without(old, key), new)
     return _same(_without(old, key), _without(new, fix.key))
 
 

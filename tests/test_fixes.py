@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lora_lint.document import Document, Source, Span
-from lora_lint.finding import Edit, Insert, RenameKey, Replace, Safety
+from lora_lint.finding import Delete, Edit, Insert, RenameKey, Replace, Safety
 from lora_lint.fix import edited, suggestion
 from lora_lint.linter import lint
 from lora_lint.readers import yaml as yaml_reader
+from lora_lint.reading import documents, syntax_of
 from tests.conftest import Run
 
 AXOLOTL = "base_model: org/m\nadapter: lora\n"
@@ -444,7 +445,44 @@ def test_any_layout_of_json_takes_a_missing_alpha(
     fixed = json.loads((here / "a.json").read_bytes())
     added: dict[str, object] = {} if rank == 8 else {"lora_alpha": 2 * rank}  # at rank 8 the default is right
     assert fixed == {**data, "peft_config": {**plugin, **added}}
-    assert not lint([str(here / "a.json")]).diagnostics
+    assert not lint([str(here / "a.json")], select=["scaling"]).diagnostics
+
+
+DELETED = [
+    ("a.yaml", "a: 1\nb: 2  # gone\n# stays\nc: 3\n", ("b",), "a: 1\n# stays\nc: 3\n"),
+    ("a.yaml", "a: 1\nb: 2", ("b",), "a: 1\n"),
+    ("a.yaml", "a: 1\r\nb:\r\n  - x\r\n  - y\r\nc: 3\r\n", ("b",), "a: 1\r\nc: 3\r\n"),
+    ("a.yaml", "x: {a: 1, b: 2}\n", ("x", "b"), "x: {a: 1}\n"),
+    ("a.yaml", "x: {a: 1, b: 2}\n", ("x", "a"), "x: {b: 2}\n"),
+    ("a.yaml", "x: {a: 1}\n", ("x", "a"), None),
+    ("a.yaml", "- a: 1\n  b: 2\n", (0, "a"), None),
+    ("a.yaml", "- a: 1\n  b: 2\n", (0, "b"), "- a: 1\n"),
+    ("a.json", '{"a": 1, "b": 2}', ("a",), '{"b": 2}'),
+    ("a.json", '{"a": 1, "b": 2}', ("b",), '{"a": 1}'),
+    ("a.json", '{\n  "a": 1,\n  "b": [2,\n    3],\n  "c": 4\n}\n', ("b",), '{\n  "a": 1,\n  "c": 4\n}\n'),
+    ("a.json", '{\n  "a": 1,\n  "b": 2\n}\n', ("b",), '{\n  "a": 1\n}\n'),
+    ("a.toml", "[x]\na = 1  # gone\nb = 2\n", ("x", "a"), "[x]\nb = 2\n"),
+    ("a.sh", "train --use_llm_lora 8 --seed 1 --x 2\n", ("seed",), "train --use_llm_lora 8 --x 2\n"),
+    ("a.sh", "train --use_llm_lora 8 \\\n  --seed 1 \\\n  --x 2\n", ("seed",), "train --use_llm_lora 8 \\\n  --x 2\n"),
+    ("a.sh", "train --use_llm_lora 8 \\\n  --x 2 \\\n  --seed 1\n", ("seed",), "train --use_llm_lora 8 \\\n  --x 2\n"),
+    ("a.sh", "train --use_llm_lora=8 --seed=1\n", ("seed",), "train --use_llm_lora=8\n"),
+    (
+        "a.py",
+        "from peft import LoraConfig\nLoraConfig(r=8, bias='all')\n",
+        ("bias",),
+        "from peft import LoraConfig\nLoraConfig(r=8)\n",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "path", "after"), DELETED)
+def test_a_key_is_taken_out_with_what_it_leaves_behind(
+    name: str, text: str, path: tuple[str | int, ...], after: str | None
+) -> None:
+    source = Source(name, text)
+    document = next(iter(documents(source, syntax_of(name, text.encode()) or "json")))
+    made = suggestion(document, Delete(path), Safety.SAFE)
+    assert (edited(text, made.edits) if made else None) == after
 
 
 @pytest.mark.parametrize(
