@@ -12,6 +12,7 @@ from lora_lint.scaling import Formula, number
 if TYPE_CHECKING:
     from lora_lint.expression import Expression
     from lora_lint.folder import Folder
+    from lora_lint.project import Pin
     from lora_lint.targets import Targets
     from lora_lint.vocabulary import Adapter, Training
 
@@ -187,9 +188,18 @@ class BadValue(NamedTuple):
     """A value that the framework would refuse or misread."""
 
     path: Path
-    kind: Literal["wrong-type", "out-of-range", "number-as-text"]
+    kind: Literal["wrong-type", "out-of-range", "number-as-text", "text-as-boolean"]
     message: str
     replacement: str | None = None
+
+
+class WrittenKey(NamedTuple):
+    """A key that is written, the first release of the framework that has it, and whether its value changes nothing."""
+
+    path: Path
+    key: str
+    since: str
+    neutral: bool
 
 
 class UnknownKey(NamedTuple):
@@ -203,6 +213,10 @@ class UnknownKey(NamedTuple):
 
 def _says_nothing(word: str) -> None:
     """What a setup says for a word that its framework doesn't have."""
+
+
+def _no_keys() -> Iterator[WrittenKey]:
+    yield from ()
 
 
 @dataclass(eq=False)
@@ -228,6 +242,8 @@ class Setup:
     ask: "Callable[[str], Fact[Any] | None]" = _says_nothing
     """The fact for a word of `lora_lint.vocabulary`, as the framework spells it."""
     target_syntax: TargetSyntax = ""
+    written_keys: "Callable[[], Iterator[WrittenKey]]" = _no_keys
+    """The keys that are written, as far as the releases that brought them are known."""
     path: str = ""
     """The file on disk, empty where there is none."""
     before: "Setup | None" = None
@@ -277,6 +293,13 @@ class Setup:
     def active(self) -> bool:
         """Whether anything is adapted at all; what is written about an adapter that is off changes nothing."""
         return any(site.state == "active" for site in self.sites)
+
+    @cached_property
+    def peft_pin(self) -> "Pin | None":
+        """The release of PEFT that the project around the file is held to."""
+        from lora_lint.project import pinned
+
+        return pinned(self.folder.path, "peft") if self.folder is not None else None
 
     @property
     def fragment(self) -> bool:

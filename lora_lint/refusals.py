@@ -32,6 +32,9 @@ class Refusal:
         if syntax == "shell" and kind == "out-of-range":
             shown = shown.replace('"', "")
         replacement = None
+        if isinstance(self.value, bool) and syntax == "yaml" and (written or "").lower() in _WORDS and _of_text(needs):
+            message = f"{self.name} is {written}, which YAML reads as {_shown(self.value)}; {title} needs {needs}"
+            return BadValue(path, "text-as-boolean", message, f'"{written}"')
         if self._is_text_of_number(kind):
             replacement = _as_number(str(self.value), syntax, whole="an integer" in needs)
             if syntax == "yaml" and written == self.value:
@@ -42,7 +45,17 @@ class Refusal:
             shown += f", {_type_name(self.value)}"
             if isinstance(self.value, float) and self.value.is_integer() and "an integer" in needs:
                 replacement = number(self.value)
+            elif self.value == "None" and "null" in needs and syntax in ("yaml", "json"):
+                replacement = "null"
+        elif kind == "out-of-range" and (choice := self._choice()) is not None:
+            replacement = choice if syntax == "yaml" else f'"{choice}"'
         return BadValue(path, kind, f"{shown}; {title} needs {needs}", replacement)
+
+    def _choice(self) -> str | None:
+        """The one allowed word that the value is in other letters."""
+        allowed = {word for error in self.errors for word in re.findall(r"'([^']*)'", str(error.get("ctx", {})))}
+        alike = [word for word in allowed if word.lower() == str(self.value).lower()]
+        return alike[0] if len(alike) == 1 else None
 
     def _is_text_of_number(self, kind: str) -> bool:
         numeric = any(error["type"].startswith(("int", "float")) for error in self.errors)
@@ -91,6 +104,8 @@ def remove(data: Any, path: Path) -> None:
 
 
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+_WORDS = ("yes", "no", "on", "off")
+"""Words that YAML 1.1 takes for booleans and people for words."""
 _WHOLE = re.compile(r"[-+]?\d{1,300}", re.ASCII)
 _EXPECTS = {
     "int": "an integer",
@@ -122,6 +137,10 @@ def _needs(errors: "list[ErrorDetails]") -> tuple[Literal["wrong-type", "out-of-
     if choices and any(isinstance(error["input"], str) for error in errors):
         return "out-of-range", " or ".join(dict.fromkeys(choices))
     return "wrong-type", " or ".join(dict.fromkeys([*expected, *choices])) or "another value"
+
+
+def _of_text(needs: str) -> bool:
+    return "a string" in needs or "'" in needs
 
 
 def _type_name(value: object) -> str:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import PydanticCustomError
 
 from lora_lint.document import Document, Path, Unknown, lookup
-from lora_lint.facts import BadValue, Checkpoint, Fact, TargetSyntax, UnknownKey
+from lora_lint.facts import BadValue, Checkpoint, Fact, TargetSyntax, UnknownKey, WrittenKey
 from lora_lint.refusals import NUMBER, Refusal, by_path, copied, is_text, remove
 
 if TYPE_CHECKING:
@@ -229,6 +229,15 @@ class View(Generic[M]):
         if isinstance(value, Unknown):
             return Fact(value, path, "unknown")
         return Fact(value, path, "default" if path in self.document.defaults else "written")
+
+    @property
+    def written_keys(self) -> Iterator[WrittenKey]:
+        """The fields that are written, with the release that brought each."""
+        for name, field in type(self.model).model_fields.items():
+            extra = field.json_schema_extra
+            if isinstance(extra, dict) and "since" in extra and name in self.data:
+                value, default = self.data[name], field.get_default(call_default_factory=True)
+                yield WrittenKey(self._full((name,)), name, str(extra["since"]), not value or value == default)
 
     @property
     def settled(self) -> bool:

@@ -1,10 +1,11 @@
 """Does the framework read what was written?"""
 
+import re
 from collections.abc import Iterator
 
 from lora_lint.document import Problem, Span
 from lora_lint.facts import BadValue, Setup
-from lora_lint.finding import Finding, RenameKey, Replace, Severity
+from lora_lint.finding import Delete, Finding, RenameKey, Replace, Severity
 
 
 def syntax_error(problem: Problem) -> Iterator[Finding]:
@@ -47,6 +48,88 @@ def wrong_type(setup: Setup) -> Iterator[Finding]:
 
 def out_of_range(setup: Setup) -> Iterator[Finding]:
     yield from _bad(setup, "out-of-range")
+
+
+def text_read_as_boolean(setup: Setup) -> Iterator[Finding]:
+    yield from _bad(setup, "text-as-boolean")
+
+
+_OCTAL = re.compile(r"0[0-7]+")
+_OCTAL_LINE = re.compile(r":[ \t]+0[0-7]+[ \t]*(?:#.*)?$", re.MULTILINE)
+
+
+def number_read_as_octal(setup: Setup) -> Iterator[Finding]:
+    document = setup.document
+    if document.syntax != "yaml" or document.base or not _OCTAL_LINE.search(document.source.text):
+        return
+    for path, entry in document.entries.items():
+        written = document.source.text[slice(*entry.value)]
+        if _OCTAL.fullmatch(written) and path and isinstance(path[-1], str):
+            yield Finding(f"{path[-1]} is {written}, which YAML 1.1 reads as {int(written, 8)}", at=path)
+
+
+def peft_too_old(setup: Setup) -> Iterator[Finding]:
+    newest = max((_parts(key.since) for key in setup.written_keys()), default=())
+    pin = setup.peft_pin if newest > _parts(FIRST_PINNED) else None
+    if pin is None or newest <= _parts(pin.version):
+        return
+    # Before 0.14.0 the constructor fails for any key that it doesn't know, whatever the value.
+    fails = _parts(pin.version) < _parts(LENIENT) or setup.document.syntax == "python"
+    for key in setup.written_keys():
+        if _parts(key.since) > _parts(pin.version) and (fails or not key.neutral):
+            yield Finding(
+                f"{key.key} came with PEFT {key.since}; {pin.file} holds the project to {pin.version}, "
+                + ("which fails on it" if fails else "which drops it with a warning"),
+                at=key.path,
+                fix=Delete(key.path) if key.neutral else None,
+                on_key=True,
+            )
+
+
+FIRST_PINNED = "0.4.0"
+"""Older keys are in every release that still installs beside today's transformers."""
+LENIENT = "0.14.0"
+"""The first release that drops unknown keys (peft/config.py, `_check_and_remove_unused_kwargs`)."""
+
+
+def _parts(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
+_SUBCONFIGS = {"loftq_config": "loftq", "eva_config": "eva", "corda_config": "corda"}
+
+
+def contradictory_init(setup: Setup) -> Iterator[Finding]:
+    adapter = setup.adapter
+    if adapter.init_lora_weights is None or not setup.active:
+        return
+    init = adapter.init_lora_weights.value
+    for key, method in _SUBCONFIGS.items():
+        config = setup.ask(key)
+        given = config is not None and config.known and bool(config.value)
+        if config is not None and given and init != method:
+            yield Finding(
+                f"{key} is set, but init_lora_weights is {_named(init)}: it is ignored", at=config.path, on_key=True
+            )
+    if init == "loftq" and (adapter.loftq_config is None or not adapter.loftq_config.value) and not setup.trained:
+        yield Finding(
+            "init_lora_weights is loftq without a loftq_config: PEFT fails", at=adapter.init_lora_weights.path
+        )
+    yield from _bias_against(setup, init)
+
+
+def _bias_against(setup: Setup, init: object) -> Iterator[Finding]:
+    bias, dora = setup.adapter.lora_bias, setup.adapter.use_dora
+    if bias is None or not bias.value:
+        return
+    if init not in (True, False):
+        yield Finding(f"lora_bias needs init_lora_weights true or false, not {_named(init)}: PEFT fails", at=bias.path)
+    if dora is not None and dora.value:
+        yield Finding("lora_bias and use_dora exclude each other: PEFT fails", at=bias.path)
+
+
+def _named(init: object) -> str:
+    return str(init).lower() if isinstance(init, bool) else str(init)[:40]
 
 
 def _bad(setup: Setup, kind: str) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AliasChoices, Field
 
@@ -62,7 +62,9 @@ class Config(Schema):
     NEUTRAL: ClassVar[Mapping[str, tuple[object, ...]]] = {"enable_lora": (None,), "merge_weights": (None, False)}
 
     peft_type: str | None = since("0.0.1", None)
-    task_type: str | None = since("0.0.1", None)
+    task_type: (
+        Literal["SEQ_CLS", "SEQ_2_SEQ_LM", "CAUSAL_LM", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION"] | None
+    ) = since("0.0.1", None)
     inference_mode: bool = since("0.0.1", False)
     base_model_name_or_path: str | None = since("0.1.0", None)
     revision: str | None = since("0.4.0", None)
@@ -75,7 +77,12 @@ class Config(Schema):
     fan_in_fan_out: bool = since("0.0.1", False)
     bias: Literal["none", "all", "lora_only"] = since("0.0.1", "none")
     modules_to_save: list[str] | None = since("0.1.0", None)
-    init_lora_weights: bool | str | None = since("0.3.0", True)
+    init_lora_weights: (
+        bool
+        | Literal["gaussian", "eva", "olora", "pissa", "corda", "loftq", "orthogonal", "lora_ga", "mica"]
+        | Annotated[str, Field(pattern=r"^(pissa_niter_\d+|(?i:gaussian|olora))$")]
+        | None
+    ) = since("0.3.0", True)
     layers_to_transform: list[Int] | Int | None = since("0.4.0", None)
     layers_pattern: list[str] | str | None = since("0.4.0", None)
     rank_pattern: dict[str, PositiveInt] | None = since("0.6.0", {})

@@ -16,6 +16,9 @@ class TrainingArguments(Schema):
     SPELLED: ClassVar[Mapping[str, str]] = {"resume_from": "resume_from_checkpoint", "base_model": "model_name_or_path"}
 
     model_name_or_path: Any = None
+    eval_strategy: str | None = None
+    save_strategy: str | None = None
+    logging_strategy: str | None = None
     learning_rate: Any = None
     optim: Any = None
     lr_scheduler_type: Any = None

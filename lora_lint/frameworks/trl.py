@@ -4,18 +4,19 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from lora_lint.document import Document, Unknown
-from lora_lint.facts import Fact, Site
+from lora_lint.facts import Fact, Site, TargetSyntax
 from lora_lint.frameworks.commands import flags, unless_in_file
 from lora_lint.frameworks.gates import at_gate, state_of
+from lora_lint.frameworks.trainer import TrainingArguments
 from lora_lint.scaling import classic, rslora
-from lora_lint.schema import Number, PositiveInt, Schema, View, Words
+from lora_lint.schema import Number, PositiveInt, View, Words
 
 NAME = "trl"
 TITLE = "TRL"
 DOCS = "https://huggingface.co/docs/trl/peft_integration"
 
 
-class Config(Schema, strict=False):
+class Config(TrainingArguments, strict=False):
     """trl/trainer/model_config.py:81-169 at f2cd5771; nothing is read unless `use_peft` is true (utils.py:255).
 
     The YAML's values become argparse defaults, which turns text into numbers.
@@ -29,6 +30,15 @@ class Config(Schema, strict=False):
         "target_modules": "lora_target_modules",
         "lora_target": "lora_target_modules",
         "modules_to_save": "lora_modules_to_save",
+    }
+
+    TARGETS: ClassVar[TargetSyntax] = "peft"
+    SPELLED: ClassVar[Mapping[str, str]] = {
+        "target_modules": "lora_target_modules",
+        "target_parameters": "lora_target_parameters",
+        "modules_to_save": "lora_modules_to_save",
+        "task_type": "lora_task_type",
+        "use_reentrant": "gradient_checkpointing_kwargs.use_reentrant",
     }
 
     use_peft: bool = False

@@ -1,0 +1,143 @@
+"""The release of a library that a project pins: its requirement files, `pyproject.toml` and lock files."""
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from typing import NamedTuple
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+LARGEST = 4 * 2**20
+_REQUIREMENTS = re.compile(r"(?:.*[-_.])?(?:requirements?|constraints?)(?:[-_.].*)?\.(?:txt|in)", re.IGNORECASE)
+_CLAUSE = r"[<>=!~][^\s;,#'\"]*"
+_ENVIRONMENT = ("environment.yml", "environment.yaml")
+_LOCKS = ("uv.lock", "poetry.lock", "pdm.lock")
+
+
+class Pin(NamedTuple):
+    """A release that a project is held to, and the file that says so."""
+
+    version: str
+    file: str
+
+
+def pinned(folder: str, name: str) -> Pin | None:
+    """The newest release of a package that the files nearest to a folder allow, None where they set no upper bound.
+
+    Folders are searched upwards to the top of the repository; where several files disagree, none is right.
+    """
+    folder = os.path.abspath(folder)
+    while True:
+        found = {pin.version: pin for pin in _pins(folder, name)}
+        if found:
+            return next(iter(found.values())) if len(found) == 1 else None
+        above = os.path.dirname(folder)
+        if above == folder or os.path.exists(os.path.join(folder, ".git")):
+            return None
+        folder = above
+
+
+@cache
+def _pins(folder: str, name: str) -> tuple[Pin, ...]:
+    try:
+        files = sorted(os.listdir(folder))
+    except OSError:
+        return ()
+    return tuple(pin for file in files for pin in _in_file(folder, file, name))
+
+
+def _in_file(folder: str, file: str, name: str) -> Iterator[Pin]:
+    if file in _LOCKS or file == "pyproject.toml":
+        requirements = _locked if file in _LOCKS else _declared
+    elif _REQUIREMENTS.fullmatch(file) or file in _ENVIRONMENT:
+        requirements = _listed
+    else:
+        return
+    text = _text(os.path.join(folder, file))
+    for specifier in requirements(text, name) if text is not None else ():
+        version = _newest(specifier)
+        if version is not None:
+            yield Pin(version, file)
+
+
+def _text(path: str) -> str | None:
+    """A regular file of the folder itself: what it may link to elsewhere isn't the project's."""
+    try:
+        if os.path.islink(path) or not os.path.isfile(path) or os.path.getsize(path) > LARGEST:
+            return None
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def _listed(text: str, name: str) -> Iterator[str]:
+    """`peft==0.13.2` on a line of its own, also as an item of an environment file."""
+    named = rf"^[ \t-]*['\"]?{name}(?:\[[^\]]*\])?[ \t]*({_CLAUSE}(?:[ \t]*,[ \t]*{_CLAUSE})*)"
+    for match in re.finditer(named, text, re.MULTILINE | re.IGNORECASE):
+        yield match[1]
+
+
+def _declared(text: str, name: str) -> Iterator[str]:
+    """What `[project]` and Poetry's table ask for."""
+    try:
+        data = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return
+    project, tool = data.get("project"), data.get("tool")
+    listed = project.get("dependencies") if isinstance(project, dict) else None
+    for requirement in listed if isinstance(listed, list) else ():
+        yield from _listed(requirement, name) if isinstance(requirement, str) else ()
+    poetry = tool.get("poetry") if isinstance(tool, dict) else None
+    wanted = poetry.get("dependencies") if isinstance(poetry, dict) else None
+    version = wanted.get(name) if isinstance(wanted, dict) else None
+    if isinstance(version, dict):
+        version = version.get("version")
+    if isinstance(version, str):
+        yield _caret(version)
+
+
+def _locked(text: str, name: str) -> Iterator[str]:
+    try:
+        packages = tomllib.loads(text).get("package")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return
+    for package in packages if isinstance(packages, list) else ():
+        if isinstance(package, dict) and package.get("name") == name and isinstance(package.get("version"), str):
+            yield f"=={package['version']}"
+
+
+def _caret(version: str) -> str:
+    """Poetry's `^0.13.2` and bare `0.13.2`, in words that everybody knows: the first part that isn't 0 stays."""
+    plain = version.lstrip("^ ")
+    if plain[:1].isdigit() and "," not in plain and version[:1] in "^0123456789":
+        parts = plain.split(".")
+        if version.startswith("^") and len(parts) > 1 and all(part.isdecimal() for part in parts[:2]):
+            return f"<0.{int(parts[1]) + 1}" if parts[0] == "0" else f"<{int(parts[0]) + 1}"
+        return f"=={plain}"
+    return version
+
+
+def _newest(specifier: str) -> str | None:
+    """The newest release that a specifier allows: `0.13.2` of `==0.13.2`, just below `0.14` of `<0.14`."""
+    try:
+        parsed = SpecifierSet(specifier)
+        bounds = [_bound(one.operator, one.version) for one in parsed]
+    except (InvalidSpecifier, InvalidVersion):
+        return None
+    known = [bound for bound in bounds if bound is not None]
+    return str(min(known)) if known else None
+
+
+def _bound(operator: str, version: str) -> Version | None:
+    if operator in ("==", "===", "<="):
+        return Version(version.removesuffix(".*") + (".999" if version.endswith(".*") else ""))
+    if operator == "<":
+        return Version(f"{version}.dev0")
+    if operator == "~=":
+        parts = version.split(".")
+        return Version(f"{'.'.join(parts[:-1])}.999")
+    return None
