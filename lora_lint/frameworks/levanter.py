@@ -44,8 +44,8 @@ def recognises(document: Document) -> tuple[str, ...]:
     if not isinstance(data, dict):
         return ()
     if document.syntax == "python":
-        named = document.callee in ("levanter.lora.LoraConfig", "levanter.LoraConfig")
-        return (document.callee,) if named and {"r", "alpha", 1, 2} & data.keys() else ()
+        named = document.called in ("levanter.lora.LoraConfig", "levanter.LoraConfig")
+        return (document.called,) if named and {"r", "alpha", 1, 2} & data.keys() else ()
     if document.syntax == "shell":
         flags = tuple(f"--lora.{key}" for key in _KEYS if f"lora.{key}" in data)
         ours = "levanter" in document.callee or "config_path" in data

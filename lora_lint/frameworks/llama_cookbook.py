@@ -41,8 +41,8 @@ _FLAGS = ("use_peft", "peft_method", "lora_config.r", "lora_config.lora_alpha")
 def recognises(document: Document) -> tuple[str, ...]:
     data = document.data
     if document.syntax == "python" and isinstance(data, dict):
-        named = document.callee.startswith(_CLASSES) and document.callee.endswith(".lora_config")
-        return (document.callee,) if named and {"r", "lora_alpha"} & data.keys() else ()
+        named = document.called.startswith(_CLASSES) and document.called.endswith(".lora_config")
+        return (document.called,) if named and {"r", "lora_alpha"} & data.keys() else ()
     program, given = runs(document, "finetuning"), flags(document, *_FLAGS)
     return (*program, *given) if program and given else ()
 
