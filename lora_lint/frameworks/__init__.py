@@ -68,7 +68,7 @@ MARKERS: dict[str, tuple[bytes, ...]] = {
     "mlx_lm": (b"lora_parameters", b"fine_tune_type", b"mlx_lm", b"linear_to_lora_layers"),
     "mlx_vlm": (b"mlx_vlm", b'"rank"'),
     "ms_swift": (b"tuner_type", b"train_type", b"sft_type", b"lora_rank", b"lora_alpha", b"swift sft", b"swift rlhf"),
-    "nemo": (b"lora_tuning",),
+    "nemo": (b"lora_tuning", b"peft_scheme"),
     "nemo_automodel": (b"nemo_automodel", b"peft.dim", b"peft.alpha"),
     "nemo_rl": (b"dtensor_cfg", b"megatron_cfg"),
     "olive": (b'"passes"', b"passes:", b"olive"),

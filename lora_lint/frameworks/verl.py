@@ -82,7 +82,7 @@ def sites(config: View[Any]) -> Iterator[Site]:
     model = config.model
     names = _MEGATRON if isinstance(model, Megatron) else _FSDP
     rank, alpha = (_unless_elsewhere(config, config.fact(name)) for name in names)
-    if isinstance(model, Config) and model.lora_adapter_path:
+    if isinstance(model, Config) and model.lora_adapter_path not in (None, "", "null", "None"):
         rank, alpha = (_of_adapter(fact) for fact in (rank, alpha))
     if alpha.known and alpha.value is None:
         alpha = from_rank(rank, alpha.path)
