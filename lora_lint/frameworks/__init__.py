@@ -73,7 +73,7 @@ MARKERS: dict[str, tuple[bytes, ...]] = {
     "nemo_rl": (b"dtensor_cfg", b"megatron_cfg"),
     "olive": (b'"passes"', b"passes:", b"olive"),
     "onetrainer": (b"training_method",),
-    "openrlhf": (b"openrlhf",),
+    "openrlhf": (b"openrlhf", b"micro_train_batch_size"),
     "openvla": (b"vla-scripts", b"vla_path"),
     "peft": (b"peft_type", b"lora_alpha", b"target_modules", b"LoraConfig", b"LoHaConfig", b"LoKrConfig"),
     "qlora": (b"qlora",),

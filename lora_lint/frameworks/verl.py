@@ -95,9 +95,12 @@ def sites(config: View[Any]) -> Iterator[Site]:
 
 
 def _unless_elsewhere(config: View[Any], fact: Fact[Any]) -> Fact[Any]:
-    """Hydra overrides verl's own config, unless the command brings one of its own."""
-    folder = block(config.document.data, ()).get("config_path", "config")
-    own = config.document.syntax != "shell" or folder == "config"
+    """Hydra overrides verl's own config, unless the command brings one of its own, or runs what is built on verl."""
+    document = config.document
+    if any("verl_omni" in word for word in document.words):
+        return unless_set_by("verl-omni's config", fact)
+    folder = block(document.data, ()).get("config_path", "config")
+    own = document.syntax != "shell" or folder == "config"
     return fact if own else unless_set_by("the config at --config-path", fact)
 
 

@@ -43,6 +43,7 @@ ACTOR, CRITIC = "actor_rollout_ref.model", "critic.model"
 VERL: Table = [
     (shell(PPO, f"{ACTOR}.lora_rank=8", f"{ACTOR}.lora_alpha=8", f"{ACTOR}.lora_alpha=16"), [Row(ALL, 8, 16, 2, "ww")]),
     (shell(PPO, f"{ACTOR}.lora_rank=8", f"+{ACTOR}.use_rslora=True"), [Row(ALL, 8, 16, 2, "wd")]),
+    (shell("python3 -m verl_omni.trainer.main_flowgrpo", f"{ACTOR}.lora_rank=8"), [Row(ALL, 8, "?", "?", "wu")]),
     (
         shell(PPO, f"{ACTOR}.lora_rank=8", f"{ACTOR}.lora_alpha=16", f"{ACTOR}.lora_adapter_path=out/lora"),
         [Row(ALL, "?", "?", "?", "uu")],
@@ -67,6 +68,11 @@ VERL: Table = [
 ]
 
 OPENRLHF: Table = [
+    (
+        shell("deepspeed ../train_sft.py --pretrain a/b --zero_stage 2 --micro_train_batch_size 2 --lora_rank 64"),
+        [Row(ALL, 64, 16, 0.25, "wd")],
+    ),
+    (shell("deepspeed train_sft.py --model_name a/b --zero_stage 2 --lora_rank 64"), []),
     (
         script(
             "read -r -d '' training_commands <<EOF",
