@@ -358,7 +358,8 @@ TABLES: dict[str, Table] = {
     ("name", "source", "expected"), [(name, *one) for name, table in TABLES.items() for one in table]
 )
 def test_sites_are_what_the_framework_computes(name: str, source: tuple[str, str], expected: list[Row]) -> None:
-    found = [setup for setup in setups(*source) if setup.framework == name]
+    found = setups(*source)
+    assert {setup.framework for setup in found} == ({name} if expected else set())
     assert rows(found) == expected
     assert not expected or name in candidates(source[1].encode())
 
