@@ -169,7 +169,6 @@ AUTOMODEL: Table = [
         [Row("*", 8, 16, 2, "ww")],
     ),
     (shell("python recipes/vlm/finetune.py -c run.yaml --peft.dim 8"), [Row("*", 8, "?", "?", "wu")]),
-    (shell("python other/finetune.py --config run.yaml --peft.dim 8 --peft.alpha 8"), []),
     (
         python("from nemo_automodel.components._peft.lora import PeftConfig", "PeftConfig(['*'], [], False, 8, 16)"),
         [Row("*", 8, 16, 2, "ww")],
@@ -334,8 +333,23 @@ SERVICES: dict[str, Table] = {
         ),
         (shell("python train.py --lora_config.rank=16 --policy.device=cuda"), []),
     ],
+    "levanter": [
+        (
+            shell("python lora.py --config_path a.yaml --trainer.num_train_steps 9 --lora.r 8 --lora.r 16"),
+            [Row(ALL, 16, "?", "?", "wu")],
+        ),
+        (
+            python(
+                "from levanter.lora import LoraConfig", "def f(r):", "    return LoraConfig(r=r, alpha=8.0)", "f(4)"
+            ),
+            [Row(ALL, "?", 8, "?", "uw"), Row(ALL, 4, 8, 2, "ww")],
+        ),
+    ],
     "generic": [
         (yaml("peft:", "  dim: 8", "  alpha: 32", "train: {train_iters: 20}"), [Row("peft", 8, 32, 4, "ww")]),
+        (shell("python train.py peft.dim=8 peft.alpha=8"), [Row("peft", 8, 8, 1, "ww")]),
+        (shell("python other/finetune.py --config a.yaml --peft.dim 8 --peft.alpha 8"), [Row("peft", 8, 8, 1, "ww")]),
+        (shell("python train.py --config_path a.yaml --lora.r 8 --lora.alpha 16"), [Row("lora", 8, 16, 2, "ww")]),
         (yaml("peft: {peft_scheme: lora}", "loss: {alpha: 1.0, dim: 4}"), []),
     ],
 }
