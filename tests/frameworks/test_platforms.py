@@ -418,3 +418,14 @@ def test_a_rank_that_is_off_by_default_is_no_fault() -> None:
     )
     (setup,) = setups(*python(*lines))
     assert (setup.bad_values, setup.sites[0].undecided) == ((), "r is off by default")
+
+
+def test_nobody_can_write_the_alpha_of_a_backbone() -> None:
+    lines = (
+        *("class Backbone:", "    def enable_lora(self, rank):", "        self.dense.enable_lora(rank)"),
+        *("    def load(self):", "        self.enable_lora(rank=8)"),
+    )
+    assert [(setup.document.callee, setup.sites[0].fixed) for setup in setups(*python(*lines))] == [
+        ("self.dense.enable_lora", False),
+        ("self.enable_lora", True),
+    ]
