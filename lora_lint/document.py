@@ -144,6 +144,11 @@ class Document:
     base: str = ""
     """The config file that a command names; its values are in `data`, beneath those that the command gives."""
 
+    @property
+    def called(self) -> str:
+        """The program or the function, behind a same-file wrapper where there is one."""
+        return self.through or self.callee
+
     @cached_property
     def entries(self) -> Mapping[Path, Entry]:
         return self.locate()

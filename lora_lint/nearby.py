@@ -14,7 +14,7 @@ MAX_BYTES = 1024 * 1024
 MAX_LOOKUPS = 5_000
 """Places in which the config files of one file's commands are looked for."""
 
-CONFIG_FLAGS = ("config", "recipe", "config_file", "config_name", "config_path", "config_dir", "cn", "cp", "cd")
+CONFIG_FLAGS = ("config", "c", "recipe", "config_file", "config_name", "config_path", "config_dir", "cn", "cp", "cd")
 CONFIG_ENDINGS = (".yaml", ".yml", ".json", ".toml")
 _CONFIG_FOLDERS = ("", "conf", "config", "configs", "cfg")
 """Where a script keeps the configs that Hydra looks for, seen from its own folder."""
@@ -27,8 +27,8 @@ def config_names(document: Document) -> Iterator[str]:
     """
     data = document.data if isinstance(document.data, dict) else {}
     own = ".toml" if "accelerate" in document.words else CONFIG_ENDINGS
-    for flag, endings in (("config", CONFIG_ENDINGS), ("recipe", CONFIG_ENDINGS), ("config_file", own)):
-        value = data.get(flag)
+    for flag in ("config", "c", "recipe", "config_path", "config_file"):
+        value, endings = data.get(flag), own if flag == "config_file" else CONFIG_ENDINGS
         if isinstance(value, str) and value.endswith(endings):
             yield value
     yield from (word for word in document.words[1:] if word.endswith(CONFIG_ENDINGS))

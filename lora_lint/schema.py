@@ -137,9 +137,12 @@ class View(Generic[M]):
     def _unless_off(self, value: object, path: Path) -> object:
         """A same-file default of 0 or None is a switch that the caller turns on, not a rank or an alpha."""
         expression = self.document.expressions.get(path)
-        if expression is None or path not in self.document.defaults or value is False:
+        if path not in self.document.defaults or value is False or value not in (0, None):
             return value
-        return Unknown(expression.text, f"{expression.text} is off by default") if value in (0, None) else value
+        if expression is None and not self.document.through:
+            return value
+        name = expression.text if expression is not None else str(path[-1])
+        return Unknown(name, f"{name} is off by default")
 
     def _is_unknown(self, value: object, path: Path) -> bool:
         if isinstance(value, Unknown):

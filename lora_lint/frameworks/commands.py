@@ -21,7 +21,8 @@ def config_file(document: Document) -> str | None:
     launched = "accelerate" in document.words
     given = [data.get(key) for key in ("config", "recipe") + (() if launched else ("config_file",))]
     variable = next((value.text for value in given if isinstance(value, Unknown)), None)
-    named = (word for word in (*document.words, *given) if isinstance(word, str))
+    others = (data.get(key) for key in ("c", "config_path"))
+    named = (word for word in (*document.words, *given, *others) if isinstance(word, str))
     return next((word for word in named if word.endswith(_CONFIG_ENDINGS)), variable)
 
 
@@ -41,11 +42,19 @@ def unless_set_by(other: str, fact: Fact[Any]) -> Fact[Any]:
 
 
 def runs(document: Document, *programs: str) -> tuple[str, ...]:
-    """The program of a command as a mark, when its path or its dotted name ends with one of `programs`."""
+    """The program of a command as a mark, when its path or its dotted name ends with one of `programs`.
+
+    Where a launcher starts a program that is no Python file, as `srun lerobot-train` does, it is one of the words.
+    """
     if document.syntax != "shell":
         return ()
-    path = "/" + document.callee.removesuffix(".py").replace(".", "/").lstrip("/")
-    return (document.callee,) if path.endswith(tuple(f"/{program}" for program in programs)) else ()
+    launched = document.words if document.callee in document.words[:1] else ()
+    endings = tuple(f"/{program}" for program in programs)
+    return next(((name,) for name in (document.callee, *launched) if _path(name).endswith(endings)), ())
+
+
+def _path(program: str) -> str:
+    return "/" + program.removesuffix(".py").replace(".", "/").lstrip("/")
 
 
 def flags(document: Document, *names: str) -> tuple[str, ...]:

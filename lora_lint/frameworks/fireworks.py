@@ -23,7 +23,7 @@ class Config(Schema):
 
 
 class Command(Schema):
-    """`firectl`: the service chooses alpha, and its choice isn't documented."""
+    """`firectl` and the jobs of the older SDK: the service chooses alpha, and its choice isn't documented."""
 
     lora_rank: Int = 0
 
@@ -36,6 +36,9 @@ class Recipe(Schema):
     lora_target_modules: list[str] | None = None
 
 
+_JOBS = ("create_supervised_fine_tuning_job", "create_reinforcement_fine_tuning_job")
+
+
 def recognises(document: Document) -> tuple[str, ...]:
     data = document.data
     if not isinstance(data, dict):
@@ -44,9 +47,9 @@ def recognises(document: Document) -> tuple[str, ...]:
         program = runs(document, "firectl")
         return (*program, *flags(document, "lora_rank")) if program and "lora_rank" in data else ()
     if document.syntax == "python":
-        recipe = document.callee.startswith("training.recipes.") and document.callee.endswith(".Config")
-        called = recipe or document.callee.rpartition(".")[2] == "create_training_client"
-        return (document.callee, "lora_rank") if called and "lora_rank" in data else ()
+        recipe = document.called.startswith("training.recipes.") and document.called.endswith(".Config")
+        known = recipe or document.called.rpartition(".")[2] in ("create_training_client", *_JOBS)
+        return (document.called, "lora_rank") if known and "lora_rank" in data else ()
     return _file_marks(data) if document.syntax == "yaml" else ()
 
 
@@ -61,7 +64,7 @@ def _file_marks(data: Mapping[Any, Any]) -> tuple[str, ...]:
 
 
 def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
-    if document.syntax == "shell":
+    if document.syntax == "shell" or document.called.rpartition(".")[2] in _JOBS:
         yield Command, ()
     elif isinstance(document.data, dict) and "lora_r" in document.data:
         yield Recipe, ()

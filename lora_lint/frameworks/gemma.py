@@ -27,7 +27,7 @@ def recognises(document: Document) -> tuple[str, ...]:
     data = document.data
     if document.syntax != "python" or not isinstance(data, dict) or "rank" not in data or "model" not in data:
         return ()
-    return (document.callee,) if f".{document.callee}".endswith(tuple(f".{name}" for name in _CLASSES)) else ()
+    return (document.called,) if f".{document.called}".endswith(tuple(f".{name}" for name in _CLASSES)) else ()
 
 
 def kind(_: Document) -> Kind:

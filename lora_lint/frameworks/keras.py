@@ -55,10 +55,15 @@ def recognises(document: Document) -> tuple[str, ...]:
     data = document.data
     if document.syntax != "python" or not isinstance(data, dict):
         return ()
-    name = document.callee.rpartition(".")[2]
+    name = _called(document).rpartition(".")[2]
     if name == "enable_lora":
         return (name,) if "rank" in data or type(data.get(0)) is int else ()
-    return (name, "lora_rank") if _LAYER.fullmatch(document.callee) and data.get("lora_rank") is not None else ()
+    return (name, "lora_rank") if _LAYER.fullmatch(_called(document)) and data.get("lora_rank") is not None else ()
+
+
+def _called(document: Document) -> str:
+    """The method itself where a method of that name calls it for every layer, as a backbone's does."""
+    return document.callee if document.callee.endswith("enable_lora") else document.called
 
 
 def kind(_: Document) -> Kind:
@@ -68,7 +73,7 @@ def kind(_: Document) -> Kind:
 def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
     data = document.data
     assert isinstance(data, dict)
-    owner, _, name = document.callee.rpartition(".")
+    owner, _, name = _called(document).rpartition(".")
     if name != "enable_lora":
         yield Config, ()
     else:
@@ -77,7 +82,7 @@ def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
 
 
 def sites(config: View[Any]) -> Iterator[Site]:
-    name = config.document.callee.rpartition(".")[2]
+    name = _called(config.document).rpartition(".")[2]
     rank: Fact[Any] = required(config.fact("lora_rank" if isinstance(config.model, Config) else "rank"), "rank")
     if isinstance(config.model, Backbone):
         yield Site(tuple(config.model.target_layer_names or ("*",)), rank, from_rank(rank), classic, fixed=True)

@@ -5,11 +5,12 @@ from typing import Any
 
 from pydantic import AliasChoices, Field
 
-from lora_lint.document import Document, Path
-from lora_lint.facts import Fact, Site, State
-from lora_lint.frameworks.commands import flags, runs
+from lora_lint.document import Document, Path, Unknown
+from lora_lint.facts import Fact, Site
+from lora_lint.frameworks.blocks import block
+from lora_lint.frameworks.commands import flags, runs, unless_in_file, unless_set_by
 from lora_lint.scaling import classic
-from lora_lint.schema import Int, PositiveInt, Schema, View
+from lora_lint.schema import Int, NonNegativeInt, Number, PositiveInt, Schema, View
 
 NAME = "lerobot"
 TITLE = "LeRobot"
@@ -34,9 +35,19 @@ class Config(Schema, strict=False):
 
 
 class Policy(Schema, strict=False):
-    """src/lerobot/policies/molmoact2/configuration_molmoact2.py:345-349 at 7427f318; both must be at least 1."""
+    """What the policies of others make of such keys isn't known.
+
+    GR00T's were never wired: src/lerobot/policies/groot/configuration_groot.py:350-359 at 7427f318.
+    """
 
     type: str | None = Field(None, validation_alias=_spelled("policy", "type"))
+    lora_rank: NonNegativeInt = Field(0, validation_alias=_spelled("policy", "lora_rank"))
+    lora_alpha: Number = Field(16, validation_alias=_spelled("policy", "lora_alpha"))
+
+
+class MolmoAct(Policy):
+    """src/lerobot/policies/molmoact2/configuration_molmoact2.py:345-349 and :442-445 at 7427f318."""
+
     train_mode_vlm: str = Field("lora", validation_alias=_spelled("policy", "train_mode_vlm"))
     lora_rank: PositiveInt = Field(64, validation_alias=_spelled("policy", "lora_rank"))
     lora_alpha: PositiveInt = Field(16, validation_alias=_spelled("policy", "lora_alpha"))
@@ -44,7 +55,7 @@ class Policy(Schema, strict=False):
 
 _PROGRAMS = ("lerobot-train", "lerobot/scripts/lerobot_train", "lerobot/scripts/train")
 _FLAGS = ("peft.method_type", "peft.r", "peft.lora_alpha", "peft.target_modules")
-_POLICY_FLAGS = ("policy.lora_rank", "policy.lora_alpha")
+_POLICY_FLAGS = ("policy.lora_rank", "policy.lora_alpha", "policy.train_mode_vlm")
 
 
 def recognises(document: Document) -> tuple[str, ...]:
@@ -63,7 +74,7 @@ def recognises(document: Document) -> tuple[str, ...]:
 
 
 def _speaks(block: str, value: object) -> bool:
-    keys = ("method_type", "r") if block == "peft" else ("train_mode_vlm", "lora_rank")
+    keys = ("method_type", "r") if block == "peft" else ("type", "lora_rank")
     return isinstance(value, dict) and all(key in value for key in keys)
 
 
@@ -74,19 +85,40 @@ def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
     if any(flag in data for flag in _FLAGS) if shell else _speaks("peft", data.get("peft")):
         yield Config, () if shell else ("peft",)
     if any(flag in data for flag in _POLICY_FLAGS) if shell else _speaks("policy", data.get("policy")):
-        yield Policy, () if shell else ("policy",)
+        yield (MolmoAct if _kind(document) == "molmoact2" else Policy), () if shell else ("policy",)
 
 
 def sites(config: View[Any]) -> Iterator[Site]:
     model = config.model
     if isinstance(model, Policy):
-        state: State = "active" if model.train_mode_vlm == "lora" else "off"
-        yield Site(("vlm",), config.fact("lora_rank"), config.fact("lora_alpha"), classic, state)
+        yield _of_policy(config)
         return
     targets = model.target_modules
     named = tuple(targets) if isinstance(targets, list) else (str(targets),) if targets else ("*",)
-    alpha: Fact[Any] = config.fact("lora_alpha")
+    rank, alpha = unless_in_file(config, "r", "lora_alpha")
     if alpha.known and alpha.value is None:
-        alpha = Fact(PEFT_ALPHA, config.fact("r").path, "default", key=alpha.key)
+        alpha = Fact(_alpha(config.document), config.fact("r").path, "default", key=alpha.key)
     method = model.method_type.lower()
-    yield Site(named, config.fact("r"), alpha, classic, "active" if method == "lora" else "not-lora", method)
+    yield Site(named, rank, alpha, classic, "active" if method == "lora" else "not-lora", method)
+
+
+def _kind(document: Document) -> object:
+    """The type of the policy, where it is given; `policy.path` names one that may be of any type."""
+    data = block(document.data, ())
+    return data.get("policy.type") if document.syntax == "shell" else block(data, ("policy",)).get("type")
+
+
+def _alpha(document: Document) -> int | Unknown:
+    """PEFT's own default, unless the policy has one that goes before it (policies/pretrained.py:457-460)."""
+    before = _kind(document) == "molmoact2"
+    return Unknown("", "the policy's lora_alpha goes before PEFT's") if before else PEFT_ALPHA
+
+
+def _of_policy(config: View[Policy]) -> Site:
+    model = config.model
+    rank, alpha = unless_in_file(config, "lora_rank", "lora_alpha")
+    if isinstance(model, MolmoAct):
+        return Site(("vlm",), rank, alpha, classic, "active" if model.train_mode_vlm == "lora" else "off")
+    off = model.type == "groot" or (rank.known and rank.value == 0 and rank.origin == "written")
+    rank, alpha = (unless_set_by("the policy", fact) for fact in (rank, alpha))
+    return Site(("policy",), rank, alpha, classic, "off" if off else "active")

@@ -44,18 +44,24 @@ def recognises(document: Document) -> tuple[str, ...]:
     if not isinstance(data, dict):
         return ()
     if document.syntax == "python":
-        named = document.callee in ("levanter.lora.LoraConfig", "levanter.LoraConfig")
-        return (document.callee,) if named and {"r", "alpha", 1, 2} & data.keys() else ()
+        named = document.called in ("levanter.lora.LoraConfig", "levanter.LoraConfig")
+        return (document.called,) if named and {"r", "alpha", 1, 2} & data.keys() else ()
     if document.syntax == "shell":
         flags = tuple(f"--lora.{key}" for key in _KEYS if f"lora.{key}" in data)
-        ours = "levanter" in document.callee or "config_path" in data
-        return (document.callee, *flags) if ours and flags else ()
+        return (document.callee, *flags) if flags and _runs_levanter(document) else ()
     lora, trainer = data.get("lora"), data.get("trainer")
     if document.syntax not in ("yaml", "json") or not isinstance(lora, dict) or not isinstance(trainer, dict):
         return ()
     keys = tuple(f"lora.{key}" for key in _KEYS if key in lora)
     own = tuple(f"trainer.{key}" for key in _TRAINER_KEYS if key in trainer)
     return (*keys, *own) if own and ("r" in lora or "alpha" in lora) else ()
+
+
+def _runs_levanter(command: Document) -> bool:
+    """draccus gives other programs a `--config_path` as well; the trainer's flags or the name tell whose it is."""
+    data: dict[str, Any] = command.data if isinstance(command.data, dict) else {}
+    known = any("levanter" in word for word in (command.callee, *command.words, str(data.get("config_path", ""))))
+    return known or ("config_path" in data and any(f"trainer.{key}" in data for key in _TRAINER_KEYS))
 
 
 def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:

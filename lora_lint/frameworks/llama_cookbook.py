@@ -7,7 +7,7 @@ from pydantic import AliasChoices, Field
 
 from lora_lint.document import Document, Unknown
 from lora_lint.facts import Fact, Site, State
-from lora_lint.frameworks.commands import flags, runs
+from lora_lint.frameworks.commands import flags, runs, unless_set_by
 from lora_lint.frameworks.gates import at_gate, state_of
 from lora_lint.scaling import classic
 from lora_lint.schema import Number, PositiveInt, Schema, View
@@ -36,15 +36,21 @@ class Config(Schema):
 
 _CLASSES = ("llama_cookbook.configs.", "llama_recipes.configs.")
 _FLAGS = ("use_peft", "peft_method", "lora_config.r", "lora_config.lora_alpha")
+_BESIDE = ("use_peft", "peft_method", "batch_size_training", "batching_strategy")
 
 
 def recognises(document: Document) -> tuple[str, ...]:
     data = document.data
     if document.syntax == "python" and isinstance(data, dict):
-        named = document.callee.startswith(_CLASSES) and document.callee.endswith(".lora_config")
-        return (document.callee,) if named and {"r", "lora_alpha"} & data.keys() else ()
+        named = document.called.startswith(_CLASSES) and document.called.endswith(".lora_config")
+        return (document.called,) if named and {"r", "lora_alpha"} & data.keys() else ()
     program, given = runs(document, "finetuning"), flags(document, *_FLAGS)
-    return (*program, *given) if program and given else ()
+    return (*program, *given) if given and (program or _is_fork(document)) else ()
+
+
+def _is_fork(document: Document) -> bool:
+    """Scripts that were made from it have its flags under another name."""
+    return len(flags(document, *_FLAGS[2:])) > 0 and len(flags(document, *_BESIDE)) > 0
 
 
 def sites(config: View[Config]) -> Iterator[Site]:
@@ -54,6 +60,8 @@ def sites(config: View[Config]) -> Iterator[Site]:
     state: State = "active"
     if config.document.syntax == "shell":
         gate: Fact[Any] = config.fact("use_peft")
+        if not runs(config.document, "finetuning"):
+            gate, rank, alpha = (unless_set_by("the script", fact) for fact in (gate, rank, alpha))
         state = state_of(gate) if model.peft_method == "lora" else "not-lora"
         rank, alpha = at_gate(rank, gate), at_gate(alpha, gate)
         if model.from_peft_checkpoint:

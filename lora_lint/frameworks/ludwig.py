@@ -1,5 +1,6 @@
 """Ludwig: `adapter: {type: lora, r, alpha}` of an LLM or of a text encoder, where alpha is twice r unless set."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -19,6 +20,7 @@ TITLE = "Ludwig"
 DOCS = "https://ludwig.ai/latest/configuration/large_language_model/#lora"
 
 ALPHA_PER_RANK = 2
+_LUDWIG = re.compile(r"^\s*(from|import) ludwig\b", re.MULTILINE)
 
 
 class Config(peft.Config):
@@ -54,6 +56,8 @@ class Other(Schema):
 
 def recognises(document: Document) -> tuple[str, ...]:
     data = document.data
+    if document.syntax == "python":
+        return (document.callee, "ludwig") if document.callee == "lora" and _LUDWIG.search(document.source.text) else ()
     if document.syntax not in ("yaml", "json") or not isinstance(data, dict) or "input_features" not in data:
         return ()
     model_type = ("model_type",) if data.get("model_type") in ("llm", "ecd") else ()
@@ -85,6 +89,9 @@ def _is_adapter(value: object) -> bool:
 def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
     data = document.data
     assert isinstance(data, dict)
+    if document.syntax == "python":
+        yield Config, ()
+        return
     for path in _adapters(data):
         adapter = lookup(data, path)
         is_lora = not isinstance(adapter, dict) or adapter["type"] == "lora"

@@ -1,5 +1,6 @@
-"""Megatron-Bridge and NeMo 2: `LoRA(dim=N, alpha=M)` in Python, in run_config.yaml, and `peft.dim=N` for a recipe."""
+"""Megatron-Bridge and NeMo 2: `LoRA(dim=N, alpha=M)`, `recipe.peft.dim = N`, run_config.yaml, overrides."""
 
+import re
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -19,10 +20,12 @@ DOCS = "https://docs.nvidia.com/nemo/megatron-bridge/latest/training/peft.html"
 class Config(Schema):
     """peft/lora.py:143-147 and canonical_lora.py:228 at 067f987d; nemo/collections/llm/peft/lora.py:677 at 8cfedd72.
 
-    A null alpha is `dim` (peft/utils.py:1001).
+    A null alpha is `dim` (peft/utils.py:1001). The fields of ModuleMatcher come first (module_matcher.py:64-68).
     """
 
-    POSITIONAL: ClassVar[tuple[str, ...]] = ("target_modules",)
+    POSITIONAL: ClassVar[tuple[str, ...]] = (
+        *("target_modules", "exclude_modules", "canonical_mapping", "dim", "alpha", "dropout"),
+    )
 
     target_modules: Words | None = None
     dim: PositiveInt = 32
@@ -41,11 +44,14 @@ _MODULES = ("megatron.bridge.", "nemo.collections.llm.", "nemo.collections.vlm."
 _CLASSES = ("LoRA", "CanonicalLoRA", "VLMLoRA", "MultiLoRA", "DoRA")
 _KEYS = ("dim", "alpha")
 _PROGRAMS = ("nemo", "run_recipe", "megatron", "nemo_run")
+_IMPORTED = re.compile(r"^\s*(?:from|import)\s+(?:megatron\.bridge|nemo\.collections)\b", re.MULTILINE)
+_ASSIGNED = re.compile(r"(?:peft|lora)\w*\.(dim|alpha)\s*=(?!=)", re.IGNORECASE)
 
 
 def recognises(document: Document) -> tuple[str, ...]:
     if document.syntax == "python":
-        return (document.callee,) if _is_ours(document.callee) else ()
+        called = document.called
+        return (called,) if _is_ours(called) or _is_assigned(document) else ()
     if document.syntax == "shell":
         words = " ".join((document.callee, *document.words))
         ours = "automodel" not in words and any(program in words for program in _PROGRAMS)
@@ -57,6 +63,12 @@ def _is_ours(name: str) -> bool:
     return name.startswith(_MODULES) and name.rpartition(".")[2] in _CLASSES
 
 
+def _is_assigned(document: Document) -> bool:
+    """Whether rank or alpha of a recipe's `peft` are assigned one by one."""
+    known = isinstance(document.data, dict) and any(key in document.data for key in _KEYS)
+    return known and document.called.endswith(".peft") and _IMPORTED.search(document.source.text) is not None
+
+
 def _targets(document: Document) -> Iterator[tuple[str, Path]]:
     if document.syntax in ("yaml", "json"):
         for target, path in instantiated(document.data, *_MODULES):
@@ -66,7 +78,7 @@ def _targets(document: Document) -> Iterator[tuple[str, Path]]:
 
 def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
     if document.syntax == "python":
-        yield _schema(document.callee), ()
+        yield _schema(document.called), ()
     elif document.syntax == "shell":
         yield from blocks(document, Config, _KEYS, "peft")
     else:
@@ -81,9 +93,7 @@ def _schema(name: str) -> type[Schema]:
 def sites(config: View[Config]) -> Iterator[Site]:
     """Experts get another rank where `normalize_moe_lora` divides it by the router's top k (peft/utils.py:709)."""
     model = config.model
-    rank, alpha = (config.fact(name) for name in _KEYS)
-    if config.document.syntax == "shell":
-        rank, alpha = (unless_set_by("the recipe", fact) for fact in (rank, alpha))
+    rank, alpha = (_unless_elsewhere(config, name) for name in _KEYS)
     if alpha.known and alpha.value is None:
         alpha = from_rank(rank, alpha.path)
     modules = tuple(model.target_modules or ("all-linear",))
@@ -92,3 +102,12 @@ def sites(config: View[Config]) -> Iterator[Site]:
     if model.normalize_moe_lora:
         divided: Fact[Any] = Fact(Unknown("", "the rank is divided by the experts per token"), rank.path, "unknown")
         yield Site(("experts",), divided, alpha, classic, method=method, pattern=True)
+
+
+def _unless_elsewhere(config: View[Config], name: str) -> Fact[Any]:
+    """A recipe has a rank and an alpha of its own; what a call leaves out may be assigned after it."""
+    fact, document = config.fact(name), config.document
+    if document.syntax == "shell" or (document.syntax == "python" and _is_assigned(document)):
+        return unless_set_by("the recipe", fact)
+    later = document.syntax == "python" and name in _ASSIGNED.findall(document.source.text)
+    return unless_set_by("an assignment", fact) if later else fact

@@ -37,7 +37,7 @@ def recognises(document: Document) -> tuple[str, ...]:
     if not isinstance(data, dict):
         return ()
     if document.syntax == "python":
-        named = document.callee.rpartition(".")[2] == "LoraArgs" and "rank" in data
+        named = document.called.rpartition(".")[2] == "LoraArgs" and "rank" in data
         return ("LoraArgs", "rank") if named else ()
     lora = data.get("lora")
     if document.syntax not in ("yaml", "json") or not isinstance(lora, dict) or not {"rank", "scaling"} & lora.keys():

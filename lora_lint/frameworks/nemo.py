@@ -1,11 +1,13 @@
 """NeMo 1: `model.peft.peft_scheme: lora` and `model.peft.lora_tuning.adapter_dim`, in YAML or as overrides."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site, State
-from lora_lint.frameworks.blocks import block, blocks, overrides
+from lora_lint.frameworks.blocks import block, blocks, overrides, under
+from lora_lint.frameworks.commands import unless_set_by
 from lora_lint.frameworks.derivation import from_rank
 from lora_lint.scaling import classic
 from lora_lint.schema import Number, PositiveInt, Schema, View, Words
@@ -16,12 +18,16 @@ DOCS = "https://docs.nvidia.com/nemo-framework/user-guide/24.07/sft_peft/peft_ne
 
 _OWNER = "model.peft.lora_tuning"
 _KEYS = ("adapter_dim", "alpha", "adapter_dropout")
+_TUNING = re.compile(r"megatron_\w*(finetuning|peft_tuning)")
+_OWN_ALPHA = re.compile(r"megatron_(mamba|griffin)_")
 
 
 class Config(Schema, strict=False):
     """nemo/collections/nlp/parts/peft_config.py:255-272 at 8cfedd72: an absent or null alpha is `adapter_dim`.
 
-    The examples' own YAML, which a command's overrides go over, has `adapter_dim: 32`; in code there is no default.
+    The examples' own YAML, which a command's overrides go over, has `adapter_dim: 32`; in code there is no default. It
+    has the rank's interpolation as alpha, those of Mamba and Griffin have 32 (language_modeling/tuning/conf:
+    megatron_gpt_finetuning_config.yaml:106-107, megatron_mamba_finetuning_config.yaml:106-107).
     """
 
     adapter_dim: PositiveInt = 32
@@ -36,19 +42,25 @@ def recognises(document: Document) -> tuple[str, ...]:
         return ()
     lora = overrides(document, _OWNER, *_KEYS)
     scheme = overrides(document, "model.peft", "peft_scheme")
-    rank = f"{_OWNER}.adapter_dim" in lora
-    return (*scheme, *lora) if rank or (document.syntax == "shell" and lora) else ()
+    if document.syntax != "shell":
+        return (*scheme, *lora) if f"{_OWNER}.adapter_dim" in lora else ()
+    named = scheme and _is_lora(block(document.data, ())["model.peft.peft_scheme"])
+    return (*scheme, *lora) if lora or (named and _TUNING.search(document.callee)) else ()
 
 
 def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
-    yield from blocks(document, Config, _KEYS, _OWNER)
+    if document.syntax == "shell":
+        yield under(Config, _OWNER), ()
+    else:
+        yield from blocks(document, Config, _KEYS, _OWNER)
 
 
 def sites(config: View[Config]) -> Iterator[Site]:
-    rank: Fact[Any] = config.fact("adapter_dim")
-    alpha: Fact[Any] = config.fact("alpha")
+    rank, alpha = (_unless_in_config(config, name) for name in ("adapter_dim", "alpha"))
     if alpha.known and alpha.value is None:
-        alpha = from_rank(rank, alpha.path if alpha.origin == "written" else ())
+        own = alpha.origin == "default" and _OWN_ALPHA.search(config.document.callee)
+        at = alpha.path if alpha.origin == "written" else ()
+        alpha = Fact(32, alpha.path, "default", key=alpha.key) if own else from_rank(rank, at)
     yield Site(tuple(config.model.target_modules or ("attention_qkv",)), rank, alpha, classic, _state(config.document))
 
 
@@ -57,7 +69,16 @@ def _state(document: Document) -> State:
     data = block(document.data, ())
     shell = document.syntax == "shell"
     scheme = data.get("model.peft.peft_scheme", "lora") if shell else block(data, ("model", "peft")).get("peft_scheme")
-    if isinstance(scheme, Unknown):
-        return "active"
-    schemes = str(scheme).split(",")
-    return "active" if any(name.strip() in ("lora", "qlora", "sdlora") for name in schemes) else "off"
+    return "active" if isinstance(scheme, Unknown) or _is_lora(scheme) else "off"
+
+
+def _is_lora(scheme: object) -> bool:
+    return any(name.strip(" '\"") in ("lora", "qlora", "sdlora") for name in str(scheme).split(","))
+
+
+def _unless_in_config(config: View[Config], name: str) -> Fact[Any]:
+    """A command may bring a config of its own instead of NeMo's."""
+    fact, data = config.fact(name), block(config.document.data, ())
+    if config.document.syntax != "shell" or str(data.get("config_name", "megatron_")).startswith("megatron_"):
+        return fact
+    return unless_set_by("the config at --config-name", fact)

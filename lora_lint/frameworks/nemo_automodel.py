@@ -1,12 +1,12 @@
 """NeMo Automodel: a block with `_target_: nemo_automodel.components._peft.lora.PeftConfig`, and `--peft.dim N`."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site
 from lora_lint.frameworks.blocks import block, blocks, instantiated, overrides
-from lora_lint.frameworks.commands import unless_set_by
+from lora_lint.frameworks.commands import runs, unless_set_by
 from lora_lint.scaling import classic
 from lora_lint.schema import Number, PositiveInt, Schema, View, Words
 
@@ -17,6 +17,8 @@ DOCS = "https://docs.nvidia.com/nemo/automodel/latest/guides/llm/finetune.html"
 
 class Config(Schema):
     """nemo_automodel/components/_peft/lora.py:44-61 at 36044ad3; the scale is alpha/dim (line 189)."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("target_modules", "exclude_modules", "match_all_linear", "dim", "alpha")
 
     dim: PositiveInt = 8
     alpha: Number = 32
@@ -30,15 +32,33 @@ class Config(Schema):
 _KEYS = ("dim", "alpha")
 _MODULE = "nemo_automodel."
 _CLASS = ".PeftConfig"
+_SCRIPTS = tuple(
+    f"{folder}/{name}"
+    for folder in (
+        "llm_finetune",
+        "vlm_finetune",
+        "dllm_sft",
+        "bi_encoder",
+        "cross_encoder",
+        "recipes/llm",
+        "recipes/vlm",
+    )
+    for name in ("finetune", "train_ft")
+)
+"""The examples' own scripts, and those of the recipes, which take a config and flags over it."""
 
 
 def recognises(document: Document) -> tuple[str, ...]:
     if document.syntax == "python":
-        return (document.callee,) if document.callee.startswith(_MODULE) and document.callee.endswith(_CLASS) else ()
+        called = document.called
+        return (called,) if called.startswith(_MODULE) and called.endswith(_CLASS) else ()
     if document.syntax == "shell":
-        target = str(block(document.data, ()).get("peft._target_", ""))
-        ours = any("automodel" in word.lower() for word in (document.callee, *document.words, target))
-        return ("automodel", *overrides(document, "peft", *_KEYS)) if ours else ()
+        data = block(document.data, ())
+        given = (str(data.get(f"peft.{key}", "")) for key in ("_target_", "peft_fn"))
+        ours = any("automodel" in word.lower() for word in (document.callee, *document.words, *given))
+        lora = overrides(document, "peft", *_KEYS)
+        script = runs(document, *_SCRIPTS) if "config" in data or "c" in data else ()
+        return ("automodel", *lora) if ours else (*script, *lora) if script and lora else ()
     return tuple(target for target, _ in _targets(document))
 
 

@@ -57,7 +57,20 @@ def sites(config: View[Config]) -> Iterator[Site]:
     if rank.known and rank.value is None:
         rank = Fact(Unknown("", "dim is not set"), rank.path, "unknown")
     modules = ("all-linear",) if model.match_all_linear else tuple(model.target_modules or ("*",))
-    yield Site(modules, rank, alpha, classic, state_of(gate), "dora" if model.use_dora else "lora")
+    state = "off" if _backend_is_off(config) else state_of(gate)
+    yield Site(modules, rank, alpha, classic, state, "dora" if model.use_dora else "lora")
+
+
+def _backend_is_off(config: View[Config]) -> bool:
+    """One of the two backends trains (models/policy/lm_policy.py:118-119); the settings of the other aren't read."""
+    data = config.document.data
+    if config.document.syntax == "shell":
+        rank = config.fact("dim")
+        backend = ".".join((str(rank.path[0]) if rank.path else rank.key).split(".")[:2])
+        enabled = block(data, ()).get(f"{backend}.enabled")
+    else:
+        enabled = block(data, config.path[:-1]).get("enabled")
+    return enabled in (False, "false", "False")
 
 
 def _unless_inherited(config: View[Config], name: str) -> Fact[Any]:

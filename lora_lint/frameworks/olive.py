@@ -56,8 +56,9 @@ def recognises(document: Document) -> tuple[str, ...]:
     if not isinstance(data, dict):
         return ()
     if document.syntax == "shell":
-        command = next((word for word in document.words[1:2] if word in ("finetune", "diffusion-lora")), "")
-        return ("olive", command) if document.callee == "olive" and command else ()
+        words = document.words[document.words.index("olive") + 1 :] if "olive" in document.words else ()
+        command = next((word for word in words[:1] if word in ("finetune", "diffusion-lora")), "")
+        return ("olive", command) if command else ()
     if document.syntax not in ("json", "yaml"):
         return ()
     own = tuple(key for key in ("input_model", "systems", "data_configs", "engine") if key in data)

@@ -1,5 +1,6 @@
 """OpenRLHF: `openrlhf.cli.train_sft --ds.lora.rank N --ds.lora.alpha M`, before April 2026 `--lora_rank N`."""
 
+import re
 from collections.abc import Iterator
 
 from pydantic import AliasChoices, Field
@@ -28,11 +29,18 @@ class Config(Schema):
     )
 
 
+_SCRIPT = re.compile(r"(^|/)train_\w+\.py$")
+_OWN_FLAGS = ("pretrain", "micro_train_batch_size", "zero_stage", "micro_rollout_batch_size")
+"""Of the scripts that came before the module `openrlhf.cli`."""
+
+
 def recognises(document: Document) -> tuple[str, ...]:
-    if document.syntax != "shell" or "openrlhf" not in document.callee:
+    if document.syntax != "shell":
         return ()
     lora = flags(document, "ds.lora.rank", "ds.lora.alpha", "lora_rank", "lora_alpha")
-    return (document.callee, *lora) if lora else ()
+    own = flags(document, *_OWN_FLAGS)
+    ours = "openrlhf" in document.callee or (_SCRIPT.search(document.callee) and "--pretrain" in own and len(own) > 1)
+    return (document.callee, *lora) if lora and ours else ()
 
 
 def sites(config: View[Config]) -> Iterator[Site]:

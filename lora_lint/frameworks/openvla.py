@@ -1,5 +1,6 @@
 """OpenVLA and OpenVLA-OFT: `vla-scripts/finetune.py --lora_rank N`, where alpha is the smaller of N and 16."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -15,7 +16,10 @@ TITLE = "OpenVLA"
 DOCS = "https://github.com/openvla/openvla"
 
 LARGEST_ALPHA = 16
-"""`lora_alpha=min(cfg.lora_rank, 16)`: vla-scripts/finetune.py:176 at c8f03f48, openvla-oft's :849 at 213c5ff8."""
+"""`lora_alpha=min(cfg.lora_rank, 16)`: vla-scripts/finetune.py:176 at c8f03f48, openvla-oft's :849 at 213c5ff8.
+
+So have the `finetune_*.py` that people put beside it.
+"""
 
 
 class Config(Schema):
@@ -32,6 +36,7 @@ class Config(Schema):
     merge_lora_during_training: bool = True
 
 
+_COPY = re.compile(r"(^|/)finetune\w*\.py$")
 _OWN_FLAGS = ("vla_path", "data_root_dir", "adapter_tmp_dir", "use_l1_regression", "image_aug")
 
 
@@ -39,8 +44,8 @@ def recognises(document: Document) -> tuple[str, ...]:
     program = runs(document, "vla-scripts/finetune")
     lora = flags(document, "use_lora", "lora_rank", "lora_dropout")
     own = flags(document, *_OWN_FLAGS)
-    ours = program or (runs(document, "finetune") and "--vla_path" in own and lora)
-    return (document.callee, *lora, *own) if ours else ()
+    copied = _COPY.search(document.callee) is not None and "--vla_path" in own
+    return (document.callee, *lora, *own) if program or (copied and lora) else ()
 
 
 def sites(config: View[Any]) -> Iterator[Site]:

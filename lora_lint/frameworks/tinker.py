@@ -41,9 +41,9 @@ def recognises(document: Document) -> tuple[str, ...]:
         return (document.callee, *flags(document, "lora_rank")) if ours and "lora_rank" in data else ()
     if document.syntax != "python":
         return ()
-    name = document.callee.rpartition(".")[2]
-    cookbook = document.callee.startswith("tinker_cookbook.") and name == "Config" and "lora_rank" in data
-    return (document.callee,) if cookbook or name in _CALLS or document.callee == "tinker.LoraConfig" else ()
+    called, name = document.called, document.called.rpartition(".")[2]
+    cookbook = called.startswith("tinker_cookbook.") and name == "Config" and "lora_rank" in data
+    return (called,) if cookbook or name in _CALLS or called == "tinker.LoraConfig" else ()
 
 
 def sites(config: View[Any]) -> Iterator[Site]:

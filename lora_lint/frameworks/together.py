@@ -39,10 +39,11 @@ def recognises(document: Document) -> tuple[str, ...]:
     given = tuple(key for key in ("lora_r", "lora_alpha") if key in data)
     if document.syntax == "shell":
         command = runs(document, "together") and {"fine-tuning", "create"} <= {*document.words}
-        return (document.callee, *flags(document, *given)) if command and given else ()
+        on = flags(document, "lora")
+        return (document.callee, *on, *flags(document, *given)) if command and (given or on) else ()
     if document.syntax == "python":
-        called = document.callee == "Lora" or document.callee.endswith("fine_tuning.create")
-        return (document.callee, *given) if called and given else ()
+        known = document.called == "Lora" or document.called.endswith("fine_tuning.create")
+        return (document.called, *given) if known and given else ()
     training = data.get("training_type")
     lora = isinstance(training, dict) and training.get("type") == "Lora" and "lora_r" in training
     return ("training_type.type", "training_type.lora_r") if lora else ()

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-from lora_lint.document import Document, Path
+from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site, State
 from lora_lint.frameworks.blocks import block, blocks, overrides
 from lora_lint.frameworks.commands import unless_set_by
+from lora_lint.frameworks.derivation import from_rank
 from lora_lint.scaling import classic
 from lora_lint.schema import Int, Number, Schema, View
 
@@ -21,16 +22,18 @@ class Config(Schema, strict=False):
     lora_rank: Int = 0
     lora_alpha: Number = 16
     target_modules: list[str] | str | None = "all-linear"
+    lora_adapter_path: str | None = None
 
 
 class Megatron(Schema, strict=False):
     """The block `lora` of a model that Megatron trains: hf_model.yaml:100-150 at 1dda039b.
 
-    An absent alpha is 32 there, also in code (workers/config/megatron_peft.py:53 of b178a3cd).
+    An absent alpha is 32 there, also in code (workers/config/megatron_peft.py:53 of b178a3cd). A null one is the rank,
+    as in Megatron-Bridge, whose classes take the block (peft/utils.py:378-401 and :1001 at 067f987d).
     """
 
     rank: Int = 0
-    alpha: Number = 32
+    alpha: Number | None = 32
     type: str = "lora"
     target_modules: list[str] | str | None = None
 
@@ -79,6 +82,10 @@ def sites(config: View[Any]) -> Iterator[Site]:
     model = config.model
     names = _MEGATRON if isinstance(model, Megatron) else _FSDP
     rank, alpha = (_unless_elsewhere(config, config.fact(name)) for name in names)
+    if isinstance(model, Config) and model.lora_adapter_path not in (None, "", "null", "None"):
+        rank, alpha = (_of_adapter(fact) for fact in (rank, alpha))
+    if alpha.known and alpha.value is None:
+        alpha = from_rank(rank, alpha.path)
     state: State = "off" if rank.known and rank.value <= 0 else "active"
     if not isinstance(model, Megatron) and _megatron_trains(config):
         state = "off"
@@ -88,10 +95,18 @@ def sites(config: View[Any]) -> Iterator[Site]:
 
 
 def _unless_elsewhere(config: View[Any], fact: Fact[Any]) -> Fact[Any]:
-    """Hydra overrides verl's own config, unless the command brings one of its own."""
-    folder = block(config.document.data, ()).get("config_path", "config")
-    own = config.document.syntax != "shell" or folder == "config"
+    """Hydra overrides verl's own config, unless the command brings one of its own, or runs what is built on verl."""
+    document = config.document
+    if any("verl_omni" in word for word in document.words):
+        return unless_set_by("verl-omni's config", fact)
+    folder = block(document.data, ()).get("config_path", "config")
+    own = document.syntax != "shell" or folder == "config"
     return fact if own else unless_set_by("the config at --config-path", fact)
+
+
+def _of_adapter(fact: Fact[Any]) -> Fact[Any]:
+    """The settings of an adapter that is trained on are its own (workers/engine/fsdp/transformer_impl.py:323-334)."""
+    return Fact(Unknown("", "the adapter at lora_adapter_path has its own"), fact.path, "unknown")
 
 
 def _megatron_trains(config: View[Any]) -> bool:

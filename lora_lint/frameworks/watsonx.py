@@ -31,7 +31,7 @@ def recognises(document: Document) -> tuple[str, ...]:
     if not isinstance(data, dict):
         return ()
     if document.syntax == "python":
-        name = document.callee.rpartition(".")[2]
+        name = document.called.rpartition(".")[2]
         ours = name == "PeftParameters" or (name in _TYPES and "watsonx" in document.source.text)
         return (name, "rank") if ours and "rank" in data else ()
     block = _block(document)

@@ -23,7 +23,9 @@ _MUTATING = frozenset(("update", "setdefault", "pop", "popitem", "clear"))
 
 
 def index(tree: ast.Module) -> Index:
-    return Walk({**STATEMENTS, **DEFINITIONS}).run(tree)
+    found = Walk({**STATEMENTS, **DEFINITIONS}).run(tree)
+    found.interesting += found.assigned.calls()
+    return found
 
 
 def _defined(walk: Walk, node: Callable_, scope: Scope, block: Block) -> None:
@@ -92,12 +94,22 @@ def _call(walk: Walk, node: ast.Call, scope: Scope, block: Block) -> None:
         below.insert(0, function)
     walk.push(below, scope, block)
     walk.found.calls.setdefault(name, []).append((node, use))
-    if (
+    if name == "Config" and (later := _later(walk, node)) is not None:
+        walk.found.interesting.append((later, use))
+    elif (
         walk.is_lora(name)
         or walk.has_lora_keys(keyword.arg for keyword in node.keywords)
         or (isinstance(function, ast.Name) and walk.is_lora(_original(node, scope, name)))
     ):
         walk.found.interesting.append((node, use))
+
+
+def _later(walk: Walk, node: ast.Call) -> ast.Call | None:
+    """The call that NeMo-Run's `run.Config(LoRA, dim=8)` stands for."""
+    target = dotted(node.args[0]) if node.args else None
+    if target is None or not node.keywords or not walk.is_lora(target.rpartition(".")[2]):
+        return None
+    return ast.copy_location(ast.Call(node.args[0], node.args[1:], node.keywords), node)
 
 
 def _method(walk: Walk, node: ast.Call, function: ast.Attribute, use: Use) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from lora_lint.expression import dotted
+from lora_lint.readers.python.assigned import Assigned
 from lora_lint.readers.python.scopes import Class, Function, Parameter, Scope, Use, field_default
 
 LORA = re.compile(r"(?<![eE]xp)([ld]ora|peft|lycoris)(?!tion)", re.IGNORECASE)
@@ -34,6 +35,7 @@ class Index:
     items: dict[str, set[str]] = field(default_factory=dict)
     """Keys that are assigned to mappings after they were made."""
     texts: list[ast.Constant] = field(default_factory=list)
+    assigned: Assigned = field(default_factory=Assigned)
 
 
 def parameters(arguments: ast.arguments) -> list[Parameter]:

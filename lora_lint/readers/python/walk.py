@@ -91,6 +91,8 @@ class Walk:
     def part(self, node: ast.expr, value: ast.expr | None, scope: Scope, block: Block, at: Any) -> None:
         """Bind an attribute or an item: `self.rank = 8` in the class, `args.rank = 8` in the scope."""
         self.children(node, scope, block)
+        if isinstance(node, ast.Attribute) and value is not None and self.is_lora(_last_word(node.value)):
+            self.found.assigned.add(node, value, scope, block)
         owner = scope.enclosing_class()
         kind: Kind = "assign" if value else "opaque"
         if owner and isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
@@ -124,6 +126,10 @@ class Walk:
             if known:
                 return True
         return False
+
+
+def _last_word(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else ""
 
 
 Handlers = Mapping[type[ast.AST], Callable[[Walk, Any, Scope, Block], None]]
