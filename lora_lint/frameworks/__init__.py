@@ -74,6 +74,7 @@ MARKERS: dict[str, tuple[bytes, ...]] = {
     "watsonx": (b"peft_parameters", b"PeftParameters"),
     "x_flux": (b"single_blocks", b"double_blocks"),
     "xcomposer": (b"use_lora",),
+    "xtuner": (b"xtuner",),
 }
 """Bytes that a file of the framework holds at least one of. Adding a framework is one module and one line here."""
 
