@@ -72,6 +72,8 @@ class Calls:
         if isinstance(node, ast.Call) or type_of(node) is not None:
             return True
         rank, alpha = arguments.rank, arguments.alpha
+        if isinstance(arguments.values.get("lora_parameters"), Value):
+            return True
         return _is_number(rank) and (_is_number(alpha) or (alpha is None and not (rank and rank.free)))
 
     def _wrapped(self, chain: Sequence[Place], function: Function, *, defaults: bool) -> Iterator[Document]:
