@@ -23,7 +23,7 @@ LONGEST_KEY = 80
 Modules = list[str] | str | None
 Options = dict[str, Any] | None
 Switch = bool | None
-"""PEFT only asks whether it is true; axolotl leaves `fan_in_fan_out` null in every adapter (loaders/adapter.py:195 at 067b021c)."""
+"""PEFT only asks whether it is true; `fan_in_fan_out` is null in what axolotl trains (loaders/adapter.py:195)."""
 
 
 class Config(Schema):
@@ -107,6 +107,12 @@ class Config(Schema):
     kasa_config: Options = since("0.21.0", None)
 
 
+class Call(Config):
+    """The class itself, whose constructor takes no other keyword."""
+
+    UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
+
+
 class Other(Schema):
     """An adapter of another PEFT type: the keys that stand for rank and alpha there, unchecked."""
 
@@ -150,7 +156,7 @@ def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
     if _class_name(document) in _OTHER_CLASSES or (isinstance(other, str) and other.upper() != "LORA"):
         yield Other, ()
     else:
-        yield Config, ()
+        yield Call if document.syntax == "python" else Config, ()
 
 
 def _class_name(document: Document) -> str:

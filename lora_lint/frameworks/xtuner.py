@@ -1,8 +1,8 @@
-"""XTuner: MMEngine configs in Python whose `dict(type=LoraConfig, ...)` becomes PEFT's, and `xtuner train`'s options."""
+"""XTuner: Python configs of MMEngine with `dict(type=LoraConfig, ...)`, and the options of `xtuner train`."""
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 from lora_lint.document import Document, Path
 from lora_lint.facts import Site
@@ -16,14 +16,12 @@ TITLE = "XTuner"
 DOCS = "https://github.com/InternLM/xtuner/tree/main/xtuner/configs"
 
 
-class Config(peft.Config):
-    """PEFT's keys: the dict is built into PEFT's class by its own constructor (xtuner/model/sft.py:123-131 at b934f462).
+class Config(peft.Call):
+    """PEFT's keys: the dict is handed to the constructor of PEFT's class (xtuner/model/sft.py:119-126 at b934f462).
 
-    A key that the class doesn't take is a TypeError. Without `target_modules` every linear layer is adapted, whatever
-    PEFT would take for the model (sft.py:164-167; llava.py:151-163, internvl.py:135-147).
+    Without `target_modules` every linear layer is adapted, whatever PEFT would take for the model (sft.py:165-167,
+    llava.py:151-163, internvl.py:135-147, reward.py:208-210).
     """
-
-    UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
 
 
 class Options(Config):
