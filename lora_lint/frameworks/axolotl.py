@@ -78,11 +78,13 @@ class Config(Schema, strict=False):
 _LORA_KEYS = ("lora_r", "lora_alpha", "lora_target_modules", "lora_target_linear", "lora_model_dir", "lora_dropout")
 _OTHER_KEYS = ("datasets", "sequence_len", "micro_batch_size", "load_in_8bit", "load_in_4bit", "val_set_size", "rl")
 _ADAPTERS = ("lora", "qlora")
+_WITHOUT_TRAINING = ("merge-lora", "inference", "vllm-serve", "quantize")
+"""Commands that read the config of a run to use what came of it (cli/main.py)."""
 
 
 def recognises(document: Document) -> tuple[str, ...]:
     data = document.data
-    if not isinstance(data, dict):
+    if not isinstance(data, dict) or any(word in document.words for word in _WITHOUT_TRAINING):
         return ()
     lora = tuple(key for key in _LORA_KEYS if key in data)
     if document.syntax == "shell":

@@ -138,6 +138,7 @@ def _command_marks(document: Document, data: dict[Any, Any]) -> tuple[str, ...]:
     if _trains_nothing(data):
         return ()
     program = next((word for word in (document.callee, *document.words) if word.rpartition("/")[2] in _PROGRAMS), None)
+    program = program or next(iter(runs(document, "src/train_bash", *_EARLY)), None)
     if program is not None:
         return (program, *given) if given else ()
     return given if "finetuning_type" in data and len(given) >= 2 else ()

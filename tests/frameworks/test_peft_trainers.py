@@ -105,6 +105,7 @@ AXOLOTL: Table = [
     ),
     (yaml(*BASE, "sequence_len: 2048"), []),
     (shell("axolotl preprocess lora.yml"), []),
+    (shell("axolotl merge-lora lora.yml --lora-model-dir=out --lora-alpha 16"), []),
     (python("cfg = {'base_model': 'a', 'lora_r': 8, 'lora_alpha': 8}", "run(**cfg)"), []),
 ]
 
@@ -142,6 +143,7 @@ LLAMA_FACTORY: Table = [
     (shell(CLI, "--finetuning_type lora --lora_rank 32 --lora_alpha 16"), [Row("all", 32, 16, 0.5, "ww")]),
     (shell(CLI, "--finetuning_type lora --lora_rank 32"), [Row("all", 32, 64, 2, "wc")]),
     (shell(OLD, "--finetuning_type lora --lora_target q_proj,v_proj"), [Row("q_proj v_proj", 8, 16, 2, "dc")]),
+    (shell(OLD, "--finetuning_type lora"), [Row("all", 8, 16, 2, "dc")]),
     (shell("python src/train_sft.py --do_train --finetuning_type lora --lora_rank 8"), [Row("all", 8, 32, 4, "wd")]),
     (shell("llamafactory-cli train run.yaml lora_rank=32"), [Row("all", 32, "?", "?", "wu")]),
     (
