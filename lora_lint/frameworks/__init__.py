@@ -13,7 +13,15 @@ MARKERS: dict[str, tuple[bytes, ...]] = {
     "adapterhub": (b"attn_matrices", b"LoRAConfig", b"DoRAConfig"),
     "ai_toolkit": (b"linear:", b'"linear"', b"linear_alpha", b"sd_trainer", b"diffusion_trainer"),
     "alpaca_lora": (b"base_model", b"base-model"),
-    "axolotl": (b"base_model:", b'base_model"', b"base_model'", b"base_model :", b"axolotl", b"scripts/finetune.py"),
+    "axolotl": (
+        b"base_model:",
+        b'base_model"',
+        b"base_model'",
+        b"base_model :",
+        b"base_model=",
+        b"axolotl",
+        b"scripts/finetune.py",
+    ),
     "chatglm": (b"peft_config",),
     "deepspeed_chat": (b"lora_dim",),
     "diffsynth": (b"lora_base_model", b"dataset_metadata_path"),
@@ -80,6 +88,7 @@ MARKERS: dict[str, tuple[bytes, ...]] = {
     "watsonx": (b"peft_parameters", b"PeftParameters"),
     "x_flux": (b"single_blocks", b"double_blocks"),
     "xcomposer": (b"use_lora",),
+    "xtuner": (b"xtuner",),
 }
 """Bytes that a file of the framework holds at least one of. Adding a framework is one module and one line here."""
 

@@ -85,8 +85,14 @@ def sites(config: View[Config]) -> Iterator[Site]:
 def _is_faulty(document: Document) -> bool:
     """Whether loading replaces alpha by the rank: the adapter is of a release before 1.1.0, which didn't scale at all.
 
-    src/adapters/loading.py:411-426 at 88f18ebd.
+    src/adapters/loading.py:408-426 at 88f18ebd; `1.1.0.dev0` is before 1.1.0 as well.
     """
     version = document.data.get("version") if isinstance(document.data, dict) else None
-    numbers = re.match(r"adapters\.(\d+)\.(\d+)", version, re.ASCII) if isinstance(version, str) else None
-    return numbers is not None and (int(numbers[1]), int(numbers[2])) < (1, 1)
+    found = _VERSION.match(version) if isinstance(version, str) else None
+    if found is None:
+        return False
+    release = tuple(int(part or 0) for part in found.groups()[:3])
+    return release < (1, 1, 0) or (release == (1, 1, 0) and found[4] is not None)
+
+
+_VERSION = re.compile(r"adapters\.(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?(\.?(?:dev|a|b|rc)\d)?", re.ASCII)

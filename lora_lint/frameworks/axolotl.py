@@ -1,4 +1,4 @@
-"""axolotl: a YAML with `base_model`, `adapter: lora|qlora`, `lora_r` and `lora_alpha`, or the same as flags."""
+"""axolotl: `base_model`, `adapter: lora|qlora`, `lora_r` and `lora_alpha` in YAML, as flags or in a Python dict."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 from lora_lint.document import Document, Unknown
 from lora_lint.facts import Fact, Site, State, TargetSyntax
 from lora_lint.frameworks.commands import config_file
+from lora_lint.frameworks.derivation import trained_before
+from lora_lint.frameworks.required import required
 from lora_lint.scaling import classic, rslora
 from lora_lint.schema import Int, PositiveInt, Schema, View
 
@@ -18,7 +20,8 @@ class Config(Schema, strict=False):
     """src/axolotl/utils/schemas/peft.py at 067b021c; pydantic there is lax, so `"16"` and `16.0` are 16.
 
     There is no default for rank or alpha: both reach PEFT as None, which fails (loaders/adapter.py:186). Unknown keys
-    are ignored without a word (config.py:212 has no `extra`).
+    are ignored without a word (config.py:212 has no `extra`). An adapter of `lora_model_dir` keeps its own rank and
+    alpha (loaders/adapter.py:372-383).
     """
 
     UNKNOWN_KEYS: ClassVar[str] = "ignores it without a word"
@@ -125,21 +128,30 @@ class Config(Schema, strict=False):
 _LORA_KEYS = ("lora_r", "lora_alpha", "lora_target_modules", "lora_target_linear", "lora_model_dir", "lora_dropout")
 _OTHER_KEYS = ("datasets", "sequence_len", "micro_batch_size", "load_in_8bit", "load_in_4bit", "val_set_size", "rl")
 _ADAPTERS = ("lora", "qlora")
+_WITHOUT_TRAINING = ("merge-lora", "inference", "vllm-serve", "quantize")
+"""Commands that read the config of a run to use what came of it (cli/main.py)."""
 
 
 def recognises(document: Document) -> tuple[str, ...]:
     data = document.data
-    if not isinstance(data, dict):
+    if not isinstance(data, dict) or any(word in document.words for word in _WITHOUT_TRAINING):
         return ()
     lora = tuple(key for key in _LORA_KEYS if key in data)
     if document.syntax == "shell":
         named = "axolotl" in document.words or document.callee.startswith(("axolotl", "scripts/finetune.py"))
         return ("axolotl", *lora) if named and lora else ()
-    if document.syntax not in ("yaml", "json") or "base_model" not in data:
+    if document.syntax not in ("yaml", "json") and not _is_dict(document):
+        return ()
+    if "base_model" not in data:
         return ()
     known = tuple(key for key in _OTHER_KEYS if key in data)
     adapter = ("adapter",) if data.get("adapter") in _ADAPTERS else ()
     return ("base_model", *adapter, *lora, *known) if (lora or adapter) and (known or adapter) else ()
+
+
+def _is_dict(document: Document) -> bool:
+    """A plain dict, which scripts write to a YAML, or axolotl's own."""
+    return document.syntax == "python" and document.callee in ("dict", "axolotl.utils.dict.DictDefault")
 
 
 def sites(config: View[Config]) -> Iterator[Site]:
@@ -152,8 +164,9 @@ def sites(config: View[Config]) -> Iterator[Site]:
             fact if fact.origin != "default" else Fact(Unknown("", reason), fact.path, "unknown")
             for fact in (rank, alpha)
         )
-    if rank.known and rank.value is None:
-        rank = Fact(Unknown("", "lora_r is not set"), rank.path, "unknown")
+    if model.lora_model_dir:
+        rank, alpha = (trained_before(fact) for fact in (rank, alpha))
+    rank = required(rank, "lora_r")
     formula = rslora if model.peft_use_rslora else classic
     method = "dora" if model.peft_use_dora else "lora"
     targets = model.lora_target_modules
@@ -176,9 +189,9 @@ def sites(config: View[Config]) -> Iterator[Site]:
 
 
 def _state(config: View[Config]) -> State:
-    """`adapter` decides; on the command line the config file it belongs to has set it."""
-    adapter = config.model.adapter
-    if config.document.syntax == "shell" and not config.has("adapter"):
+    """`adapter` decides; a command's config file has set it, and the rest of the file that a text shows a piece of."""
+    adapter, document = config.model.adapter, config.document
+    if (document.syntax == "shell" or document.example) and not config.has("adapter"):
         return "active"
     if not adapter:
         return "off"

@@ -7,7 +7,8 @@ from pydantic import AliasChoices, Field
 
 from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site, State, TargetSyntax
-from lora_lint.frameworks.commands import config_file
+from lora_lint.frameworks.commands import config_file, runs
+from lora_lint.frameworks.derivation import trained_before
 from lora_lint.frameworks.trainer import TrainingArguments
 from lora_lint.scaling import classic, rslora
 from lora_lint.schema import Number, PositiveInt, Schema, View
@@ -28,7 +29,8 @@ class Config(TrainingArguments):
     """v0: src/llamafactory/hparams/finetuning_args.py:69-120 at ff6d4d1.
 
     `lora_alpha or lora_rank * 2` (line 587): absent, null and 0 all mean twice the rank. Unknown keys stop the start.
-    OmegaConf reads the file (parser.py:119).
+    OmegaConf reads the file (parser.py:119). The last adapter of `adapter_name_or_path` is trained on with its own rank
+    and alpha unless a new one is asked for (model/adapter.py:181-216).
     """
 
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
@@ -67,6 +69,17 @@ class Config(TrainingArguments):
     pissa_iter: int = 16
     pissa_convert: bool = False
     create_new_adapter: bool = False
+    adapter_name_or_path: Any = None
+    local_rank: Any = None
+
+
+class Early(Config):
+    """src/train_sft.py and its neighbours, of 2023-05-28 to 2023-07-15: src/utils/config.py:164 at 17024ebc.
+
+    The fixed default outlived the scripts until v0.3.0 (b2ac8376, 2023-11-15); nothing in a file tells that.
+    """
+
+    lora_alpha: Number | None = 32
 
 
 class Plugin(Schema):
@@ -86,8 +99,13 @@ class Plugin(Schema):
 
 
 _OWN_KEYS = ("stage", "template", "dataset", "cutoff_len", "lora_target", "finetuning_type", "do_train")
+_WITHOUT_TYPE = ("stage", "template", "dataset")
+"""Keys that tell a file whose `finetuning_type` is left to its default."""
+_USES = ("export_dir", "infer_backend", "do_predict", "adapter_name_or_path")
+"""Keys of files that train nothing, unless `do_train` says so."""
 _BOARD_KEYS = ("train.lora_rank", "train.lora_alpha", "top.finetuning_type")
 _PROGRAMS = ("llamafactory-cli", "lmf", "llamafactory")
+_EARLY = ("src/train_sft", "src/train_pt", "src/train_rm", "src/train_ppo")
 
 
 def recognises(document: Document) -> tuple[str, ...]:
@@ -96,24 +114,41 @@ def recognises(document: Document) -> tuple[str, ...]:
         return ()
     if document.syntax == "shell":
         return _command_marks(document, data)
-    if document.syntax not in ("yaml", "json", "toml"):
+    if document.syntax not in ("yaml", "json", "toml") and not (document.syntax == "python" and _is_dict(document)):
         return ()
     plugin = data.get("peft_config")
     if isinstance(plugin, dict) and plugin.get("name") == "lora" and ("r" in plugin or "lora_alpha" in plugin):
         return ("peft_config.name", "peft_config.r")
     board = tuple(key for key in _BOARD_KEYS if key in data)
-    if len(board) >= 2:
-        return board
+    return board if len(board) >= 2 else _file_marks(data)
+
+
+def _is_dict(document: Document) -> bool:
+    """A plain dict, which notebooks write to the JSON that they train from."""
+    return document.callee == "dict"
+
+
+def _file_marks(data: dict[Any, Any]) -> tuple[str, ...]:
     own = tuple(key for key in _OWN_KEYS if key in data)
-    trains = data.get("do_train") or not any(key in data for key in ("export_dir", "infer_backend"))
     lora = tuple(key for key in ("lora_rank", "lora_alpha") if key in data)
-    return (*own, *lora) if trains and "finetuning_type" in own and len(own) >= 2 else ()
+    if _trains_nothing(data):
+        return ()
+    sized = lora or "lora_target" in own
+    typed = "finetuning_type" in own and (len(own) >= 2 or lora)
+    return (*own, *lora) if typed or (sized and all(key in own for key in _WITHOUT_TYPE)) else ()
+
+
+def _trains_nothing(data: dict[Any, Any]) -> bool:
+    return not data.get("do_train") and any(key in data for key in _USES)
 
 
 def _command_marks(document: Document, data: dict[Any, Any]) -> tuple[str, ...]:
     flags = ("finetuning_type", "lora_rank", "lora_alpha", "lora_target")
     given = tuple(flag for flag in flags if flag in data)
+    if _trains_nothing(data):
+        return ()
     program = next((word for word in (document.callee, *document.words) if word.rpartition("/")[2] in _PROGRAMS), None)
+    program = program or next(iter(runs(document, "src/train_bash", *_EARLY)), None)
     if program is not None:
         return (program, *given) if given else ()
     return given if "finetuning_type" in data and len(given) >= 2 else ()
@@ -124,7 +159,7 @@ def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
     if isinstance(data, dict) and isinstance(data.get("peft_config"), dict):
         yield Plugin, ("peft_config",)
     else:
-        yield Config, ()
+        yield Early if runs(document, *_EARLY) else Config, ()
 
 
 def sites(config: View[Any]) -> Iterator[Site]:
@@ -144,6 +179,8 @@ def sites(config: View[Any]) -> Iterator[Site]:
         )
     if alpha.known and not alpha.value:
         alpha = _derived(rank, alpha)
+    if model.adapter_name_or_path and not model.create_new_adapter:
+        rank, alpha = (trained_before(fact) for fact in (rank, alpha))
     yield Site(_names(model.lora_target), rank, alpha, formula, _state(config), method)
 
 

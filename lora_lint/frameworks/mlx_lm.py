@@ -1,9 +1,9 @@
-"""MLX-LM: `lora_parameters` with a rank and the scale itself, in a YAML or in the adapter_config.json that it saves."""
+"""MLX-LM: `lora_parameters` with a rank and the scale itself, in YAML, a dict or the adapter_config.json it saves."""
 
 from collections.abc import Iterator
 from typing import Any, ClassVar, NoReturn
 
-from lora_lint.document import Document, Path
+from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Kind, Site, State, UnknownFact
 from lora_lint.frameworks.required import required
 from lora_lint.scaling import Formula, direct
@@ -45,7 +45,10 @@ class Dated(Saved):
 
 
 class Config(Schema):
-    """A config without `lora_parameters`: mlx_lm/lora.py:76 at d78bf58e; before 2025-06-05 the scale was 10."""
+    """A config without `lora_parameters`: mlx_lm/lora.py:76 at d78bf58e; before 2025-06-05 the scale was 10.
+
+    A command with `--lora-layers` is of March to September 2024, when the default came to 20 and, from June on, to 10.
+    """
 
     rank: PositiveInt = 8
     scale: Number = 20.0
@@ -59,13 +62,13 @@ def recognises(document: Document) -> tuple[str, ...]:
     data = document.data
     if not isinstance(data, dict):
         return ()
-    if document.syntax == "python":
+    if document.syntax == "python" and document.callee != "dict":
         return (_CONVERT,) if document.callee.rpartition(".")[2] == _CONVERT and _converted(data) else ()
     own = tuple(key for key in _OWN_KEYS if key in data)
     if document.syntax == "shell":
         program = "mlx_lm.lora" in document.callee or (document.callee == "mlx_lm" and "lora" in document.words)
         return ("mlx_lm.lora", *own) if program and "train" in data and not ({"config", "c"} & data.keys()) else ()
-    if document.syntax not in ("yaml", "json"):
+    if document.syntax not in ("yaml", "json", "python"):
         return ()
     parameters = data.get("lora_parameters")
     if isinstance(parameters, dict):
@@ -87,7 +90,7 @@ def kind(document: Document) -> Kind:
 def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
     data = document.data
     assert isinstance(data, dict)
-    if document.syntax == "python":
+    if document.syntax == "python" and document.callee != "dict":
         yield Parameters, _converted(data) or ()
     elif not isinstance(data.get("lora_parameters"), dict):
         yield Config, ()
@@ -106,6 +109,8 @@ def sites(config: View[Any]) -> Iterator[Site]:
     state: State = "off" if data.get("fine_tune_type") == "full" else "active"
     method = "dora" if data.get("fine_tune_type") == "dora" or data.get("use_dora") is True else "lora"
     formula = direct
+    if isinstance(config.model, Config) and "lora_layers" in data and not config.has("scale"):
+        scale = Fact(Unknown("", "the default came to 20, and to 10 from June 2024 on"), scale.path, "unknown")
     if isinstance(config.model, Dated) and config.has("alpha"):
         alpha: Fact[Any] = config.fact("alpha")
         if not (alpha.known and rank.known and alpha.value == rank.value):

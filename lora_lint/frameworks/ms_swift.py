@@ -5,11 +5,12 @@ from typing import Any, ClassVar
 
 from pydantic import AliasChoices, Field
 
-from lora_lint.document import Document, Path, Unknown
+from lora_lint.document import Document, Path
 from lora_lint.facts import Fact, Kind, Site, State
 from lora_lint.frameworks import peft
 from lora_lint.frameworks.blocks import block
 from lora_lint.frameworks.commands import flags, runs, unless_in_file
+from lora_lint.frameworks.derivation import trained_before
 from lora_lint.scaling import classic, rslora
 from lora_lint.schema import Number, PositiveInt, Schema, View, Words
 
@@ -134,18 +135,22 @@ def sites(config: View[Any]) -> Iterator[Site]:
     model: Config = config.model
     gate, rank, alpha = unless_in_file(config, "tuner_type", "lora_rank", "lora_alpha")
     if model.adapters or model.resume_from_checkpoint:
-        kept = Unknown("", "the adapter that training goes on from keeps its own")
-        rank, alpha = Fact(kept, rank.path, "unknown"), Fact(kept, alpha.path, "unknown")
-    state = _state(gate)
+        rank, alpha = (trained_before(fact) for fact in (rank, alpha))
+    state, plain = _state(gate), _is_plain(config, gate)
     yield Site(
         (model.target_regex,) if model.target_regex else tuple(model.target_modules),
         rank,
         alpha,
-        rslora if model.use_rslora else classic,
+        rslora if model.use_rslora and not plain else classic,
         state,
-        str(gate.value) if state == "not-lora" else "dora" if model.use_dora else "lora",
+        str(gate.value) if state == "not-lora" else "dora" if model.use_dora and not plain else "lora",
         folded=model.init_weights == "loftq",
     )
+
+
+def _is_plain(config: View[Any], gate: Fact[Any]) -> bool:
+    """LoRA for the language model alone is given neither rsLoRA nor DoRA (swift/tuner_plugin/lora_llm.py:76-77)."""
+    return gate.known and gate.value == "lora_llm" and not isinstance(config.model, Megatron)
 
 
 def _state(gate: Fact[Any]) -> State:

@@ -21,6 +21,8 @@ LONGEST_KEY = 80
 
 Modules = list[str] | str | None
 Options = dict[str, Any] | None
+Switch = bool | None
+"""PEFT only asks whether it is true; `fan_in_fan_out` is null in what axolotl trains (loaders/adapter.py:195)."""
 
 
 class Config(Schema):
@@ -65,7 +67,7 @@ class Config(Schema):
     task_type: (
         Literal["SEQ_CLS", "SEQ_2_SEQ_LM", "CAUSAL_LM", "TOKEN_CLS", "QUESTION_ANS", "FEATURE_EXTRACTION"] | None
     ) = since("0.0.1", None)
-    inference_mode: bool = since("0.0.1", False)
+    inference_mode: Switch = since("0.0.1", False)
     base_model_name_or_path: str | None = since("0.1.0", None)
     revision: str | None = since("0.4.0", None)
     auto_mapping: Options = since("0.4.0", None)
@@ -74,7 +76,7 @@ class Config(Schema):
     target_modules: Modules = since("0.0.1", None)
     lora_alpha: Number | None = since("0.0.1", 8)
     lora_dropout: float | None = since("0.0.1", 0.0, ge=0, lt=1)
-    fan_in_fan_out: bool = since("0.0.1", False)
+    fan_in_fan_out: Switch = since("0.0.1", False)
     bias: Literal["none", "all", "lora_only"] = since("0.0.1", "none")
     modules_to_save: list[str] | None = since("0.1.0", None)
     init_lora_weights: (
@@ -90,26 +92,32 @@ class Config(Schema):
     loftq_config: Options = since("0.7.0", {})
     megatron_config: Options = since("0.7.0", None)
     megatron_core: str | None = since("0.7.0", "megatron.core")
-    use_rslora: bool = since("0.8.0", False)
-    use_dora: bool = since("0.9.0", False)
+    use_rslora: Switch = since("0.8.0", False)
+    use_dora: Switch = since("0.9.0", False)
     layer_replication: list[Any] | None = since("0.10.0", None)
     runtime_config: Options = since("0.12.0", {})
     exclude_modules: Modules = since("0.14.0", None)
     eva_config: Options = since("0.14.0", None)
-    lora_bias: bool = since("0.14.0", False)
+    lora_bias: Switch = since("0.14.0", False)
     trainable_token_indices: list[Int] | dict[str, list[Int]] | None = since("0.15.0", None)
     corda_config: Options = since("0.15.0", None)
-    use_qalora: bool = since("0.16.0", False)
+    use_qalora: Switch = since("0.16.0", False)
     qalora_group_size: Int = since("0.16.0", 16)
     target_parameters: list[str] | None = since("0.17.0", None)
     alora_invocation_tokens: list[Int] | None = since("0.18.0", None)
     arrow_config: Options = since("0.18.0", None)
-    ensure_weight_tying: bool = since("0.18.0", False)
+    ensure_weight_tying: Switch = since("0.18.0", False)
     lora_ga_config: Options = since("0.19.0", None)
     use_bdlora: Options = since("0.19.0", None)
     velora_config: Options = since("0.20.0", None)
     monteclora_config: Options = since("0.20.0", None)
     kasa_config: Options = since("0.21.0", None)
+
+
+class Call(Config):
+    """The class itself, whose constructor takes no other keyword."""
+
+    UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
 
 
 class Other(Schema):
@@ -155,7 +163,7 @@ def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
     if _class_name(document) in _OTHER_CLASSES or (isinstance(other, str) and other.upper() != "LORA"):
         yield Other, ()
     else:
-        yield Config, ()
+        yield Call if document.syntax == "python" else Config, ()
 
 
 def _class_name(document: Document) -> str:

@@ -62,7 +62,8 @@ def recognises(document: Document) -> tuple[str, ...]:
     builder = model.get("_component_")
     if not isinstance(builder, str) or not _BUILDER.fullmatch(builder):
         return ()
-    return ("model._component_", *(f"model.{key}" for key in _KEYS if key in model))
+    keys = tuple(f"model.{key}" for key in _KEYS if key in model)
+    return ("model._component_", *keys) if keys else ()
 
 
 def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:

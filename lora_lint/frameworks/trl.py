@@ -3,13 +3,16 @@
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
-from lora_lint.document import Document, Unknown
+from pydantic import Field
+
+from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site, TargetSyntax
+from lora_lint.frameworks.blocks import block
 from lora_lint.frameworks.commands import flags, unless_in_file
 from lora_lint.frameworks.gates import at_gate, state_of
 from lora_lint.frameworks.trainer import TrainingArguments
 from lora_lint.scaling import classic, rslora
-from lora_lint.schema import Number, PositiveInt, View, Words
+from lora_lint.schema import Number, PositiveInt, Schema, View, Words
 
 NAME = "trl"
 TITLE = "TRL"
@@ -55,6 +58,14 @@ class Config(TrainingArguments, strict=False):
     load_in_4bit: bool = False
 
 
+class Early(Config):
+    """The example scripts before 2024-01-26: examples/scripts/sft.py:52-56 and dpo.py:56-58 at 830cadfc."""
+
+    lora_r: PositiveInt = Field(64, validation_alias="peft_lora_r")
+    lora_alpha: Number = Field(16, validation_alias="peft_lora_alpha")
+
+
+_EARLY_KEYS = ("peft_lora_r", "peft_lora_alpha")
 _LORA_KEYS = ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_modules_to_save", "lora_task_type")
 _OWN_KEYS = ("dataset_name", "dataset_mixer", "dataset_mixture", "model_name_or_path", "use_peft")
 _OTHERS_KEYS = ("lora_rank", "peft_method", "finetuning_type", "lora_enable")
@@ -65,7 +76,7 @@ def recognises(document: Document) -> tuple[str, ...]:
     data = document.data
     if not isinstance(data, dict) or any(key in data for key in _OTHERS_KEYS):
         return ()
-    lora = tuple(key for key in _LORA_KEYS if key in data)
+    lora = tuple(key for key in (*_LORA_KEYS, *_EARLY_KEYS) if key in data)
     own = tuple(key for key in _OWN_KEYS if key in data)
     if not lora and data.get("use_peft") in (None, False, "False", "false"):
         return ()
@@ -84,9 +95,15 @@ def _is_trl(document: Document) -> bool:
     return document.callee == "trl" or document.callee.startswith(("trl/scripts/", "trl.scripts."))
 
 
+def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
+    yield Early if any(key in block(document.data, ()) for key in _EARLY_KEYS) else Config, ()
+
+
 def sites(config: View[Config]) -> Iterator[Site]:
     model = config.model
     gate, *numbers = unless_in_file(config, "use_peft", "lora_r", "lora_alpha")
+    if isinstance(model, Early) and gate.origin == "default":
+        gate = Fact(Unknown("", "each script has a default of its own"), gate.path, "unknown")
     if config.document.syntax in ("yaml", "json") and gate.origin == "default":
         gate = Fact(Unknown("", "the command may set use_peft"), gate.path, "unknown")
     rank, alpha = (at_gate(fact, gate) for fact in numbers)

@@ -1,5 +1,6 @@
 """What lora-lint makes of a text, as rows of a table that a reader can check by eye."""
 
+import json
 from typing import NamedTuple
 
 from lora_lint.facts import Fact, Setup, Site, UnknownFact
@@ -23,6 +24,35 @@ class Row(NamedTuple):
     method: str = "lora"
 
 
+class Named(NamedTuple):
+    """A row with the framework that the text is read as."""
+
+    framework: str
+    modules: str
+    rank: float | str | None
+    alpha: float | str | None
+    scale: float | str
+    origins: str
+    state: str = "active"
+    method: str = "lora"
+
+
+def shell(*words: str) -> tuple[str, str]:
+    return "train.sh", " \\\n  ".join(words)
+
+
+def yaml(*lines: str) -> tuple[str, str]:
+    return "config.yaml", "\n".join(lines)
+
+
+def python(*lines: str) -> tuple[str, str]:
+    return "train.py", "\n".join(lines)
+
+
+def saved(name: str, **keys: object) -> tuple[str, str]:
+    return name, json.dumps(keys)
+
+
 def setups(name: str, text: str) -> list[Setup]:
     reading = read_bytes(name, text.encode())
     assert reading.problem is None
@@ -33,6 +63,11 @@ def rows(found: list[Setup]) -> list[Row]:
     """Every site, scales to six digits after the point."""
     exact = [row(site) for setup in found for site in setup.sites]
     return [one if isinstance(one.scale, str) else one._replace(scale=round(one.scale, 6)) for one in exact]
+
+
+def named(name: str, text: str) -> list[Named]:
+    """Every site of a text."""
+    return [Named(setup.framework, *row(site)) for setup in setups(name, text) for site in setup.sites]
 
 
 def row(site: Site) -> Row:

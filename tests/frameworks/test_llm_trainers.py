@@ -1,145 +1,14 @@
 """Trainers of language models: rank, alpha, scale, state and origins, as their own code computes them."""
 
-import json
-
 import pytest
 
 from lora_lint.frameworks import candidates, framework
-from tests.frameworks.rows import Row, rows, setups
+from tests.frameworks.rows import Row, python, rows, setups, shell, yaml
 
 Table = list[tuple[tuple[str, str], list[Row]]]
 
 
-def shell(*words: str) -> tuple[str, str]:
-    return "train.sh", " \\\n  ".join(words)
-
-
-def yaml(*lines: str) -> tuple[str, str]:
-    return "config.yaml", "\n".join(lines)
-
-
-def python(*lines: str) -> tuple[str, str]:
-    return "train.py", "\n".join(lines)
-
-
-def saved(name: str, **keys: object) -> tuple[str, str]:
-    return name, json.dumps(keys)
-
-
-SFT = "trl sft --model_name_or_path a/b --dataset_name c/d"
-SCRIPT = "accelerate launch --config_file zero3.yaml examples/scripts/dpo.py --model_name_or_path a/b"
-MODEL = ("model_name_or_path: a/b", "dataset_name: c/d")
-
-TRL: Table = [
-    (shell(SFT, "--use_peft --lora_r 64 --lora_alpha 16"), [Row("*", 64, 16, 0.25, "ww")]),
-    (shell(SFT, "--use_peft --lora_r 64"), [Row("*", 64, 32, 0.5, "wd")]),
-    (shell(SFT, "--use_peft"), [Row("*", 16, 32, 2, "dd")]),
-    (shell(SFT, "--lora_r 64 --lora_alpha 128"), [Row("*", 64, 128, 2, "ww", "off")]),
-    (shell(SFT, "--use_peft False --lora_r 8 --lora_alpha 16"), [Row("*", 8, 16, 2, "ww", "off")]),
-    (shell(SFT, "--use-peft --lora-r 8 --lora-alpha 16"), [Row("*", 8, 16, 2, "ww")]),
-    (shell(SFT, "--use_peft --lora_r 16 --lora_alpha 32 --use_rslora"), [Row("*", 16, 32, 8, "ww")]),
-    (shell(SFT, "--use_peft --lora_r 16 --use_dora True"), [Row("*", 16, 32, 2, "wd", method="dora")]),
-    (
-        shell(SCRIPT, "--use_peft --lora_r 32 --lora_target_modules q_proj v_proj"),
-        [Row("q_proj v_proj", 32, 32, 1, "wd")],
-    ),
-    (shell("trl dpo --config dpo.yaml --lora_r 8"), [Row("*", 8, "?", "?", "wu")]),
-    (shell("python scripts/sft.py --config $RECIPE --use_peft --lora_r 8"), [Row("*", 8, "?", "?", "wu")]),
-    (yaml(*MODEL, "use_peft: true", "lora_r: 128", "lora_alpha: 128"), [Row("*", 128, 128, 1, "ww")]),
-    (yaml(*MODEL, "use_peft: true", "lora_r: '8'"), [Row("*", 8, 32, 4, "wd")]),
-    (yaml(*MODEL, "use_peft: false", "lora_r: 8", "lora_alpha: 8"), [Row("*", 8, 8, 1, "ww", "off")]),
-    (yaml(*MODEL, "lora_r: 8", "lora_alpha: 16", "lora_task_type: CAUSAL_LM"), [Row("*", 8, 16, 2, "ww")]),
-    (
-        python("from trl import ModelConfig", "ModelConfig(use_peft=True, lora_r=8, lora_alpha=8)"),
-        [Row("*", 8, 8, 1, "ww")],
-    ),
-    (python("import trl", "trl.ModelConfig(lora_r=8, lora_alpha=8)"), [Row("*", 8, 8, 1, "ww", "off")]),
-    (shell(SFT, "--bf16 --use_peft False"), []),
-    (yaml(*MODEL, "use_peft: false"), []),
-    (shell("python train.py --use_peft True --model_name a/b"), []),
-    (python("from transformers import ModelConfig", "ModelConfig(lora_r=8)"), []),
-]
-
-SWIFT = "swift sft --model a/b --dataset c"
 ALL = "all-linear"
-
-MS_SWIFT: Table = [
-    (shell(SWIFT, "--tuner_type lora --lora_rank 16 --lora_alpha 32"), [Row(ALL, 16, 32, 2, "ww")]),
-    (shell(SWIFT, "--train_type lora --lora_rank 16"), [Row(ALL, 16, 32, 2, "wd")]),
-    (shell(SWIFT, "--sft_type lora --lora_target_modules DEFAULT"), [Row("DEFAULT", 8, 32, 4, "dd")]),
-    (shell(SWIFT), [Row(ALL, 8, 32, 4, "dd")]),
-    (shell(SWIFT, "--lora_rank 8 --lora_alpha 16 --use_rslora true"), [Row(ALL, 8, 16, 5.656854, "ww")]),
-    (shell(SWIFT, "--use_dora true"), [Row(ALL, 8, 32, 4, "dd", method="dora")]),
-    (shell(SWIFT, "--tuner_type full --lora_rank 8"), [Row(ALL, 8, 32, 4, "wd", "off")]),
-    (shell(SWIFT, "--tuner_type adalora --lora_alpha 8"), [Row(ALL, 8, 8, 1, "dw", "not-lora", "adalora")]),
-    (shell(SWIFT, "--tuner_type lora_llm --lora_rank 16"), [Row(ALL, 16, 32, 2, "wd")]),
-    (shell(SWIFT, "--target_regex 'model.*proj' --lora_rank 16"), [Row("model.*proj", 16, 32, 2, "wd")]),
-    (shell(SWIFT, "--adapters out/checkpoint-9 --lora_rank 16"), [Row(ALL, "?", "?", "?", "uu")]),
-    (shell("swift sft run.yaml --lora_rank 16"), [Row(ALL, 16, "?", "?", "wu")]),
-    (shell("megatron sft --model a/b --tuner_type lora --lora_rank 16"), [Row(ALL, 16, 32, 2, "wd")]),
-    (shell("megatron sft --model a/b --lora_rank 16"), [Row(ALL, 16, 32, 2, "wd", "off")]),
-    (
-        shell("torchrun swift/cli/rlhf.py --rlhf_type dpo --train_type lora --lora_rank 8"),
-        [Row(ALL, 8, 32, 4, "wd")],
-    ),
-    (yaml("model: a/b", "tuner_type: lora", "lora_rank: 64", "lora_alpha: 128"), [Row(ALL, 64, 128, 2, "ww")]),
-    (yaml("model: a/b", "train:", "  tuner_type: lora", "  lora_rank: 8"), [Row(ALL, 8, 32, 4, "wd")]),
-    (
-        saved("args.json", tuner_type="lora", lora_rank=8, lora_alpha=32, use_rslora=False, ckpt_dir=None),
-        [Row(ALL, 8, 32, 4, "ww")],
-    ),
-    (
-        saved("args.json", train_type="full", lora_rank=8, lora_alpha=32, ckpt_dir=None),
-        [Row(ALL, 8, 32, 4, "ww", "off")],
-    ),
-    (
-        python("from swift import SftArguments", "SftArguments(model='a', tuner_type='lora', lora_rank=16)"),
-        [Row(ALL, 16, 32, 2, "wd")],
-    ),
-    (
-        python("from swift.megatron import MegatronSftArguments", "MegatronSftArguments(lora_rank=16)"),
-        [Row(ALL, 16, 32, 2, "wd", "off")],
-    ),
-    (
-        python("from swift import LoraConfig", "LoraConfig(r=8, lora_alpha=32, lora_dtype='float32')"),
-        [Row("*", 8, 32, 4, "ww")],
-    ),
-    (shell("megatron sft --model a/b"), []),
-    (shell("swift infer --model a/b --vllm_max_lora_rank 16 --lora_rank 4"), []),
-    (shell("swift export --adapters out/checkpoint-9 --merge_lora true"), []),
-]
-
-LOAD = "from unsloth import FastLanguageModel"
-CALL = "model = FastLanguageModel.get_peft_model(model, "
-
-UNSLOTH: Table = [
-    (python(LOAD, f"{CALL}r=8, target_modules=['q_proj'], lora_alpha=16)"), [Row("q_proj", 8, 16, 2, "ww")]),
-    (python(LOAD, f"{CALL}r=64)"), [Row("*", 64, 16, 0.25, "wd")]),
-    (python(LOAD, f"{CALL}32, ['q_proj'], 64)"), [Row("q_proj", 32, 64, 2, "ww")]),
-    (python(LOAD, f"{CALL}r=16, lora_alpha=16, use_rslora=True)"), [Row("*", 16, 16, 4, "ww")]),
-    (python(LOAD, f"{CALL}**options)"), [Row("*", "?", "?", "?", "uu")]),
-    (
-        python("import unsloth", "unsloth.FastVisionModel.get_peft_model(model, r=8, lora_alpha=8)"),
-        [Row("*", 8, 8, 1, "ww")],
-    ),
-    (shell("python unsloth-cli.py --r 64 --lora_alpha 32"), [Row("*", 64, 32, 0.5, "ww")]),
-    (shell("python unsloth-cli.py --r 64 --use_rslora"), [Row("*", 64, 16, 2, "wd")]),
-    (shell("unsloth train --model a/b --lora-r 8"), [Row("*", 8, 16, 2, "wd")]),
-    (shell("unsloth train --model a/b --dataset c/d"), [Row("*", 64, 16, 0.25, "dd")]),
-    (shell("unsloth train --model a/b --training-type full --lora-r 8"), [Row("*", 8, 16, 2, "wd", "off")]),
-    (shell("unsloth train --config run.yaml --lora-r 8"), [Row("*", 8, "?", "?", "wu")]),
-    (
-        yaml("training:", "  max_steps: 9", "lora:", "  lora_r: 8", "  lora_alpha: 16", "  target_modules: 'q,v'"),
-        [Row("q v", 8, 16, 2, "ww")],
-    ),
-    (yaml("training:", "  training_type: lora", "lora:", "  lora_r: 8"), [Row("*", 8, 16, 2, "wd")]),
-    (
-        yaml("training:", "  training_type: full", "lora:", "  lora_r: 64", "  lora_alpha: 16"),
-        [Row("*", 64, 16, 0.25, "ww", "off")],
-    ),
-    (python("import unsloth", "from peft import get_peft_model", "get_peft_model(model, r=8)"), []),
-    (shell("unsloth studio -p 8000"), []),
-]
 
 RLHF = "deepspeed --module openrlhf.cli.train_sft --model a/b"
 
@@ -353,9 +222,6 @@ HYPERPOD: Table = [
 ]
 
 TABLES = {
-    "trl": TRL,
-    "ms_swift": MS_SWIFT,
-    "unsloth": UNSLOTH,
     "openrlhf": OPENRLHF,
     "verl": VERL,
     "nemo": NEMO,
@@ -380,28 +246,3 @@ def test_markers_let_every_framework_be_asked(name: str) -> None:
     texts = [text for (_, text), expected in TABLES[name] if expected]
     assert [text for text in texts if name not in candidates(text.encode())] == []
     assert framework(name).DOCS.startswith("https://")
-
-
-@pytest.mark.parametrize(
-    ("command", "key", "meant"),
-    [
-        (f"{SFT} --use_peft --lora_aplha 8", "lora_aplha", "lora_alpha"),
-        (f"{SFT} --use_peft --target_modules q_proj --lora_r 8", "target_modules", "lora_target_modules"),
-        (f"{SWIFT} --tuner_type lora --lora_r 8", "lora_r", "lora_rank"),
-    ],
-)
-def test_a_neighbour_s_flag_is_named(command: str, key: str, meant: str) -> None:
-    (setup,) = setups("train.sh", command)
-    assert [(unknown.key, unknown.suggestion) for unknown in setup.unknown_keys] == [(key, meant)]
-
-
-@pytest.mark.parametrize(
-    ("source", "kind"),
-    [
-        (shell(SWIFT), "training"),
-        (saved("args.json", tuner_type="lora", lora_rank=8, ckpt_dir=None), "checkpoint"),
-        (python(LOAD, f"{CALL}r=8)"), "source"),
-    ],
-)
-def test_the_arguments_of_a_finished_run_are_a_checkpoint_s(source: tuple[str, str], kind: str) -> None:
-    assert [setup.kind for setup in setups(*source)] == [kind]

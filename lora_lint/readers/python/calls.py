@@ -71,7 +71,10 @@ class Calls:
             return False
         if isinstance(node, ast.Call) or type_of(node) is not None:
             return True
-        return _is_number(arguments.rank) and _is_number(arguments.alpha)
+        rank, alpha = arguments.rank, arguments.alpha
+        if isinstance(arguments.values.get("lora_parameters"), Value):
+            return True
+        return _is_number(rank) and (_is_number(alpha) or (alpha is None and not (rank and rank.free)))
 
     def _wrapped(self, chain: Sequence[Place], function: Function, *, defaults: bool) -> Iterator[Document]:
         """The documents of the first call of `chain`: one for the defaults of `function`, one for each call of it."""

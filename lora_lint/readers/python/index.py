@@ -11,7 +11,7 @@ from lora_lint.readers.python.scopes import Class, Function, Parameter, Scope, U
 
 LORA = re.compile(r"(?<![eE]xp)([ld]ora|peft|lycoris)(?!tion)", re.IGNORECASE)
 """A name that speaks of LoRA; `exploration` doesn't."""
-LORA_KEY = re.compile(r"lora_(r$|r_|rank|alpha)", re.IGNORECASE)
+LORA_KEY = re.compile(r"lora_(r$|r_|rank|alpha|parameters$)", re.IGNORECASE)
 
 
 @dataclass(eq=False)
