@@ -17,6 +17,9 @@ from lora_lint.frameworks import setup as setup_of
 ADAPTER_NAMES = ("adapter_config.json", "adapter_model.safetensors")
 """Endings of files that are an adapter's whatever they hold, so that an unreadable one is always reported."""
 
+_LORA_WEIGHTS = ("lora", "lokr", "loha", "locon", "lycoris", "adapter_model")
+"""What the names of files with LoRA weights hold, in small letters."""
+
 _PROSE = ("markdown", "makefile", "dockerfile")
 """Syntaxes of files that few people write for lora-lint: one that can't be read is no fault."""
 
@@ -46,7 +49,7 @@ def read_file(path: str, *, named: bool, limit: int, only: str | None = None, in
     ours = name.endswith(ADAPTER_NAMES)
     try:
         if path.endswith(".safetensors"):
-            return _header(path, name)
+            return _header(path, name, named=named)
         with open(path, "rb", opener=None if named else _regular) as file:
             data = file.read(min(_MOST_FILES, limit + 1))
             if len(data) == _MOST_FILES:
@@ -81,14 +84,17 @@ def _beside(path: str) -> Checkpoint | None:
     return beside(path)
 
 
-def _header(path: str, name: str) -> Reading:
+def _header(path: str, name: str, *, named: bool) -> Reading:
+    """Read a header for its faults, which those of a base model's weights aren't: most clones hold LFS pointers."""
     from lora_lint.readers.safetensors import read_header
 
     source = Source(name, "")
     try:
         read_header(path)
     except UnreadableError as error:
-        return Reading(path, source, problem=error.problem)
+        if named or any(word in os.path.basename(path).lower() for word in _LORA_WEIGHTS):
+            return Reading(path, source, problem=error.problem)
+        return Reading(path, source, reason=error.problem.message)
     return Reading(path, source, reason="weights are read with the config beside them")
 
 
