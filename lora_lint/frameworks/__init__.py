@@ -24,7 +24,10 @@ MARKERS: dict[str, tuple[bytes, ...]] = {
     "firefly": (b"train_file",),
     "fireworks": (b"firectl", b"accounts/fireworks", b"common/conf/model/", b"create_training_client", b"recipes."),
     "gemma": (b"LoRA(",),
-    "generic": (b"lora_alpha", b"lora-alpha", b"loraAlpha", b"lora_dropout", b"lora:", b'lora"', b"lora]", b"lora."),
+    "generic": (
+        *(b"lora_alpha", b"lora-alpha", b"loraAlpha", b"LORA_ALPHA", b"lora_dropout"),
+        *(b"lora:", b'lora"', b"lora]", b"lora.", b": lora", b".lora_"),
+    ),
     "h2o_llm_studio": (b"llm_backbone", b"backbone_dtype"),
     "hcp_diffusion": (b"lycoris.hcp",),
     "hyperpod": (b"training_config", b"model_config", b"display_name"),
