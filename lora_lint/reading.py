@@ -92,10 +92,18 @@ def _header(path: str, name: str, *, named: bool) -> Reading:
     try:
         read_header(path)
     except UnreadableError as error:
-        if named or any(word in os.path.basename(path).lower() for word in _LORA_WEIGHTS):
+        if named or name.endswith(ADAPTER_NAMES) or _holds_lora(path):
             return Reading(path, source, problem=error.problem)
         return Reading(path, source, reason=error.problem.message)
     return Reading(path, source, reason="weights are read with the config beside them")
+
+
+def _holds_lora(path: str) -> bool:
+    """Whether a file of weights is LoRA's by its name, and is there rather than a pointer to it."""
+    if not any(word in os.path.basename(path).lower() for word in _LORA_WEIGHTS) or not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(_LFS)) != _LFS
 
 
 def read_bytes(

@@ -168,19 +168,25 @@ def test_a_file_that_cannot_be_read_is_told_of_whether_named_or_met(
         assert [one["rule"] for one in others] == ["alpha-not-2r"], "the run goes on"
 
 
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 9\n"
+
+
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "data", "told"),
     [
-        ("model-00001-of-00002.safetensors", False),
-        ("diffusion_pytorch_model.fp16.safetensors", False),
-        ("IP Adapter Plus.safetensors", False),
-        ("adapter_model-00001-of-00002.safetensors", True),
-        ("my_style_LoRA.safetensors", True),
-        ("outfit.lokr.safetensors", True),
+        ("model-00001-of-00002.safetensors", POINTER, False),
+        ("diffusion_pytorch_model.fp16.safetensors", b"", False),
+        ("IP Adapter Plus.safetensors", b"\xff" * 100, False),
+        ("flux_lora.safetensors", POINTER, False),
+        ("my_style_LoRA.safetensors", b"\xff" * 100, True),
+        ("outfit.lokr.safetensors", b"", True),
+        ("step_100_adapter_model.safetensors", POINTER, True),
     ],
 )
-def test_only_weights_of_lora_are_told_of_where_nobody_named_them(name: str, told: bool, here: Path, run: Run) -> None:
-    (here / name).write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 9\n")
+def test_only_weights_of_lora_are_told_of_where_nobody_named_them(
+    name: str, data: bytes, told: bool, here: Path, run: Run
+) -> None:
+    (here / name).write_bytes(data)
     for arguments, expected in (["."], told), ([name], True):
         found = run("check", "--format", "json", *arguments).data["diagnostics"]
         assert [one["rule"] for one in found] == ["syntax-error"] * expected
