@@ -18,6 +18,8 @@ ADAPTER_NAMES = ("adapter_config.json", "adapter_model.safetensors")
 """Endings of files that are an adapter's whatever they hold, so that an unreadable one is always reported."""
 
 NO_SETTING = "holds no LoRA setting"
+_LORA_WEIGHTS = ("lora", "lokr", "loha", "locon", "lycoris", "adapter_model")
+"""What the names of files with LoRA weights hold, in small letters."""
 
 _PROSE = ("markdown", "makefile", "dockerfile")
 """Syntaxes of files that few people write for lora-lint: one that can't be read is no fault."""
@@ -54,7 +56,7 @@ def read_file(
     name = path if os.sep == "/" else path.replace(os.sep, "/")
     try:
         if path.endswith(".safetensors"):
-            return _header(path, name)
+            return _header(path, name, named=named)
         data = _content(path, limit, any_kind=named or regular)
     except OSError as error:
         problem = Problem(f"can't be read: {(error.strerror or str(error)).lower()}")
@@ -106,15 +108,26 @@ def _beside(path: str) -> Checkpoint | None:
     return beside(path)
 
 
-def _header(path: str, name: str) -> Reading:
+def _header(path: str, name: str, *, named: bool) -> Reading:
+    """Read a header for its faults, which those of a base model's weights aren't: most clones hold LFS pointers."""
     from lora_lint.readers.safetensors import read_header
 
     source = Source(name, "")
     try:
         read_header(path)
     except UnreadableError as error:
-        return Reading(path, source, problem=error.problem)
+        if named or name.endswith(ADAPTER_NAMES) or _holds_lora(path):
+            return Reading(path, source, problem=error.problem)
+        return Reading(path, source, reason=error.problem.message)
     return Reading(path, source, reason="weights are read with the config beside them")
+
+
+def _holds_lora(path: str) -> bool:
+    """Whether a file of weights is LoRA's by its name, and is there rather than a pointer to it."""
+    if not any(word in os.path.basename(path).lower() for word in _LORA_WEIGHTS) or not os.path.isfile(path):
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(_LFS)) != _LFS
 
 
 def read_bytes(

@@ -168,6 +168,30 @@ def test_a_file_that_cannot_be_read_is_told_of_whether_named_or_met(
         assert [one["rule"] for one in others] == ["alpha-not-2r"], "the run goes on"
 
 
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 9\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("model-00001-of-00002.safetensors", POINTER, False),
+        ("diffusion_pytorch_model.fp16.safetensors", b"", False),
+        ("IP Adapter Plus.safetensors", b"\xff" * 100, False),
+        ("flux_lora.safetensors", POINTER, False),
+        ("my_style_LoRA.safetensors", b"\xff" * 100, True),
+        ("outfit.lokr.safetensors", b"", True),
+        ("step_100_adapter_model.safetensors", POINTER, True),
+    ],
+)
+def test_only_weights_of_lora_are_told_of_where_nobody_named_them(
+    name: str, data: bytes, told: bool, here: Path, run: Run
+) -> None:
+    (here / name).write_bytes(data)
+    for arguments, expected in (["."], told), ([name], True):
+        found = run("check", "--format", "json", *arguments).data["diagnostics"]
+        assert [one["rule"] for one in found] == ["syntax-error"] * expected
+
+
 def test_what_is_not_there_or_cannot_be_opened_is_told_of(here: Path, run: Run) -> None:
     (here / "dangling.json").symlink_to("nowhere.json")
     (here / "loop.json").symlink_to("loop.json")

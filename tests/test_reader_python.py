@@ -431,6 +431,8 @@ def test_values_through_a_wrapper_stand_where_they_are_given(
         ("def f(r, a):\n    rank = r\n    LoraConfig(r=rank, lora_alpha=a)\nf(8, 4)", [("f", 8, 4)]),
         ("def f(r, k):\n    LoraConfig(r=r, lora_alpha=k * r)\nf(8, 3)", [("f", 8, 24)]),
         ("def f(r, a):\n    return dict(type='LoraConfig', r=r, lora_alpha=a)\nf(8, 4)", [("f", 8, 4)]),
+        ("def f(r=0, a=16):\n    if r:\n        LoraConfig(r=r, lora_alpha=a)\nf()\nf(8)", [("f", 8, 16)]),
+        ("def f(r=8):\n    LoraConfig(r=r, lora_alpha=16)\nf(0)", [("LoraConfig", 8, 16), ("f", 0, 16)]),
         ("model.wrap_llm_lora(r=8, lora_alpha=4)", [("model.wrap_llm_lora", 8, 4)]),
         (
             "class M:\n    def wrap_lora(self, r, lora_alpha):\n        LoraConfig(r=r, lora_alpha=lora_alpha)\n"

@@ -33,7 +33,8 @@ MARKERS: dict[str, tuple[bytes, ...]] = {
     "fireworks": (b"firectl", b"accounts/fireworks", b"common/conf/model/", b"create_training_client", b"recipes."),
     "gemma": (b"LoRA(",),
     "generic": (
-        *(b"lora_alpha", b"lora-alpha", b"loraAlpha", b"lora_dropout", b"lora:", b'lora"', b"lora]", b"lora."),
+        *(b"lora_alpha", b"lora-alpha", b"loraAlpha", b"LORA_ALPHA", b"lora_dropout"),
+        *(b"lora:", b'lora"', b"lora]", b"lora.", b": lora", b".lora_"),
         *(b"peft:", b"peft."),
     ),
     "h2o_llm_studio": (b"llm_backbone", b"backbone_dtype"),

@@ -21,12 +21,16 @@ class Config(Schema):
 
 
 class Pair(NamedTuple):
-    """The keys of a rank and an alpha that belong together, with all keys of their mapping in one spelling."""
+    """The keys of a rank and an alpha that belong together, with all keys of their mapping in one spelling.
+
+    `outer` are the keys of the mapping around it.
+    """
 
     rank: Path
     alpha: Path | None
     named: Mapping[str, Path]
     block: str
+    outer: Mapping[str, Path]
 
 
 _RANKS = ("lora_r", "lora_rank", "lora_dim")
@@ -37,8 +41,13 @@ _BESIDE = ("lora_dropout", "lora_target_modules", "lora_target", "lora_targets",
 """Keys that say that a rank without an alpha is LoRA's all the same."""
 
 _BLOCK = re.compile(r"(.*_)?(q?lora|peft|adapter)(_(config|args|arguments|params|parameters|settings|cfg))?")
-_GATES = ("enabled", "enable", "use_lora", "lora_enable", "lora_enabled", "enable_lora_training", "use_peft")
+_OUTER_GATES = ("use_lora", "lora_enable", "lora_enabled", "enable_lora", "enable_lora_training", "use_peft")
+_GATES = ("enabled", "enable", *_OUTER_GATES)
 _KINDS = ("peft_type", "adapter_type", "type", "method", "name", "algo")
+_SPEAKING = ("peft_type", "adapter_type", "type", "method", "module", "network_module", "network_type", "algo")
+"""Keys whose value may say that the mapping is LoRA's."""
+
+_SPOKEN = re.compile(r"([\w.]+\.)?(q?lora|dora)(_\w+)?", re.IGNORECASE)
 _OTHERS = ("loha", "lokr", "oft", "boft", "ia3", "adalora", "vera", "fourierft", "prompt_tuning", "prefix_tuning")
 _MOST_LOOKED_AT = 5_000
 """Mappings and lists; aliases may make one value stand at very many places."""
@@ -63,7 +72,7 @@ def sites(config: View[Config]) -> Iterator[Site]:
 def _site(document: Document, pair: Pair) -> Site:
     rank, alpha = _number(document, pair.rank), pair.alpha
     method = _method(document, pair)
-    off = any(_value(document, pair.named.get(gate)) in (False, "false", "False") for gate in _GATES)
+    off = _is_off(document, pair)
     state: State = "off" if off or (rank.known and rank.value == 0) else "active"
     stabilised = _value(document, pair.named.get("use_rslora")) in (True, "true", "True")
     missing = Unknown("", "alpha isn't given, and whose default it has isn't known")
@@ -77,20 +86,37 @@ def _site(document: Document, pair: Pair) -> Site:
     )
 
 
+def _is_off(document: Document, pair: Pair) -> bool:
+    """Whether a gate is closed: one in the mapping itself, or LoRA's own beside the block."""
+    gates = [pair.named[gate] for gate in _GATES if gate in pair.named]
+    gates = gates or [pair.outer[gate] for gate in _OUTER_GATES if gate in pair.outer]
+    return any(_value(document, gate) in (False, "false", "False") for gate in gates)
+
+
 def _method(document: Document, pair: Pair) -> str:
     kinds = (str(_value(document, pair.named.get(kind))).lower() for kind in _KINDS if kind in pair.named)
     return next((kind for kind in kinds if kind in _OTHERS), "lora")
 
 
 def _pairs(document: Document) -> Iterator[Pair]:
-    for block, named in _mappings(document):
-        inside = _BLOCK.fullmatch(block) is not None
+    for mapping in _mappings(document):
+        named = mapping.named
+        inside = _BLOCK.fullmatch(mapping.block) is not None
         rank = _first(named, _BLOCK_RANKS if inside else _RANKS)
         alpha = _first(named, _BLOCK_ALPHAS if inside else _ALPHAS)
+        if (rank is None or alpha is None) and (mapping.below or _speaks(document, named)):
+            both = _first(named, _BLOCK_RANKS), _first(named, _BLOCK_ALPHAS)
+            rank, alpha = both if None not in both else (rank, alpha)
         if rank is None or not _is_setting(document, rank):
             continue
         if alpha is not None or any(key in named for key in _BESIDE):
-            yield Pair(rank, alpha, named, block)
+            yield Pair(rank, alpha, named, mapping.block, mapping.outer)
+
+
+def _speaks(document: Document, named: Mapping[str, Path]) -> bool:
+    """Whether a mapping says of itself that it is LoRA's."""
+    kinds = (_value(document, named[key]) for key in _SPEAKING if key in named)
+    return any(isinstance(kind, str) and _SPOKEN.fullmatch(kind[:80]) for kind in kinds)
 
 
 def _first(named: Mapping[str, Path], keys: tuple[str, ...]) -> Path | None:
@@ -102,32 +128,44 @@ def _is_setting(document: Document, path: Path) -> bool:
     return not isinstance(_value(document, path), dict | list | None)
 
 
-def _mappings(document: Document) -> Iterator[tuple[str, Mapping[str, Path]]]:
+class Keys(NamedTuple):
+    """A mapping's keys in one spelling, its name, whether it is right below a block of LoRA's, and the keys around."""
+
+    block: str
+    named: Mapping[str, Path]
+    below: bool
+    outer: Mapping[str, Path]
+
+
+def _mappings(document: Document) -> Iterator[Keys]:
     """All mappings with the name of their block; the dotted flags of a command are mappings inside each other."""
-    pending: list[tuple[str, Path, object]] = [("", (), document.data)]
+    pending: list[tuple[str, Path, object, str, Mapping[str, Path]]] = [("", (), document.data, "", {})]
     for _ in range(_MOST_LOOKED_AT):
         if not pending:
             return
-        block, path, value = pending.pop()
+        block, path, value, around, outer = pending.pop()
         if isinstance(value, list) and len(path) < _DEEPEST:
-            inside = [(block, (*path, at), item) for at, item in enumerate(value) if isinstance(item, dict | list)]
-            pending += reversed(inside)
+            items = [item for item in enumerate(value) if isinstance(item[1], dict | list)]
+            pending += [(block, (*path, at), item, around, outer) for at, item in reversed(items)]
         if not isinstance(value, dict):
             continue
-        yield from _named(block, path, value)
+        groups = _named(path, value)
+        below = _BLOCK.fullmatch(around) is not None
+        for owner, named in groups.items():
+            yield Keys(owner.rpartition(".")[2] or block, named, below, groups.get("", {}) if owner else outer)
         if len(path) < _DEEPEST:
-            inner = [(_snake(key), (*path, key), item) for key, item in value.items()]
-            pending += [item for item in reversed(inner) if isinstance(item[2], dict | list)]
+            entries = [item for item in value.items() if isinstance(item[1], dict | list)]
+            own = groups.get("", {})
+            pending += [(_snake(key), (*path, key), item, block, own) for key, item in reversed(entries)]
 
 
-def _named(block: str, path: Path, mapping: Mapping[Any, object]) -> Iterator[tuple[str, Mapping[str, Path]]]:
+def _named(path: Path, mapping: Mapping[Any, object]) -> dict[str, dict[str, Path]]:
     """The keys of a mapping in one spelling, those with dots by what stands before the last one."""
     groups: dict[str, dict[str, Path]] = {}
     for key in mapping:
         owner, _, name = _snake(key).rpartition(".")
         groups.setdefault(owner, {})[name] = (*path, key)
-    for owner, named in groups.items():
-        yield owner.rpartition(".")[2] or block, named
+    return groups
 
 
 def _snake(key: object) -> str:

@@ -286,6 +286,17 @@ FILES = {
         ),
         ("a.toml", "[lora]\nrank = 32\nalpha = 32\n", [Row(32, 32, 1, "ww")]),
         ("a.toml", "[train]\nlora_rank = 32\nlora_alpha = 64\n", [Row(32, 64, 2, "ww")]),
+        ("a.yaml", "use_lora: false\nlora: {r: 16, lora_alpha: 32}\n", [Row(16, 32, 2, "ww", "off", "lora")]),
+        ("a.yaml", "lora: {use_lora: true, r: 16, lora_alpha: 32}\nuse_lora: false\n", [Row(16, 32, 2, "ww")]),
+        ("a.yaml", "enabled: false\nlora: {r: 16, lora_alpha: 32}\n", [Row(16, 32, 2, "ww")]),
+        ("a.yaml", "lora:\n  common: {r: 8, alpha: 16}\n", [Row(8, 16, 2, "ww", modules="common")]),
+        ("a.yaml", "method: lora\nr: 16\nalpha: 32\n", [Row(16, 32, 2, "ww", modules="*")]),
+        (
+            "a.toml",
+            '[network]\nmodule = "networks.lora_flux"\ndim = 16\nalpha = 8\n',
+            [Row(16, 8, 0.5, "ww", modules="network")],
+        ),
+        ("a.json", '{"USE_LORA": true, "LORA_RANK": 16, "LORA_ALPHA": 16}', [Row(16, 16, 1, "ww")]),
     ],
 }
 
@@ -314,6 +325,9 @@ def test_a_file_says_what_its_framework_does(framework: str, name: str, text: st
         ("serve.yaml", "enable_lora: true\nmax_lora_rank: 64\nlora_modules: []\n# lora_alpha\n"),
         ("package.json", '{"name": "lora", "dependencies": {"adapter": "1.0", "lora": "^2.1"}, "alpha": 1, "rank": 2}'),
         ("plot.yaml", "lora: {color: red, alpha: 0.5}\n"),
+        ("plot.yaml", "lora: {line: {color: red, alpha: 0.5}, style: {a: {r: 1, alpha: 0.5}}}\n"),
+        ("other.yaml", "net: {type: lokr, rank: 16, alpha: 8}\n# lora.\n"),
+        ("list.yaml", "- {name: lora_ablation, r: 0.3, alpha: 0.5}\n- {type: lora, alpha: 0.5}\n"),
         ("schema.yaml", "lora: {r: {type: int, default: 8}, alpha: {type: int}}\n"),
         ("sweep.yaml", "lora_r: [8, 16]\nlora_alpha: 16\n"),
         ("radio.toml", "[lora]\nfrequency = 868\nspreading_factor = 7\n"),

@@ -90,7 +90,7 @@ class Calls:
                 self.wrapping.add(outer)
                 if role != "settled":
                     yield from self._wrapped(longer, outer, defaults=role == "full")
-            if role != "full":
+            if role != "full" and not _is_off(arguments):
                 yield self._document(caller, arguments, through=self.binder.callee(chain[0]))
 
     def _callers(self, function: Function) -> Iterator[Place]:
@@ -110,7 +110,7 @@ class Calls:
         rank, alpha = arguments.rank, arguments.alpha
         if rank is None or alpha is None or not (rank.default and alpha.default) or function.node is None:
             return
-        if _is_number(rank) and _is_number(alpha):
+        if _is_number(rank) and _is_number(alpha) and not _is_off(arguments):
             start = self.lines.offset(function.node.lineno, function.node.col_offset)
             end = self.source.text.find("\n", start)
             document = self._document(chain[0], arguments, through=self.binder.callee(chain[0]))
@@ -194,6 +194,12 @@ def _title(function: Function) -> str:
 def _told(value: Value) -> Value:
     """A value of a call that was reached through a wrapper; what its caller didn't give is for other callers too."""
     return value if value.given else replace(value, literal=None)
+
+
+def _is_off(arguments: Arguments) -> bool:
+    """Whether the rank of a wrapper is left at a default of 0, which the wrapper takes for no LoRA at all."""
+    rank = arguments.rank
+    return rank is not None and rank.default and rank.symbol is None and rank.data == 0
 
 
 def _is_number(value: Value | None) -> bool:

@@ -10,7 +10,7 @@ from lora_lint.readers.shell.words import Words
 MAX_TOKENS = 25_000
 """Operators and pieces of words in one text; a script has some hundreds. What follows is not read."""
 _TOKEN = re.compile(
-    r"(?:[ \t\r]|\\\r?\n)*+(?:#[^\n]*+)?+(?P<token>"
+    r"(?:[ \t\r]|\\(?:\r?\n|\Z))*+(?:#[^\n]*+)?+(?P<token>"
     r"(?P<operator>&>>?|[0-9]*+(?:<<<|<<-|<<(?!\()|<&|>&|<>|>>|>\||[<>](?!\())|&&|\|\||;;&|;&|;;|\|&|[;&|()\n])"
     r"|(?P<plain>[^ \t\r\n;&|<>()'\"\\$`]++(?![('\"\\$`])|))"
 )

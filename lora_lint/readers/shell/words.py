@@ -11,7 +11,9 @@ MAX_PIECES = 2_000
 _MAX_NESTING = 200
 _MAX_ARITHMETIC = 400
 _PLAIN = re.compile(r"[^ \t\r\n;&|<>()'\"\\$`]+")
-_BLANK = re.compile(r"(?:[ \t\r]|\\\r?\n)+")
+_BLANK = re.compile(r"(?:[ \t\r]|\\(?:\r?\n|\Z))+")
+"""A backslash with nothing behind it, at the end of the script, is dropped by bash."""
+
 _QUOTED_RUN = re.compile(r"[^\"\\$`]+")
 _ANSI = re.compile(r"(?:[^'\\]|\\.)*'", re.DOTALL)
 _ANSI_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", "'": "'", '"': '"'}
