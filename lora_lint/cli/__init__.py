@@ -10,6 +10,7 @@ from lora_lint.cli.check import check
 from lora_lint.cli.explain import explain
 from lora_lint.cli.facts import facts
 from lora_lint.cli.overview import overview
+from lora_lint.cli.rescale import rescale
 from lora_lint.cli.rules import rules
 from lora_lint.cli.schema import schema
 from lora_lint.cli.verify import verify
@@ -60,7 +61,7 @@ def _start(
         overview()
 
 
-for command in (check, facts, verify, explain, rules, schema):
+for command in (check, facts, verify, rescale, explain, rules, schema):
     app.command()(command)
 
 

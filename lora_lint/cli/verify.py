@@ -47,7 +47,7 @@ def verify(
         fail(str(error))
     try:
         chosen = reference.pick_device(device)
-        setup, folder = _setup(checkpoint)
+        setup, folder = checkpoint_setup(checkpoint)
         weights = _weights(base, merged, setup, folder)
         wanted = _wanted(expect, setup)
         claims = [_expected(claim, wanted) for claim in _claims(setup, folder)]
@@ -67,7 +67,7 @@ def verify(
     raise typer.Exit(CLEAN if passed else FOUND)
 
 
-def _setup(checkpoint: str) -> "tuple[Setup, Path]":
+def checkpoint_setup(checkpoint: str) -> "tuple[Setup, Path]":
     """The setup of a folder, or of the folder of a file that was named, and that folder.
 
     Raises:

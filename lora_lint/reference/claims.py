@@ -56,7 +56,7 @@ def _claim(module: LoraModule, site: Site, folder: Path) -> ModuleClaim:
         None if site.undecided else site.scale,
         _ref(module.a, folder),
         _ref(module.b, folder),
-        kind=_kind(module),
+        kind=kind_of(module),
         magnitude=_ref(module.magnitude, folder) if module.magnitude is not None else None,
         rslora=site.formula is rslora,
     )
@@ -66,7 +66,8 @@ def _ref(tensor: Tensor, folder: Path) -> TensorRef:
     return TensorRef(folder / Path(tensor.file).name, tensor.name)
 
 
-def _kind(module: LoraModule) -> Kind:
+def kind_of(module: LoraModule) -> Kind:
+    """What the module adapts, as its tensors tell."""
     assert module.a is not None
     if "lora_embedding_" in module.a.name:
         return "embedding"
