@@ -7,6 +7,7 @@ from pydantic import AliasChoices, Field
 
 from lora_lint.document import Document, Unknown
 from lora_lint.facts import Fact, Site, State
+from lora_lint.frameworks.commands import unless_set_by
 from lora_lint.frameworks.derivation import from_rank
 from lora_lint.frameworks.gates import at_gate
 from lora_lint.scaling import classic
@@ -27,8 +28,9 @@ class Config(Schema, strict=False):
     """simpletuner_sdk/server/services/field_registry/sections/lora.py:16-90 and model.py:196-210 at bc8e6ab7.
 
     The file becomes flags, so numbers may be text. An alpha that isn't given is the rank
-    (helpers/models/common.py:1089-1093); 0 stays 0. Where `init_lora` names a file, both numbers are that file's
-    (lines 1088-1093). SingLoRA has a product of its own (1078-1087), the ControlNet of a U-Net is a LoHa (1057-1073).
+    (helpers/models/common.py:1089-1093); 0 stays 0. Since 4.7 the numbers of a file that `init_lora` names come first
+    (line 1088), where older releases take what is written. SingLoRA has a product of its own (1078-1087), and the
+    ControlNet of a U-Net is a LoHa (1057-1073).
     """
 
     model_type: str = Field("full", validation_alias=_flag("model_type"))
@@ -68,9 +70,8 @@ def sites(config: View[Config]) -> Iterator[Site]:
         yield _lycoris(rank, alpha)
         return
     if config.model.init_lora:
-        given = Unknown("", "the file that init_lora names gives it")
-        rank, alpha = (Fact(given, fact.path, "unknown") for fact in (rank, alpha))
-    elif alpha.known and alpha.value is None:
+        rank, alpha = (unless_set_by("the file that init_lora names", fact) for fact in (rank, alpha))
+    if alpha.known and alpha.value is None:
         alpha = from_rank(rank, alpha.path if alpha.origin == "written" else ())
     trains = not gate.known or gate.value == "lora"
     method = _method(config.model)

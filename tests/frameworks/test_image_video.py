@@ -61,7 +61,8 @@ SIMPLETUNER: Table = [
         [Row("*", 8, "?", "?", "wu", "not-lora", "lycoris")],
     ),
     (saved(**{**SIMPLE, "model_type": "full"}, lora_rank=8), [Row("*", 8, 8, 1, "wc", "off")]),
-    (saved(**SIMPLE, lora_rank=8, init_lora="a.safetensors"), [Row("*", "?", "?", "?", "uu")]),
+    (saved(**SIMPLE, lora_rank=8, lora_alpha=4, init_lora="a.safetensors"), [Row("*", 8, 4, 0.5, "ww")]),
+    (saved(**SIMPLE, lora_rank=8, init_lora="a.safetensors"), [Row("*", 8, "?", "?", "wu")]),
     (saved(**SIMPLE, lora_rank=8, init_lora="", controlnet=True), [Row("*", 8, 8, 1, "wc")]),
     (
         saved(model_type="lora", model_family="sdxl", lora_rank=8, controlnet=True),
