@@ -75,8 +75,9 @@ def recognises(document: Document) -> tuple[str, ...]:
     if any(other in program for other in _OTHERS):
         return ()
     trains = (document.callee,) if "train_network" in program else ()
+    # Any program may have one of these flags, and then its defaults aren't sd-scripts'.
     marks = (*trains, *ours, *lora)
-    return marks if "network_dim" in lora or len(marks) >= 2 else ()
+    return marks if len(marks) >= 2 else ()
 
 
 def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:

@@ -41,7 +41,7 @@ def recognises(document: Document) -> tuple[str, ...]:
     if not (program.startswith("train_") and program.removesuffix(".py").endswith("_lora")):
         return ()
     own, lora = flags(document, *_OWN_FLAGS), flags(document, *_LORA_FLAGS)
-    return (document.callee, *own, *lora) if own or "--network_alpha" in lora else ()
+    return (document.callee, *own, *lora) if own or {"--rank", "--network_alpha"} <= {*lora} else ()
 
 
 def sites(config: View[Config]) -> Iterator[Site]:

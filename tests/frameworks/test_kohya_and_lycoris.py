@@ -334,6 +334,8 @@ def test_a_misspelled_key_is_found_in_its_section() -> None:
         shell("python sdxl_train_control_net_lllite.py --network_dim 64 --cond_emb_dim 32"),
         shell("python networks/resize_lora.py --new_rank 8 --network_dim 4"),
         shell("python scan.py --rank 4 --network_alpha 0.5"),
+        shell("python train_lora.py --network_rank 16 --network_alpha 32"),
+        shell("python wrapper.py --dataset d --network-dim 32"),
         saved(LoRA="Standard", network_dim=8),
         saved(algo="sha256", keys=["a"]),
         toml("enable_conv = true", "[module_algo_map.Attention]", "factor = 4"),
