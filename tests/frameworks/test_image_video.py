@@ -1,5 +1,7 @@
 """Trainers of image and video models: rank, alpha, scale, state and origins, as their own code computes them."""
 
+import json
+
 import pytest
 
 from lora_lint.frameworks import candidates, framework
@@ -11,6 +13,9 @@ def job(network: str, model: str = "is_flux: true") -> tuple[str, str]:
     process = f"    - type: sd_trainer\n      network: {{{network}}}\n      model: {{{model}}}\n"
     return "job.yaml", f"job: extension\nconfig:\n  name: my_lora\n  process:\n{process}"
 
+
+NETWORK = {"network": {"type": "lora", "linear": 8, "linear_alpha": 4}}
+SDXL, FLUX = {"model": {"arch": "sdxl"}}, {"model": {"arch": "flux"}}
 
 AI_TOOLKIT: Table = [
     (job("type: lora, linear: 16, linear_alpha: 16"), [Row("linear", 16, 16, 1, "wc")]),
@@ -31,6 +36,14 @@ AI_TOOLKIT: Table = [
         [Row("linear", 16, 16, 1, "wc"), Row("conv", 4, 4, 1, "wc")],
     ),
     (job("type: locon, linear: 16, linear_alpha: 4", "is_flux: true"), [Row("linear", 16, 4, 0.25, "ww")]),
+    (
+        job("type: lora, linear: 16, linear_alpha: 4, use_rslora: true", "arch: sdxl"),
+        [Row("linear", 16, 4, 0.25, "ww")],
+    ),
+    (
+        ("two.json", json.dumps({"job": "extension", "config": {"process": [NETWORK | SDXL, NETWORK | FLUX]}})),
+        [Row("linear", 8, 4, 0.5, "ww"), Row("linear", 8, 8, 1, "wc")],
+    ),
     (job("type: lokr, linear: 16", "is_flux: true"), [Row("linear", 16, 16, 1, "wc", "not-lora", "lokr")]),
 ]
 
@@ -41,6 +54,7 @@ ONETRAINER: Table = [
     (saved(**ONE, lora_rank=32, lora_alpha=32.0), [Row("*", 32, 32, 1, "ww")]),
     (saved(**ONE, lora_rank="32", lora_alpha="16"), [Row("*", 32, 16, 0.5, "ww")]),
     (saved(**ONE, lora_alpha=0), [Row("*", 16, 0, 0, "dw")]),
+    (saved(**ONE, lora_rank=16, lora_alpha=16, use_rslora=True), [Row("*", 16, 16, 1, "ww")]),
     (saved(**ONE, lora_rank=8, lora_decompose=True), [Row("*", 8, 1, 0.125, "wd", method="dora")]),
     (saved(**ONE, lora_rank=8, peft_type="LOHA"), [Row("*", 8, 1, 0.125, "wd", "not-lora", "loha")]),
     (saved(**ONE, lora_rank=8, peft_type="LOKR"), [Row("*", 16, 1, 0.0625, "dd", "not-lora", "lokr")]),
@@ -70,6 +84,7 @@ SIMPLETUNER: Table = [
     ),
     (saved(**SIMPLE, lora_rank=8, peft_lora_mode="singlora"), [Row("*", 8, 8, 1, "wc", "not-lora", "singlora")]),
     (shell(SIMPLE_FLAGS, "--lora_rank=64"), [Row("*", 64, 64, 1, "wc")]),
+    (shell(SIMPLE_FLAGS, "--lora_rank=64 --lora_alpha=8 --lora_rank=16"), [Row("*", 16, 8, 0.5, "ww")]),
 ]
 
 PIPE = ("output_dir = 'o'", "[model]", "type = 'wan'", "[adapter]")

@@ -91,6 +91,10 @@ KOHYA: Table = [
         toml(LORA, "network_dim = 8", "network_alpha = 8", 'network_args = ["network_reg_dims=.*attn.*=4,mlp=16"]'),
         [Row("*", 8, 8, 1, "ww"), Row(".*attn.*", 4, 8, 2, "wc"), Row("mlp", 16, 8, 0.5, "wc")],
     ),
+    (
+        toml(LORA, "network_dim = 16", "network_alpha = 8", 'network_args = ["rs_lora=True"]'),
+        [Row("*", 16, 8, 0.5, "ww")],
+    ),
     (toml(LYCORIS, "network_dim = 8", "network_alpha = 4"), [Row("*", 8, 4, 0.5, "ww")]),
     (
         toml(LYCORIS, "network_dim = 8", "network_alpha = 4", 'network_args = ["conv_dim=4", "algo=locon"]'),
