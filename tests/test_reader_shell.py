@@ -318,10 +318,19 @@ def test_a_document_spans_its_command() -> None:
     assert written(document, document.span) == "A=1 python x.py \\\n --r 8"
 
 
-def test_repeated_flags_are_noted() -> None:
-    document = only("python x.py --r 8 --a 1 --r 16")
+@pytest.mark.parametrize(
+    ("text", "twice"),
+    [
+        ("python x.py --r 8 --a 1 --r 16", ["r"]),
+        ("accelerate launch --num 1 --num 2 x.py --r 8", ["num"]),
+        ("accelerate launch --bf16 yes x.py --bf16 no", []),
+        ("accelerate launch --bf16 yes -m x.y --bf16 no --r 8 --r 16", ["r"]),
+    ],
+)
+def test_flags_that_are_repeated_to_the_same_program_are_noted(text: str, twice: list[str]) -> None:
+    document = only(text)
     assert [(path, written(document, one), written(document, two)) for path, one, two in document.duplicates] == [
-        (("r",), "--r", "--r")
+        ((name,), f"--{name}", f"--{name}") for name in twice
     ]
 
 

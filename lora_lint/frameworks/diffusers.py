@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from lora_lint.document import Document
+from lora_lint.document import Document, Unknown
 from lora_lint.facts import Fact, Site
 from lora_lint.frameworks.derivation import from_rank
 from lora_lint.scaling import classic
@@ -16,7 +16,10 @@ CONVENTION = "r"
 
 
 class Config(Schema):
-    """examples/ at 58eb52c0; the defaults are in `SCRIPTS`."""
+    """examples/ at 58eb52c0; the defaults are in `SCRIPTS`.
+
+    Three scripts have `--lora_alpha` since f0dba33d82, 1bc6f3dc0f and 6760300202, all first in 0.34.0.
+    """
 
     rank: PositiveInt | None = None
     lora_rank: PositiveInt | None = None
@@ -36,7 +39,8 @@ class Config(Schema):
 class Part(NamedTuple):
     """What one LoRA of a script is made from: flags with their defaults, and the flags that it is made with.
 
-    Without a flag for alpha the script hands the rank to PEFT for it.
+    Without a flag for alpha the script hands the rank to PEFT for it; `tied_before` is the release that brought the
+    flag, where older ones have the script without it.
     """
 
     modules: str = "*"
@@ -45,10 +49,12 @@ class Part(NamedTuple):
     alpha: str = ""
     default_alpha: int = 4
     gates: tuple[str, ...] = ()
+    tied_before: str = ""
 
 
 TIED = (Part(),)
 _SEPARATE = (Part(alpha="lora_alpha"),)
+_UNTIED = (Part(alpha="lora_alpha", tied_before="0.34"),)
 _DISTILLED = (Part("*", "lora_rank", 64, "lora_alpha", 64),)
 _COGVIDEOX = (Part("*", "rank", 128, "lora_alpha", 128),)
 SCRIPTS = {
@@ -65,12 +71,12 @@ SCRIPTS = {
     "train_diffusion_orpo_sdxl_lora": TIED,
     "train_diffusion_orpo_sdxl_lora_wds": TIED,
     "train_dreambooth_lora": TIED,
-    "train_dreambooth_lora_flux": _SEPARATE,
+    "train_dreambooth_lora_flux": _UNTIED,
     "train_dreambooth_lora_flux2": _SEPARATE,
     "train_dreambooth_lora_flux2_img2img": _SEPARATE,
     "train_dreambooth_lora_flux2_klein": _SEPARATE,
     "train_dreambooth_lora_flux2_klein_img2img": _SEPARATE,
-    "train_dreambooth_lora_flux_advanced": _SEPARATE,
+    "train_dreambooth_lora_flux_advanced": _UNTIED,
     "train_dreambooth_lora_flux_kontext": _SEPARATE,
     "train_dreambooth_lora_flux_miniature": TIED,
     "train_dreambooth_lora_hidream": TIED,
@@ -78,7 +84,7 @@ SCRIPTS = {
     "train_dreambooth_lora_krea2": (Part("*", "rank", 32, "lora_alpha", 32),),
     "train_dreambooth_lora_lumina2": TIED,
     "train_dreambooth_lora_qwen_image": _SEPARATE,
-    "train_dreambooth_lora_sana": _SEPARATE,
+    "train_dreambooth_lora_sana": _UNTIED,
     "train_dreambooth_lora_sd15_advanced": TIED,
     "train_dreambooth_lora_sd3": TIED,
     "train_dreambooth_lora_sd3_miniature": TIED,
@@ -113,11 +119,16 @@ def recognises(document: Document) -> tuple[str, ...]:
 
 
 def _parts(document: Document) -> tuple[Part, ...]:
+    """The LoRAs of the script; none where a flag shows that it is somebody's own script of that name."""
     script = document.callee.rpartition("/")[2].removesuffix(".py")
     data = document.data if isinstance(document.data, dict) else {}
     if script == "train_text_to_image_lora" and ("lora_r" in data or "use_peft" in data):
         return RESEARCH
-    return SCRIPTS.get(script, ())
+    parts = SCRIPTS.get(script, ())
+    if "lora_alpha" in data and parts == TIED:
+        parts = _SEPARATE
+    known = {name for part in parts for name in (part.rank, part.alpha)}
+    return parts if known >= {"rank", "lora_rank", "lora_r", "lora_alpha"} & {*data} else ()
 
 
 def sites(config: View[Config]) -> Iterator[Site]:
@@ -127,8 +138,19 @@ def sites(config: View[Config]) -> Iterator[Site]:
         if closed and not (config.has(part.rank) or (part.alpha and config.has(part.alpha))):
             continue
         rank = _or_default(config.fact(part.rank), part.default_rank)
-        alpha = _or_default(config.fact(part.alpha), part.default_alpha) if part.alpha else from_rank(rank)
+        alpha = _alpha(config, part, rank)
         yield Site((part.modules,), rank, alpha, classic, "off" if closed else "active", method, fixed=not part.alpha)
+
+
+def _alpha(config: View[Config], part: Part, rank: Fact[Any]) -> Fact[Any]:
+    if not part.alpha:
+        return from_rank(rank)
+    alpha = _or_default(config.fact(part.alpha), part.default_alpha)
+    same = rank.known and rank.value == part.default_alpha
+    if not part.tied_before or alpha.origin != "default" or same:
+        return alpha
+    reason = f"alpha is {part.default_alpha} since diffusers {part.tied_before}, and the rank before"
+    return Fact(Unknown("", reason), alpha.path, "unknown")
 
 
 def _or_default(fact: Fact[Any], default: int) -> Fact[Any]:

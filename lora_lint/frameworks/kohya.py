@@ -56,6 +56,9 @@ _PACKAGES = ("networks.", "lycoris.", "musubi_tuner.networks.", "locon.")
 _OTHERS = ("gen_img", "lllite", "merge_lora", "resize_lora", "extract_lora")
 """Programs whose flags of these names don't train a LoRA."""
 
+_LLLITE = "cond_emb_dim"
+"""A key of ControlNet-LLLite alone, whose `network_dim` is no rank of a LoRA (networks/control_net_lllite.py)."""
+
 
 def recognises(document: Document) -> tuple[str, ...]:
     if document.syntax not in ("toml", "shell") or not isinstance(document.data, dict):
@@ -67,12 +70,14 @@ def recognises(document: Document) -> tuple[str, ...]:
     module = given.get("network_module")
     ours = ("network_module",) if isinstance(module, str) and module.startswith(_PACKAGES) else ()
     if document.syntax == "toml":
-        return (*ours, *lora) if ours or "network_dim" in lora else ()
+        return (*ours, *lora) if (ours or "network_dim" in lora) and _LLLITE not in given else ()
     program = document.callee.rpartition("/")[2]
     if any(other in program for other in _OTHERS):
         return ()
     trains = (document.callee,) if "train_network" in program else ()
-    return (*trains, *ours, *lora) if lora or (trains and ours) else ()
+    # Any program may have one of these flags, and then its defaults aren't sd-scripts'.
+    marks = (*trains, *ours, *lora)
+    return marks if len(marks) >= 2 else ()
 
 
 def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:

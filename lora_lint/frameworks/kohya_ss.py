@@ -14,6 +14,10 @@ DOCS = "https://github.com/bmaltais/kohya_ss"
 CONVENTION = "r"
 
 
+_Text = str | int | float | None
+"""What stands in a text box of the GUI."""
+
+
 class Config(Schema):
     """kohya_gui/lora_gui.py:2932-2965 at 45088f04: what the sliders stand at.
 
@@ -27,6 +31,19 @@ class Config(Schema):
     conv_alpha: Number = 1
     block_dims: str | None = ""
     block_alphas: str | None = ""
+    conv_block_dims: str | None = ""
+    conv_block_alphas: str | None = ""
+    down_lr_weight: str | None = ""
+    mid_lr_weight: str | None = ""
+    up_lr_weight: str | None = ""
+    img_attn_dim: _Text = ""
+    img_mlp_dim: _Text = ""
+    img_mod_dim: _Text = ""
+    txt_attn_dim: _Text = ""
+    txt_mlp_dim: _Text = ""
+    txt_mod_dim: _Text = ""
+    single_dim: _Text = ""
+    single_mod_dim: _Text = ""
     dim_from_weights: bool = False
     LyCORIS_preset: str = "full"
     dora_wd: bool = False
@@ -60,7 +77,15 @@ _ALGORITHMS = {
     "LyCORIS/Native Fine-Tuning": "full",
 }
 _WITH_CONV = ("Kohya LoCon", "Kohya LoHa", "Kohya LoKr", "Kohya DyLoRA")
-_WITH_BLOCKS = ("Standard", "Kohya LoCon", "LoRA-FA", "Kohya DyLoRA")
+_WITH_BLOCKS = ("Standard", "Kohya LoCon", "LoRA-FA")
+_BLOCKS = (
+    *("block_dims", "block_alphas", "conv_block_dims", "conv_block_alphas"),
+    *("down_lr_weight", "mid_lr_weight", "up_lr_weight"),
+)
+_FLUX_PARTS = (
+    *("img_attn_dim", "img_mlp_dim", "img_mod_dim", "txt_attn_dim", "txt_mlp_dim", "txt_mod_dim"),
+    *("single_dim", "single_mod_dim"),
+)
 
 
 def recognises(document: Document) -> tuple[str, ...]:
@@ -91,8 +116,8 @@ def _arguments(config: View[Config], algorithm: str | None) -> Iterator[tuple[st
         yield "preset", config.fact("LyCORIS_preset")
     if algorithm not in (None, "full") or kind in _WITH_CONV:
         yield from ((key, config.fact(key)) for key in ("conv_dim", "conv_alpha"))
-    if kind in _WITH_BLOCKS:
-        facts = ((key, config.fact(key)) for key in ("block_dims", "block_alphas"))
-        yield from ((key, fact) for key, fact in facts if fact.known and fact.value)
+    keys = _BLOCKS if kind in _WITH_BLOCKS else _FLUX_PARTS if kind == "Flux1" else ()
+    facts = ((key, config.fact(key)) for key in keys)
+    yield from ((key, fact) for key, fact in facts if fact.known and fact.value)
     if config.model.dora_wd and algorithm == "locon":
         yield "dora_wd", Fact("true", ("dora_wd",))

@@ -29,6 +29,9 @@ def algorithm(name: str) -> tuple[str, State]:
     return name, "active" if name in _LORA else "not-lora"
 
 
+_BLOCK_WEIGHTS = ("down_lr_weight", "mid_lr_weight", "up_lr_weight")
+"""Learning rates of blocks, which have ranks and alphas of blocks read as `block_dims` has (networks/lora.py:449)."""
+
 _WITHOUT_CONV = ("full-lin", "attn-mlp", "attn-only", "unet-transformer-only")
 """Presets of LyCORIS that leave 3x3 convolutions alone (lycoris/config.py at f49d30d)."""
 
@@ -89,32 +92,47 @@ class Network:
         if lycoris and preset is not None and preset.known and preset.value in _WITHOUT_CONV:
             return
         rank, alpha = number_of(self.arguments, "conv_dim"), number_of(self.arguments, "conv_alpha")
-        if rank is None and (alpha is None or not lycoris):
+        ranks = [] if lycoris else numbers_of(self.arguments, "conv_block_dims")
+        if self.module.endswith("networks.dylora") or (rank is None and not ranks and (alpha is None or not lycoris)):
+            # DyLoRA's convolutions have the rank and the alpha of the rest: networks/dylora.py:196-213.
             return
         rank = rank or self.rank
         if alpha is None and lycoris:
             alpha = self._shared_alpha()
         elif alpha is None:
             alpha = Fact(DEFAULT_ALPHA, rank.path, "default", key="conv_alpha")
-        yield self._site(("conv",), rank, alpha, plain.method, plain.state)
+        if ranks and self._has_blocks():
+            yield from self._grouped(
+                "conv.blocks", ranks, numbers_of(self.arguments, "conv_block_alphas"), alpha, plain
+            )
+        elif rank is not self.rank or lycoris:
+            yield self._site(("conv",), rank, alpha, plain.method, plain.state)
+
+    def _has_blocks(self) -> bool:
+        return any(key in self.arguments for key in ("block_dims", *_BLOCK_WEIGHTS))
 
     def _blocks(self, plain: Site) -> Iterator[Site]:
         """The blocks of a U-Net by their rank and alpha; the others are left with the text encoder.
 
-        Without ranks of their own their alphas aren't read: networks/lora.py:449 and 515-582.
+        Without ranks or learning rates of their own their alphas aren't read: networks/lora.py:449 and 515-582.
         """
         ranks, alphas = numbers_of(self.arguments, "block_dims"), numbers_of(self.arguments, "block_alphas")
-        if not ranks:
+        if self._has_blocks() and (ranks or alphas):
+            yield replace(plain, modules=("text_encoder",))
+            yield from self._grouped("blocks", ranks or [self.rank] * len(alphas), alphas, self._shared_alpha(), plain)
+        else:
             yield plain
-            return
-        yield replace(plain, modules=("text_encoder",))
+
+    def _grouped(
+        self, name: str, ranks: list[Fact[Any]], alphas: list[Fact[Any]], alpha: Fact[Any], plain: Site
+    ) -> Iterator[Site]:
+        """One site for all blocks with the same rank and alpha; `alpha` is theirs where none are given."""
         groups: dict[tuple[float, float], tuple[list[str], Fact[Any], Fact[Any]]] = {}
-        pairs = zip(ranks, alphas or [self._shared_alpha()] * len(ranks), strict=False)
-        for at, (rank, alpha) in enumerate(pairs):
-            key = (rank.value if rank.known else -1, alpha.value if alpha.known else -1)
-            groups.setdefault(key, ([], rank, alpha))[0].append(f"blocks.{at}")
-        for names, rank, alpha in groups.values():
-            yield self._site(tuple(names), rank, alpha, plain.method, plain.state)
+        for at, (rank, own) in enumerate(zip(ranks, alphas or [alpha] * len(ranks), strict=False)):
+            key = (rank.value if rank.known else -1, own.value if own.known else -1)
+            groups.setdefault(key, ([], rank, own))[0].append(f"{name}.{at}")
+        for names, rank, own in groups.values():
+            yield self._site(tuple(names), rank, own, plain.method, plain.state)
 
     def _parts(self, plain: Site) -> Iterator[Site]:
         """Ranks of parts of a transformer, all with the one alpha: networks/lora_flux.py:466-490 and 841-869."""

@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import AliasChoices, Field
 
 from lora_lint.document import Document, Unknown
-from lora_lint.facts import Fact, Site
+from lora_lint.facts import Fact, Site, State
+from lora_lint.frameworks.commands import unless_set_by
 from lora_lint.frameworks.derivation import from_rank
 from lora_lint.frameworks.gates import at_gate
 from lora_lint.scaling import classic
@@ -27,7 +28,9 @@ class Config(Schema, strict=False):
     """simpletuner_sdk/server/services/field_registry/sections/lora.py:16-90 and model.py:196-210 at bc8e6ab7.
 
     The file becomes flags, so numbers may be text. An alpha that isn't given is the rank
-    (helpers/models/common.py:1089-1093); 0 stays 0.
+    (helpers/models/common.py:1089-1093); 0 stays 0. Since 4.7 the numbers of a file that `init_lora` names come first
+    (line 1088), where older releases take what is written. SingLoRA has a product of its own (1078-1087), and the
+    ControlNet of a U-Net is a LoHa (1057-1073).
     """
 
     model_type: str = Field("full", validation_alias=_flag("model_type"))
@@ -35,6 +38,10 @@ class Config(Schema, strict=False):
     lora_rank: PositiveInt = Field(16, validation_alias=_flag("lora_rank"))
     lora_alpha: Number | None = Field(None, validation_alias=_flag("lora_alpha"))
     use_dora: bool = Field(False, validation_alias=_flag("use_dora"))
+    init_lora: str | None = Field(None, validation_alias=_flag("init_lora"))
+    peft_lora_mode: str | None = Field(None, validation_alias=_flag("peft_lora_mode"))
+    controlnet: bool = Field(False, validation_alias=_flag("controlnet"))
+    model_family: str | None = Field(None, validation_alias=_flag("model_family"))
 
 
 _LORA_KEYS = ("lora_rank", "lora_alpha", "lora_type", "lycoris_config")
@@ -51,6 +58,10 @@ def recognises(document: Document) -> tuple[str, ...]:
     return (*own, *lora) if trains and len(own) >= 2 else ()
 
 
+_U_NETS = ("sdxl", "sd1x", "sd2x", "kolors", "deepfloyd", "stable_cascade")
+"""Families with a U-Net (`MODEL_TYPE` in helpers/models/*/model.py)."""
+
+
 def sites(config: View[Config]) -> Iterator[Site]:
     gate = config.fact("model_type")
     rank: Fact[Any] = at_gate(config.fact("lora_rank"), gate)
@@ -58,11 +69,22 @@ def sites(config: View[Config]) -> Iterator[Site]:
     if config.model.lora_type == "lycoris":
         yield _lycoris(rank, alpha)
         return
+    if config.model.init_lora:
+        rank, alpha = (unless_set_by("the file that init_lora names", fact) for fact in (rank, alpha))
     if alpha.known and alpha.value is None:
         alpha = from_rank(rank, alpha.path if alpha.origin == "written" else ())
-    method = "dora" if config.model.use_dora else "lora"
     trains = not gate.known or gate.value == "lora"
-    yield Site(("*",), rank, alpha, classic, "active" if trains else "off", method)
+    method = _method(config.model)
+    state: State = "active" if method in ("lora", "dora") else "not-lora"
+    yield Site(("*",), rank, alpha, classic, state if trains else "off", method)
+
+
+def _method(model: Config) -> str:
+    if model.controlnet and model.model_family in _U_NETS:
+        return "loha"
+    if (model.peft_lora_mode or "").lower() == "singlora":
+        return "singlora"
+    return "dora" if model.use_dora else "lora"
 
 
 def _lycoris(rank: Fact[Any], alpha: Fact[Any]) -> Site:

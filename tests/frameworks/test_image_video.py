@@ -6,215 +6,16 @@ import pytest
 
 from lora_lint.frameworks import candidates, framework
 from tests.frameworks.rows import Row, rows, setups
-
-
-def toml(*lines: str) -> tuple[str, str]:
-    return "train.toml", "\n".join(lines)
-
-
-def shell(*lines: str) -> tuple[str, str]:
-    return "train.sh", " \\\n  ".join(lines)
-
-
-def saved(**keys: object) -> tuple[str, str]:
-    return "config.json", json.dumps(keys)
-
-
-Table = list[tuple[tuple[str, str], list[Row]]]
-
-LORA = 'network_module = "networks.lora"'
-LYCORIS = 'network_module = "lycoris.kohya"'
-TRAIN = "accelerate launch train_network.py --network_module networks.lora"
-
-KOHYA: Table = [
-    (toml(LORA, "network_dim = 32", "network_alpha = 16"), [Row("*", 32, 16, 0.5, "ww")]),
-    (toml("[model]", LORA, "[net]", "network_dim = 8", "[more]", "network_alpha = 8"), [Row("*", 8, 8, 1, "ww")]),
-    (toml(LORA, "network_dim = 32"), [Row("*", 32, 1, 0.03125, "wd")]),
-    (toml(LORA), [Row("*", 4, 1, 0.25, "dd")]),
-    (toml(LORA, "network_dim = 32", "network_alpha = 0"), [Row("*", 32, 32, 1, "wc")]),
-    (toml(LORA, "network_dim = 32", "dim_from_weights = true"), [Row("*", "?", "?", "?", "uu")]),
-    (toml('network_module = "networks.lora_flux"', "network_dim = 16"), [Row("*", 16, 1, 0.0625, "wd")]),
-    (toml('network_module = "networks.dylora"', "network_dim = 16"), [Row("*", 16, 1, 0.0625, "wd", method="dylora")]),
-    (
-        toml('network_module = "networks.oft"', "network_dim = 4", "network_alpha = 1e-3"),
-        [Row("*", 4, 0.001, 0.00025, "ww", "not-lora", "oft")],
-    ),
-    (
-        toml('network_module = "networks.loha"', "network_dim = 4", "network_alpha = 2"),
-        [Row("*", 4, 2, 0.5, "ww", "not-lora", "loha")],
-    ),
-    (
-        toml(LORA, "network_dim = 8", "network_alpha = 8", 'network_args = ["conv_dim=4", "conv_alpha=2"]'),
-        [Row("*", 8, 8, 1, "ww"), Row("conv", 4, 2, 0.5, "ww")],
-    ),
-    (
-        toml(LORA, "network_dim = 8", "network_alpha = 8", 'network_args = ["conv_dim=4"]'),
-        [Row("*", 8, 8, 1, "ww"), Row("conv", 4, 1, 0.25, "wd")],
-    ),
-    (
-        toml(LORA, "network_dim = 8", "network_alpha = 8", 'network_args = ["conv_dim=4", "conv_alpha=0"]'),
-        [Row("*", 8, 8, 1, "ww"), Row("conv", 4, 4, 1, "wc")],
-    ),
-    (
-        toml(LORA, "network_dim = 8", "network_alpha = 8", 'network_args = ["conv_dim=0", "conv_alpha=1"]'),
-        [Row("*", 8, 8, 1, "ww"), Row("conv", 0, 1, "?", "ww", "off")],
-    ),
-    (
-        toml(LORA, "network_dim = 8", "network_alpha = 8", 'network_args = ["block_dims=2,4,2"]'),
-        [
-            Row("text_encoder", 8, 8, 1, "ww"),
-            Row("blocks.0 blocks.2", 2, 8, 4, "wc"),
-            Row("blocks.1", 4, 8, 2, "wc"),
-        ],
-    ),
-    (
-        toml(LORA, "network_dim = 8", "network_alpha = 8", 'network_args = ["block_dims=2,0", "block_alphas=1,0"]'),
-        [
-            Row("text_encoder", 8, 8, 1, "ww"),
-            Row("blocks.0", 2, 1, 0.5, "ww"),
-            Row("blocks.1", 0, 0, "?", "wc", "off"),
-        ],
-    ),
-    (
-        toml(LORA, "network_dim = 8", "network_alpha = 8", 'network_args = ["block_alphas=1,2"]'),
-        [Row("*", 8, 8, 1, "ww")],
-    ),
-    (
-        toml('network_module = "networks.lora_flux"', "network_dim = 16", 'network_args = ["img_mlp_dim=4"]'),
-        [Row("*", 16, 1, 0.0625, "wd"), Row("img_mlp", 4, 1, 0.25, "wd")],
-    ),
-    (
-        toml(LORA, "network_dim = 8", "network_alpha = 8", 'network_args = ["network_reg_dims=.*attn.*=4,mlp=16"]'),
-        [Row("*", 8, 8, 1, "ww"), Row(".*attn.*", 4, 8, 2, "wc"), Row("mlp", 16, 8, 0.5, "wc")],
-    ),
-    (toml(LYCORIS, "network_dim = 8", "network_alpha = 4"), [Row("*", 8, 4, 0.5, "ww")]),
-    (
-        toml(LYCORIS, "network_dim = 8", "network_alpha = 4", 'network_args = ["conv_dim=4", "algo=locon"]'),
-        [Row("*", 8, 4, 0.5, "ww"), Row("conv", 4, 4, 1, "wc")],
-    ),
-    (
-        toml(LYCORIS, "network_dim = 8", 'network_args = ["conv_dim=4", "preset=attn-mlp"]'),
-        [Row("*", 8, 1, 0.125, "wd")],
-    ),
-    (
-        toml(LYCORIS, "network_dim = 16", "network_alpha = 8", 'network_args = ["rs_lora=1", "dora_wd=True"]'),
-        [Row("*", 16, 8, 2, "ww", method="dora")],
-    ),
-    (
-        toml(LYCORIS, "network_dim = 16", "network_alpha = 8", 'network_args = ["rs_lora=False"]'),
-        [Row("*", 16, 8, 0.5, "ww")],
-    ),
-    (
-        toml(LYCORIS, "network_dim = 100000", "network_alpha = 1", 'network_args = ["algo=lokr", "factor=6"]'),
-        [Row("*", 100000, 1, 0.00001, "ww", "not-lora", "lokr")],
-    ),
-    (toml(LYCORIS, 'network_args = ["algo=full"]'), [Row("*", 4, 1, 0.25, "dd", "not-lora", "full")]),
-    (shell(TRAIN, "--network_dim=32", "--network_alpha=16"), [Row("*", 32, 16, 0.5, "ww")]),
-    (shell(TRAIN, "--network_dim=32"), [Row("*", 32, 1, 0.03125, "wd")]),
-    (shell(TRAIN, "--network_dim=32 --config_file base.toml"), [Row("*", 32, "?", "?", "wu")]),
-    (shell("accelerate launch --config_file a.yaml", TRAIN[18:], "--network_dim 8"), [Row("*", 8, 1, 0.125, "wd")]),
-    (
-        shell(TRAIN, "--network_dim 8 --network_alpha 8", '--network_args "conv_dim=$CONV" "conv_alpha=2"'),
-        [Row("*", 8, 8, 1, "ww"), Row("conv", "?", 2, "?", "uw")],
-    ),
-    (
-        shell("train_network.py --network_module lycoris.kohya --network_dim 8", "--network_args $ARGS"),
-        [Row("*", 8, "?", "?", "wu")],
-    ),
-    (
-        shell("python -m musubi_tuner.wan_train_network --network_module networks.lora_wan --network_dim 32"),
-        [Row("*", 32, 1, 0.03125, "wd")],
-    ),
-]
-
-KOHYA_SS: Table = [
-    (saved(LoRA_type="Standard", network_dim=128, network_alpha=64, conv_dim=4), [Row("*", 128, 64, 0.5, "ww")]),
-    (saved(LoRA_type="Flux1", network_dim=16), [Row("*", 16, 1, 0.0625, "wd")]),
-    (saved(LoRA_type="Standard"), [Row("*", 8, 1, 0.125, "dd")]),
-    (saved(LoRA_type="Standard", network_dim=16, network_alpha=0), [Row("*", 16, 1, 0.0625, "wc")]),
-    (
-        saved(LoRA_type="Kohya LoCon", network_dim=16, network_alpha=8, conv_dim=16, conv_alpha=4),
-        [Row("*", 16, 8, 0.5, "ww"), Row("conv", 16, 4, 0.25, "ww")],
-    ),
-    (
-        saved(LoRA_type="LyCORIS/LoCon", network_dim=64, network_alpha=64, conv_dim=32, conv_alpha=0),
-        [Row("*", 64, 64, 1, "ww"), Row("conv", 32, 32, 1, "wc")],
-    ),
-    (
-        saved(LoRA_type="LyCORIS/LoCon", network_dim=64, network_alpha=64, LyCORIS_preset="attn-only", dora_wd=True),
-        [Row("*", 64, 64, 1, "ww", method="dora")],
-    ),
-    (
-        saved(LoRA_type="LyCORIS/LoKr", network_dim=100000, network_alpha=1, conv_dim=100000),
-        [
-            Row("*", 100000, 1, 0.00001, "ww", "not-lora", "lokr"),
-            Row("conv", 100000, 1, 0.00001, "wd", "not-lora", "lokr"),
-        ],
-    ),
-    (
-        saved(LoRA_type="Standard", network_dim=8, network_alpha=8, block_dims="4,8", block_alphas="4,4"),
-        [Row("text_encoder", 8, 8, 1, "ww"), Row("blocks.0", 4, 4, 1, "ww"), Row("blocks.1", 8, 4, 0.5, "ww")],
-    ),
-    (saved(LoRA_type="Standard", network_dim=8, dim_from_weights=True), [Row("*", "?", "?", "?", "uu")]),
-]
-
-PRESET = "[module_algo_map.%s]\n"
-CALL = "from lycoris import create_lycoris\n"
-
-LYCORIS_ALONE: Table = [
-    (saved(algo="lora", linear_dim=16, linear_alpha=8), [Row("*", 16, 8, 0.5, "ww")]),
-    (saved(algo="lora", linear_dim=16), [Row("*", 16, 1, 0.0625, "wd")]),
-    (saved(algo="lora", linear_dim=16, linear_alpha=0), [Row("*", 16, 16, 1, "wc")]),
-    (saved(algo="lora", linear_dim=16, linear_alpha=8, rs_lora=True), [Row("*", 16, 8, 0.5, "ww")]),
-    (
-        saved(algo="locon", linear_dim=16, linear_alpha=8, conv_dim=4),
-        [Row("*", 16, 8, 0.5, "ww"), Row("conv", 4, 8, 2, "wc")],
-    ),
-    (
-        saved(algo="lokr", full_matrix=True, linear_dim=10000, linear_alpha=1),
-        [Row("*", 10000, 1, 0.0001, "ww", "not-lora", "lokr")],
-    ),
-    (
-        saved(
-            algo="lora",
-            linear_dim=16,
-            linear_alpha=8,
-            apply_preset={"module_algo_map": {"FeedForward": {"dim": 4}, "Attention": {"factor": 2}}},
-        ),
-        [Row("*", 16, 8, 0.5, "ww"), Row("FeedForward", 4, 8, 2, "wc")],
-    ),
-    (
-        toml("enable_conv = true", PRESET % "ResnetBlock2D", 'algo = "lora"', "dim = 4", "alpha = 1"),
-        [Row("ResnetBlock2D", 4, 1, 0.25, "ww")],
-    ),
-    (
-        toml("enable_conv = true", PRESET % "Attention", 'algo = "lora"', "dim = 4"),
-        [Row("Attention", 4, "?", "?", "wu")],
-    ),
-    (("a.py", f"{CALL}create_lycoris(net, 1.0, linear_dim=16, linear_alpha=32)"), [Row("*", 16, 32, 2, "ww")]),
-    (
-        ("a.py", f'{CALL}create_lycoris(net, 1.0, 16, 4.0, algo="loha")'),
-        [Row("*", 16, 4, 0.25, "ww", "not-lora", "loha")],
-    ),
-    (("a.py", f"{CALL}create_lycoris(net, 1.0, 16, 4.0, algo=algo)"), [Row("*", 16, "?", "?", "wu")]),
-]
-
-HCP_DIFFUSION: Table = [
-    (
-        ("a.yaml", "plugin_unet:\n  l:\n    _target_: lycoris.hcp.LohaBlock\n    dim: 32\n    alpha: 16\n"),
-        [Row("unet", 32, 16, 0.5, "ww", "not-lora", "loha")],
-    ),
-    (
-        ("a.yaml", "plugin_TE:\n  l:\n    _target_: lycoris.hcp.LoConBlock.wrap_model\n    dim: 8\n    alpha: 0\n"),
-        [Row("text_encoder", 8, 8, 1, "wc")],
-    ),
-]
+from tests.frameworks.texts import Table, named, saved, shell, toml
 
 
 def job(network: str, model: str = "is_flux: true") -> tuple[str, str]:
     process = f"    - type: sd_trainer\n      network: {{{network}}}\n      model: {{{model}}}\n"
     return "job.yaml", f"job: extension\nconfig:\n  name: my_lora\n  process:\n{process}"
 
+
+NETWORK = {"network": {"type": "lora", "linear": 8, "linear_alpha": 4}}
+SDXL, FLUX = {"model": {"arch": "sdxl"}}, {"model": {"arch": "flux"}}
 
 AI_TOOLKIT: Table = [
     (job("type: lora, linear: 16, linear_alpha: 16"), [Row("linear", 16, 16, 1, "wc")]),
@@ -235,6 +36,14 @@ AI_TOOLKIT: Table = [
         [Row("linear", 16, 16, 1, "wc"), Row("conv", 4, 4, 1, "wc")],
     ),
     (job("type: locon, linear: 16, linear_alpha: 4", "is_flux: true"), [Row("linear", 16, 4, 0.25, "ww")]),
+    (
+        job("type: lora, linear: 16, linear_alpha: 4, use_rslora: true", "arch: sdxl"),
+        [Row("linear", 16, 4, 0.25, "ww")],
+    ),
+    (
+        ("two.json", json.dumps({"job": "extension", "config": {"process": [NETWORK | SDXL, NETWORK | FLUX]}})),
+        [Row("linear", 8, 4, 0.5, "ww"), Row("linear", 8, 8, 1, "wc")],
+    ),
     (job("type: lokr, linear: 16", "is_flux: true"), [Row("linear", 16, 16, 1, "wc", "not-lora", "lokr")]),
 ]
 
@@ -245,6 +54,7 @@ ONETRAINER: Table = [
     (saved(**ONE, lora_rank=32, lora_alpha=32.0), [Row("*", 32, 32, 1, "ww")]),
     (saved(**ONE, lora_rank="32", lora_alpha="16"), [Row("*", 32, 16, 0.5, "ww")]),
     (saved(**ONE, lora_alpha=0), [Row("*", 16, 0, 0, "dw")]),
+    (saved(**ONE, lora_rank=16, lora_alpha=16, use_rslora=True), [Row("*", 16, 16, 1, "ww")]),
     (saved(**ONE, lora_rank=8, lora_decompose=True), [Row("*", 8, 1, 0.125, "wd", method="dora")]),
     (saved(**ONE, lora_rank=8, peft_type="LOHA"), [Row("*", 8, 1, 0.125, "wd", "not-lora", "loha")]),
     (saved(**ONE, lora_rank=8, peft_type="LOKR"), [Row("*", 16, 1, 0.0625, "dd", "not-lora", "lokr")]),
@@ -265,7 +75,16 @@ SIMPLETUNER: Table = [
         [Row("*", 8, "?", "?", "wu", "not-lora", "lycoris")],
     ),
     (saved(**{**SIMPLE, "model_type": "full"}, lora_rank=8), [Row("*", 8, 8, 1, "wc", "off")]),
+    (saved(**SIMPLE, lora_rank=8, lora_alpha=4, init_lora="a.safetensors"), [Row("*", 8, 4, 0.5, "ww")]),
+    (saved(**SIMPLE, lora_rank=8, init_lora="a.safetensors"), [Row("*", 8, "?", "?", "wu")]),
+    (saved(**SIMPLE, lora_rank=8, init_lora="", controlnet=True), [Row("*", 8, 8, 1, "wc")]),
+    (
+        saved(model_type="lora", model_family="sdxl", lora_rank=8, controlnet=True),
+        [Row("*", 8, 8, 1, "wc", "not-lora", "loha")],
+    ),
+    (saved(**SIMPLE, lora_rank=8, peft_lora_mode="singlora"), [Row("*", 8, 8, 1, "wc", "not-lora", "singlora")]),
     (shell(SIMPLE_FLAGS, "--lora_rank=64"), [Row("*", 64, 64, 1, "wc")]),
+    (shell(SIMPLE_FLAGS, "--lora_rank=64 --lora_alpha=8 --lora_rank=16"), [Row("*", 16, 8, 0.5, "ww")]),
 ]
 
 PIPE = ("output_dir = 'o'", "[model]", "type = 'wan'", "[adapter]")
@@ -288,13 +107,72 @@ DIFFSYNTH: Table = [
         shell(SYNTH, "--lora_base_model dit --lora_rank 8 --lora_target_modules to_q --task sft:data_process"),
         [Row("to_q", 8, 8, 1, "wc", "off")],
     ),
+    (
+        shell("python train_wan_t2v.py --task train --train_architecture lora --lora_rank 16 --lora_alpha 32"),
+        [Row("q k v o ffn.0 ffn.2", 16, 32, 2, "ww")],
+    ),
+    (shell("python my_wan.py --train_architecture lora"), [Row("q k v o ffn.0 ffn.2", 4, 4, 1, "dd")]),
+    (
+        shell("python my_wan.py --train_architecture full --lora_rank 8"),
+        [Row("q k v o ffn.0 ffn.2", 8, 4, 0.5, "wd", "off")],
+    ),
+    (
+        shell("python examples/train/flux/train_flux_lora.py --lora_target_modules a_to_qkv --lora_rank 16"),
+        [Row("a_to_qkv", 16, 4, 0.25, "wd")],
+    ),
+]
+
+FUN = "accelerate launch --mixed_precision bf16 scripts/wan2.1/train_lora.py --train_data_meta m.json"
+
+VIDEOX_FUN: Table = [
+    (shell(FUN, "--rank=64 --network_alpha=32"), [Row("*", 64, 32, 0.5, "ww")]),
+    (shell(FUN, "--rank=64"), [Row("*", 64, 64, 1, "wd")]),
+    (shell(FUN), [Row("*", 128, 64, 0.5, "dd")]),
+    (shell(FUN, "--rank=64 --network_alpha=0"), [Row("*", 64, 64, 1, "wc")]),
+    (shell(FUN, "--rank=64 --network_alpha=0 --use_peft_lora"), [Row("*", 64, 0, 0, "ww")]),
+    (shell(FUN, "--rank=8 --network_alpha=8 --target_name q,ffn.0"), [Row("q ffn.0", 8, 8, 1, "ww")]),
+    (shell("python train_reward_lora.py --rank $R --network_alpha 16"), [Row("*", "?", 16, "?", "uw")]),
+]
+
+
+def ltx(mode: str, lora: str) -> tuple[str, str]:
+    return "ltx.yaml", f"model: {{training_mode: {mode}}}\nlora: {{{lora}}}\noptimization: {{steps: 9}}\ndata: {{}}\n"
+
+
+QKV = "to_k to_q to_v to_out.0"
+
+LTX_TRAINER: Table = [
+    (ltx("lora", "rank: 32, alpha: 64"), [Row(QKV, 32, 64, 2, "ww")]),
+    (ltx("lora", "rank: 32, target_modules: [to_k]"), [Row("to_k", 32, 64, 2, "wd")]),
+    (ltx("lora", "dropout: 0.1"), [Row(QKV, 64, 64, 1, "dd")]),
+    (ltx("full", "rank: 32, alpha: 32"), [Row(QKV, 32, 32, 1, "ww", "off")]),
+]
+
+
+def role(lora: str) -> tuple[str, str]:
+    return "fast.yaml", f"models:\n  student:\n    _target_: fastvideo.train.models.Wan\n    lora: {{{lora}}}\n"
+
+
+FAST = "torchrun fastvideo/training/wan_training_pipeline.py --num_latent_t 20"
+
+FASTVIDEO: Table = [
+    (shell(FAST, "--lora_training True --lora_rank 32"), [Row("*", 32, 32, 1, "wc")]),
+    (shell(FAST, "--lora-training --lora-rank 16 --lora-alpha 32"), [Row("*", 16, 32, 2, "ww")]),
+    (shell(FAST, "--lora_training True"), [Row("*", "?", "?", "?", "uu")]),
+    (shell(FAST, "--lora_training False --lora_rank 32"), [Row("*", 32, 32, 1, "wc", "off")]),
+    (role("enable: true, rank: 16, alpha: 32, target_modules: [to_q]"), [Row("to_q", 16, 32, 2, "ww")]),
+    (role("enable: true, rank: 16"), [Row("*", 16, 16, 1, "wc")]),
+    (role("rank: 16, alpha: 32"), [Row("*", 16, 32, 2, "ww", "off")]),
 ]
 
 DIFFUSERS: Table = [
     (shell("accelerate launch train_text_to_image_lora.py --rank=16"), [Row("*", 16, 16, 1, "wc")]),
     (shell("python train_dreambooth_lora_sdxl.py --rank $R"), [Row("*", "?", "?", 1, "uu")]),
     (shell("accelerate launch train_dreambooth_lora.py --lr_warmup_steps 0"), [Row("*", 4, 4, 1, "dc")]),
-    (shell("accelerate launch train_dreambooth_lora_flux.py --rank 64"), [Row("*", 64, 4, 0.0625, "wd")]),
+    (shell("accelerate launch train_dreambooth_lora_flux.py --rank 64"), [Row("*", 64, "?", "?", "wu")]),
+    (shell("accelerate launch train_dreambooth_lora_flux.py --rank 4"), [Row("*", 4, 4, 1, "wd")]),
+    (shell("python train_dreambooth_lora_flux_kontext.py --rank 64"), [Row("*", 64, 4, 0.0625, "wd")]),
+    (shell("python train_dreambooth_lora_sdxl.py --rank 16 --lora_alpha 32"), [Row("*", 16, 32, 2, "ww")]),
     (shell("python train_dreambooth_lora_flux.py --rank 16 --lora_alpha 32"), [Row("*", 16, 32, 2, "ww")]),
     (shell("python train_dreambooth_lora_krea2.py --rank 16"), [Row("*", 16, 32, 2, "wd")]),
     (shell("python train_lcm_distill_lora_sdxl.py --lora_rank 32"), [Row("*", 32, 64, 2, "wd")]),
@@ -345,26 +223,18 @@ TABLES = {
     "diffsynth": DIFFSYNTH,
     "diffusers": DIFFUSERS,
     "diffusion_pipe": DIFFUSION_PIPE,
+    "fastvideo": FASTVIDEO,
     "finetrainers": FINETRAINERS,
-    "hcp_diffusion": HCP_DIFFUSION,
-    "kohya": KOHYA,
-    "kohya_ss": KOHYA_SS,
     "lora_diffusion": LORA_DIFFUSION,
-    "lycoris": LYCORIS_ALONE,
+    "ltx_trainer": LTX_TRAINER,
     "onetrainer": ONETRAINER,
     "simpletuner": SIMPLETUNER,
+    "videox_fun": VIDEOX_FUN,
     "x_flux": X_FLUX,
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "file", "expected"),
-    [
-        pytest.param(name, file, expected, id=f"{name}-{at}")
-        for name, table in TABLES.items()
-        for at, (file, expected) in enumerate(table)
-    ],
-)
+@pytest.mark.parametrize(("name", "file", "expected"), named(TABLES))
 def test_a_framework_gives_rank_alpha_and_scale(name: str, file: tuple[str, str], expected: list[Row]) -> None:
     found = setups(*file)
     assert [(setup.framework, setup.also, setup.convention) for setup in found] == [(name, (), "r")]
@@ -374,14 +244,13 @@ def test_a_framework_gives_rank_alpha_and_scale(name: str, file: tuple[str, str]
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        (toml(LORA, "[net]", 'network_dim = "32"'), 'network_dim is "32", a string; sd-scripts needs an integer'),
-        (toml(LORA, "network_dim = 0"), "network_dim is 0; sd-scripts needs more than 0"),
         (
             toml(*PIPE, "type = 'lora'", "rank = 32", "alpha = 64"),
             "alpha is given; diffusion-pipe forces it to the rank and refuses to start",
         ),
         (toml(*PIPE, "type = 'lora'", "rank = 32.0"), "rank is 32.0, a float; diffusion-pipe needs an integer"),
         (saved(**SIMPLE, lora_rank=0), "lora_rank is 0; SimpleTuner needs more than 0"),
+        (ltx("lora", "rank: 1, alpha: 8"), "rank is 1; ltx-trainer needs at least 2"),
     ],
 )
 def test_a_value_that_the_trainer_refuses_is_told(file: tuple[str, str], message: str) -> None:
@@ -390,42 +259,8 @@ def test_a_value_that_the_trainer_refuses_is_told(file: tuple[str, str], message
 
 
 @pytest.mark.parametrize(
-    ("lines", "path"),
-    [
-        ((LORA, "[net]", "network_dim = 32"), ("net", "network_dim")),
-        ((LORA, "network_dim = 32"), ("network_dim",)),
-    ],
-)
-def test_a_value_stands_in_the_section_that_it_is_written_in(lines: tuple[str, ...], path: tuple[str, ...]) -> None:
-    (setup,) = setups(*toml(*lines))
-    assert setup.sites[0].rank.path == path
-    assert setup.document.source.text[slice(*setup.document.span_of(path))] == "32"
-
-
-def test_a_network_argument_is_shown_whole_and_never_rewritten() -> None:
-    (setup,) = setups(*toml(LORA, "network_dim = 8", 'network_args = ["conv_dim=4", "conv_alpha=2"]'))
-    alpha = setup.sites[1].alpha
-    assert alpha is not None
-    assert setup.document.entry(alpha.path) is None
-    assert setup.document.source.text[slice(*setup.document.span_of(alpha.path))] == '"conv_alpha=2"'
-
-
-def test_a_misspelled_key_is_found_in_its_section() -> None:
-    (setup,) = setups(*toml(LORA, "[net]", "network_dims = 32"))
-    assert [(key.path, key.suggestion) for key in setup.unknown_keys] == [(("net", "network_dims"), "network_dim")]
-
-
-@pytest.mark.parametrize(
     "file",
     [
-        toml("network_alpha = 16", "[server]", "port = 80"),
-        toml('network_module = "torch.nn"', "hidden = 8"),
-        shell("python gen_img.py --network_module networks.lora --network_weights a.safetensors --network_mul 0.7"),
-        shell("python sdxl_train_control_net_lllite.py --network_dim 64 --cond_emb_dim 32"),
-        shell("python networks/resize_lora.py --new_rank 8 --network_dim 4"),
-        saved(LoRA="Standard", network_dim=8),
-        saved(algo="sha256", keys=["a"]),
-        toml("enable_conv = true", "[module_algo_map.Attention]", "factor = 4"),
         ("job.yaml", "job: extract\nconfig:\n  process:\n  - {type: lora, mode: fixed, linear: 64}\n"),
         ("job.yaml", "job: extension\nconfig:\n  process:\n  - {type: sd_trainer, model: {is_flux: true}}\n"),
         ("net.yaml", "job: extension\nlinear: 16\nlinear_alpha: 8\n"),
@@ -436,10 +271,15 @@ def test_a_misspelled_key_is_found_in_its_section() -> None:
         toml("[model]", "type = 'wan'", "[adapter]", "type = 'usb'", "rank = 1", "output_dir = 'o'"),
         toml("[adapter]", "type = 'lora'"),
         shell(SYNTH, "--trainable_models dit"),
+        shell("python my_wan.py --train_architecture full --dit_path a.safetensors"),
         shell("accelerate launch train_text_to_image.py --rank 16"),
         shell("accelerate launch train_dreambooth.py --rank 4"),
+        shell("accelerate launch lora/train_dreambooth_lora.py --lora_rank 16"),
         shell("torchrun train.py --training_type full-finetune --train_steps 10"),
         shell("torchrun train.py --rank 0 --world_size 8"),
+        shell("python scripts/wan2.1/train.py --train_data_meta m.json --rank 0"),
+        shell(FAST, "--sp_size 2"),
+        ("ltx.yaml", "model: {training_mode: full}\noptimization: {steps: 9}\ndata: {}\n"),
         ("a.yaml", "rank: 16\nsingle_blocks: 4\n"),
         shell("lora_add a.safetensors b.safetensors --alpha_1 0.5"),
     ],

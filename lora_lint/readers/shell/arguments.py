@@ -82,6 +82,8 @@ class Arguments:
     flags: list[_Flag] = field(default_factory=list)
     callee: str = ""
     _launcher: bool = False
+    launcher_flags: int = 0
+    """How many of the flags stand before the script: they are the launcher's own, whatever their names."""
     _script: bool = False
     """Whether the script or module was seen, so that flags are its own and may have many values."""
     _module: bool = False
@@ -133,12 +135,13 @@ class Arguments:
     def _word(self, argument: Field) -> None:
         text, flag = argument.text, self._flag
         if self._module:
-            self._module, self._flag = False, None
+            self._module, self._flag, self.launcher_flags = False, None, len(self.flags)
             self._script = _LAUNCHER_MODULES.fullmatch(text) is None
             self.callee = text
             self.words.append(text)
         elif self._is_script(argument):
             self._script, self.callee, self._flag = True, text, None
+            self.launcher_flags = len(self.flags)
             self.words.append(text)
         elif (
             flag is not None
@@ -215,7 +218,10 @@ def document(source: Source, arguments: Sequence[Field], span: Span, names: Name
         words=tuple(read.words),
         defaults=frozenset((name,) for name, flag in last.items() if _is_default(flag)),
         expressions=expressions,
-        duplicates=tuple(_duplicates(read.flags)),
+        duplicates=(
+            *_duplicates(read.flags[: read.launcher_flags]),
+            *_duplicates(read.flags[read.launcher_flags :]),
+        ),
     )
 
 
