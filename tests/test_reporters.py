@@ -257,7 +257,7 @@ def test_summary_suggests_the_policy_that_most_sites_hold(
 ) -> None:
     made = report(finding(), ratios=ratios)
     made.policy = policy
-    hint = re.search(r'\[tool\.lora-lint\] policy = "(.+)"', text.plain(made))
+    hint = re.search(r'set policy = "(.+)" in \[tool\.lora-lint\]', text.plain(made))
     assert (hint[1] if hint else None) == suggested
 
 

@@ -9,6 +9,7 @@ import typer
 from lora_lint.cli.check import check
 from lora_lint.cli.explain import explain
 from lora_lint.cli.facts import facts
+from lora_lint.cli.init import init
 from lora_lint.cli.overview import overview
 from lora_lint.cli.rescale import rescale
 from lora_lint.cli.rules import rules
@@ -61,7 +62,7 @@ def _start(
         overview()
 
 
-for command in (check, facts, verify, rescale, explain, rules, schema):
+for command in (check, facts, verify, rescale, explain, rules, init, schema):
     app.command()(command)
 
 

@@ -101,7 +101,7 @@ def _other_policy(report: Report) -> Iterator[str]:
         policy = _NAMED_POLICIES.get(scale, f"scale:{scale}")
         yield (
             f"{count} of {counted(total, 'site')} have scale {scale}, not the policy's {wanted:g}; if that is meant, "
-            f'set it in pyproject.toml: [tool.lora-lint] policy = "{policy}"'
+            f'set policy = "{policy}" in [tool.lora-lint], or let lora-lint init do it'
         )
 
 
