@@ -24,7 +24,19 @@ MARKERS: dict[str, tuple[bytes, ...]] = {
     "firefly": (b"train_file",),
     "fireworks": (b"firectl", b"accounts/fireworks", b"common/conf/model/", b"create_training_client", b"recipes."),
     "gemma": (b"LoRA(",),
-    "generic": (b"lora_alpha", b"lora-alpha", b"loraAlpha", b"lora_dropout", b"lora:", b'lora"', b"lora]", b"lora."),
+    "generic": (
+        b"lora_r",
+        b"use_lora",
+        b"lora_enable",
+        b"lora_alpha",
+        b"lora-alpha",
+        b"loraAlpha",
+        b"lora_dropout",
+        b"lora:",
+        b'lora"',
+        b"lora]",
+        b"lora.",
+    ),
     "h2o_llm_studio": (b"llm_backbone", b"backbone_dtype"),
     "hcp_diffusion": (b"lycoris.hcp",),
     "hyperpod": (b"training_config", b"model_config", b"display_name"),
@@ -97,7 +109,8 @@ class Framework(Protocol):
     `configs` is optional: the schemas of a document with the path that each starts at; `Config` at the root otherwise.
     `kind` is optional: a Python call is source, a command or a config is training otherwise. `targets` is optional: the
     target modules that are plain names. `base_scale` is optional: the scale of modules that no pattern names. `MOST` is
-    optional: the highest severity of findings.
+    optional: the highest severity of findings. `FORKED` is optional: whether people run copies of its scripts, whose
+    own defaults then count.
     """
 
     NAME: str

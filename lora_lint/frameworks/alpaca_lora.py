@@ -12,6 +12,7 @@ from lora_lint.schema import Number, PositiveInt, Schema, View
 NAME = "alpaca_lora"
 TITLE = "Alpaca-LoRA"
 DOCS = "https://github.com/tloen/alpaca-lora"
+FORKED = True
 
 
 class Config(Schema):

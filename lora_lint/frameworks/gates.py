@@ -7,6 +7,18 @@ from lora_lint.facts import Fact, Site, State
 from lora_lint.scaling import classic
 from lora_lint.schema import View
 
+GATES = ("use_lora", "lora_enable", "lora_enabled", "enable_lora", "use_peft", "enable_lora_training")
+"""How programs call the flag without which they train no LoRA."""
+
+NAMED_RANKS = ("lora_r", "lora_rank", "lora_dim")
+RANKS = frozenset((*NAMED_RANKS, "lora_attn_dim", "r", "rank"))
+"""How they call the rank."""
+
+
+def is_open(gate: object) -> bool:
+    """Whether the value of a gate lets LoRA through; None is a gate that isn't given."""
+    return gate not in (None, False, "False", "false", "0")
+
 
 def state_of(gate: Fact[Any]) -> State:
     """A gate whose value isn't known may be open."""

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site, State
+from lora_lint.frameworks.gates import GATES, NAMED_RANKS, is_open
 from lora_lint.scaling import classic, rslora
 from lora_lint.schema import Schema, View
 
@@ -21,15 +22,18 @@ class Config(Schema):
 
 
 class Pair(NamedTuple):
-    """The keys of a rank and an alpha that belong together, with all keys of their mapping in one spelling."""
+    """The keys of a rank and an alpha that belong together, with all keys of their mapping in one spelling.
 
-    rank: Path
+    Where the program that a command runs is known, its defaults stand for those that the command leaves out.
+    """
+
+    rank: Path | None
     alpha: Path | None
     named: Mapping[str, Path]
     block: str
 
 
-_RANKS = ("lora_r", "lora_rank", "lora_dim")
+_RANKS = NAMED_RANKS
 _BLOCK_RANKS = (*_RANKS, "r", "rank", "dim")
 _ALPHAS = ("lora_alpha",)
 _BLOCK_ALPHAS = (*_ALPHAS, "alpha")
@@ -37,7 +41,7 @@ _BESIDE = ("lora_dropout", "lora_target_modules", "lora_target", "lora_targets",
 """Keys that say that a rank without an alpha is LoRA's all the same."""
 
 _BLOCK = re.compile(r"(.*_)?(q?lora|peft|adapter)(_(config|args|arguments|params|parameters|settings|cfg))?")
-_GATES = ("enabled", "enable", "use_lora", "lora_enable", "lora_enabled", "enable_lora_training", "use_peft")
+_GATES = ("enabled", "enable", *GATES)
 _KINDS = ("peft_type", "adapter_type", "type", "method", "name", "algo")
 _OTHERS = ("loha", "lokr", "oft", "boft", "ia3", "adalora", "vera", "fourierft", "prompt_tuning", "prefix_tuning")
 _MOST_LOOKED_AT = 5_000
@@ -51,7 +55,7 @@ def recognises(document: Document) -> tuple[str, ...]:
     pair = next(_pairs(document), None)
     if pair is None:
         return ()
-    paths = (pair.rank,) if pair.alpha is None else (pair.rank, pair.alpha)
+    paths = [path for path in (pair.rank, pair.alpha) if path is not None] or [(gate,) for gate in _given(document)]
     return tuple(".".join(str(part) for part in path) for path in paths)
 
 
@@ -61,20 +65,41 @@ def sites(config: View[Config]) -> Iterator[Site]:
 
 
 def _site(document: Document, pair: Pair) -> Site:
-    rank, alpha = _number(document, pair.rank), pair.alpha
+    at = pair.rank or ()
+    rank = _number(document, pair.rank) if pair.rank is not None else _of_program(document, _RANKS, at)
+    alpha = _number(document, pair.alpha) if pair.alpha is not None else _of_program(document, _ALPHAS, at)
     method = _method(document, pair)
-    off = any(_value(document, pair.named.get(gate)) in (False, "false", "False") for gate in _GATES)
+    gates: list[object] = [_value(document, pair.named[gate]) for gate in _GATES if gate in pair.named]
+    gates = gates or [document.program[gate] for gate in GATES if gate in document.program]
+    off = any(gate in (False, "false", "False") for gate in gates)
     state: State = "off" if off or (rank.known and rank.value == 0) else "active"
     stabilised = _value(document, pair.named.get("use_rslora")) in (True, "true", "True")
-    missing = Unknown("", "alpha isn't given, and whose default it has isn't known")
     return Site(
         (pair.block or "*",),
         rank,
-        _number(document, alpha) if alpha is not None else Fact(missing, pair.rank, "unknown"),
+        alpha,
         rslora if stabilised else classic,
         "not-lora" if method in _OTHERS else state,
         method,
     )
+
+
+def _of_program(document: Document, names: tuple[str, ...], at: Path) -> Fact[Any]:
+    """The default of the program that a command runs, reported `at` another flag."""
+    name = next((name for name in names if name in document.program), None)
+    if name is None:
+        return Fact(Unknown("", "alpha isn't given, and whose default it has isn't known"), at, "unknown")
+    value = document.program[name]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        reason = value.reason if isinstance(value, Unknown) else f"{name} is {value} unless it is given"
+        return Fact(Unknown(name, reason), at, "unknown")
+    return Fact(value, at, "default", key=name)
+
+
+def _given(document: Document) -> list[str]:
+    """The gates to LoRA that a command opens."""
+    data = document.data if document.syntax == "shell" and isinstance(document.data, dict) else {}
+    return [gate for gate in GATES if is_open(data.get(gate))]
 
 
 def _method(document: Document, pair: Pair) -> str:
@@ -87,9 +112,11 @@ def _pairs(document: Document) -> Iterator[Pair]:
         inside = _BLOCK.fullmatch(block) is not None
         rank = _first(named, _BLOCK_RANKS if inside else _RANKS)
         alpha = _first(named, _BLOCK_ALPHAS if inside else _ALPHAS)
+        if rank is None and block == "" and document.program and _given(document):
+            yield Pair(None, alpha, named, block)
         if rank is None or not _is_setting(document, rank):
             continue
-        if alpha is not None or any(key in named for key in _BESIDE):
+        if alpha is not None or document.program or any(key in named for key in _BESIDE):
             yield Pair(rank, alpha, named, block)
 
 

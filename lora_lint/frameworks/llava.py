@@ -12,6 +12,7 @@ from lora_lint.schema import Number, PositiveInt, Schema, View
 NAME = "llava"
 TITLE = "LLaVA"
 DOCS = "https://github.com/haotian-liu/LLaVA"
+FORKED = True
 
 
 class Config(Schema):

@@ -12,6 +12,7 @@ from lora_lint.schema import Int, PositiveInt, Schema, View
 NAME = "minicpm_v"
 TITLE = "MiniCPM-V"
 DOCS = "https://github.com/OpenBMB/MiniCPM-V"
+FORKED = True
 
 
 class Config(Schema):

@@ -13,6 +13,7 @@ from lora_lint.schema import Int, NonNegativeInt, Schema, View
 NAME = "qwen3_vl"
 TITLE = "Qwen3-VL"
 DOCS = "https://github.com/QwenLM/Qwen3-VL"
+FORKED = True
 
 WHEN_ZERO = {"lora_r": 64, "lora_alpha": 128}
 """`lora_r or 64`, `lora_alpha or 128`: qwen-vl-finetune/qwenvl/train/train_qwen.py:171-172 at 96588727."""

@@ -14,6 +14,7 @@ from lora_lint.schema import Int, PositiveInt, Schema, View, Words
 NAME = "qwen_vl"
 TITLE = "Qwen's finetune.py"
 DOCS = "https://github.com/QwenLM/Qwen-VL"
+FORKED = True
 
 
 class Config(Schema):

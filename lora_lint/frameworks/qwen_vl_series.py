@@ -13,6 +13,7 @@ from lora_lint.schema import Int, PositiveInt, Schema, View
 NAME = "qwen_vl_series"
 TITLE = "Qwen-VL-Series-Finetune"
 DOCS = "https://github.com/2U1/Qwen-VL-Series-Finetune"
+FORKED = True
 
 
 class Config(Schema):

@@ -14,6 +14,7 @@ from lora_lint.schema import Int, PositiveInt, Schema, View, Words
 NAME = "xcomposer"
 TITLE = "InternLM-XComposer"
 DOCS = "https://github.com/InternLM/InternLM-XComposer"
+FORKED = True
 
 _TARGETS = ("attention.wqkv", "attention.wo", "feed_forward.w1", "feed_forward.w2", "feed_forward.w3")
 

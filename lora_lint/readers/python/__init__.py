@@ -33,7 +33,7 @@ def read(source: Source) -> Iterator[Document]:
     if _MENTION.search(source.text) is None:
         return
     lines = Lines.of(source)
-    tree = _tree(source, lines)
+    tree = syntax_tree(source, lines)
     found = index(tree)
     test = is_test(source.inside)
     yield from Calls(source, found, lines, test).documents()
@@ -45,7 +45,11 @@ def read(source: Source) -> Iterator[Document]:
         yield from usages(source, lines.span(node))
 
 
-def _tree(source: Source, lines: Lines) -> ast.Module:
+def syntax_tree(source: Source, lines: Lines) -> ast.Module:
+    """
+    Raises:
+        UnreadableError: when the text isn't Python, or too much of it.
+    """
     if len(source.text) > MAX_MARKS and sum(map(source.text.count, _MARKS)) > MAX_MARKS:
         raise UnreadableError(f"not read: more than {MAX_MARKS} operators and line ends")
     if "\0" in source.text:
