@@ -86,7 +86,7 @@ class _Search:
         up = len(module) - len(bare)
         folder = os.path.dirname(importer)
         above = os.path.normpath(os.path.join(folder, *[os.pardir] * (up - 1)))
-        folders = [above] if up else [*upwards(folder)]
+        folders = [above] if up else [one for each in upwards(folder) for one in (each, os.path.join(each, "src"))]
         for one in folders:
             self.steps -= 1
             if self.steps < 0:
