@@ -104,7 +104,7 @@ def said(command: str, files: dict[str, str], script: str = "scripts/run.sh") ->
             Row("", 256, 512, 2, "dd"),
         ),
         (
-            "generic",
+            "llava",
             f"{LLAVA} --lora_r 16",
             {
                 "llava/train/train_mem.py": "p.add_argument('--lora_r', default=1)\n"

@@ -55,6 +55,9 @@ def told(document: Document) -> tuple[str, dict[str, object]]:
             {"lora_r": "? ${r} isn't set in this script"},
         ),
         ("run(['sbatch', 'it''s.py', '--lora_r', '$8'])", "its.py", {"lora_r": "$8"}),
+        ("a = parser.parse_args(['--lora_r', '8'])", "launch.py", {"lora_r": "8"}),
+        ("v = ['--lora_r', '8']\na = parser.parse_args(v)", "launch.py", {"lora_r": "8"}),
+        ("c = ['python', 'train.py']\nc += more(args)\nc += ['--lora_r', '8']\nrun(c)", "train.py", {"lora_r": "8"}),
         ("try:\n    run(['python', 'train.py', '--lora_r', '8'])\nfinally:\n    pass", "train.py", {"lora_r": "8"}),
     ],
 )
@@ -80,6 +83,7 @@ def test_a_value_stands_where_it_is_written() -> None:
         "parser.add_argument('--lora_r', default=8)",
         "names = ['--lora_r', '--lora_alpha']",
         "help = 'python train.py --lora_r 8'",
+        "show(['--lora_r', '8'])",
         "print('python train.py --lora_r 8')",
         "run(words, 'python train.py --lora_r 8')",
     ],

@@ -42,6 +42,7 @@ _BESIDE = ("lora_dropout", "lora_target_modules", "lora_target", "lora_targets",
 
 _BLOCK = re.compile(r"(.*_)?(q?lora|peft|adapter)(_(config|args|arguments|params|parameters|settings|cfg))?")
 _GATES = ("enabled", "enable", *GATES)
+_NEGATED = ("no_lora", "disable_lora")
 _KINDS = ("peft_type", "adapter_type", "type", "method", "name", "algo")
 _OTHERS = ("loha", "lokr", "oft", "boft", "ia3", "adalora", "vera", "fourierft", "prompt_tuning", "prefix_tuning")
 _MOST_LOOKED_AT = 5_000
@@ -69,10 +70,11 @@ def _site(document: Document, pair: Pair) -> Site:
     rank = _number(document, pair.rank) if pair.rank is not None else _of_program(document, _RANKS, at)
     alpha = _number(document, pair.alpha) if pair.alpha is not None else _of_program(document, _ALPHAS, at)
     method = _method(document, pair)
+    negated = any(is_open(_value(document, pair.named.get(name))) for name in _NEGATED)
     gates: list[object] = [_value(document, pair.named[gate]) for gate in _GATES if gate in pair.named]
     gates = gates or [document.program[gate] for gate in GATES if gate in document.program]
     off = any(gate in (False, "false", "False") for gate in gates)
-    state: State = "off" if off or (rank.known and rank.value == 0) else "active"
+    state: State = "off" if off or negated or (rank.known and rank.value == 0) else "active"
     stabilised = _value(document, pair.named.get("use_rslora")) in (True, "true", "True")
     return Site(
         (pair.block or "*",),
@@ -110,8 +112,9 @@ def _method(document: Document, pair: Pair) -> str:
 def _pairs(document: Document) -> Iterator[Pair]:
     for block, named in _mappings(document):
         inside = _BLOCK.fullmatch(block) is not None
-        rank = _first(named, _BLOCK_RANKS if inside else _RANKS)
         alpha = _first(named, _BLOCK_ALPHAS if inside else _ALPHAS)
+        flags = document.syntax == "shell" and alpha is not None
+        rank = _first(named, _BLOCK_RANKS if inside else (*_RANKS, "r") if flags else _RANKS)
         if rank is None and block == "" and document.program and _given(document):
             yield Pair(None, alpha, named, block)
         if rank is None or not _is_setting(document, rank):

@@ -46,6 +46,8 @@ PARTS = {
 """Flag -> the part of the model that it wraps, and the method that wraps it."""
 
 _METHODS = {method: part for part, method in PARTS.values()}
+_SWITCHES = (True, "True", "False", "true", "false")
+"""Values that a flag of this name has elsewhere (VisionLLM v2), where it is no rank."""
 _MODEL_TYPES = ("internvl_chat", "internvl")
 
 
@@ -56,7 +58,7 @@ def recognises(document: Document) -> tuple[str, ...]:
     if document.syntax == "python":
         name = document.callee.rpartition(".")[2]
         return (name,) if name in _METHODS else ()
-    flags = tuple(flag for flag in PARTS if flag in data)
+    flags = tuple(flag for flag in PARTS if flag in data and data[flag] not in _SWITCHES)
     if document.syntax == "shell":
         return tuple(f"--{flag}" for flag in flags)
     model_type = data.get("model_type")

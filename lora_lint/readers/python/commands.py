@@ -19,6 +19,7 @@ MAX_WORDS = 5_000
 _LARGEST = 50
 """Nodes of an expression that is written as one variable."""
 _SHELLS = frozenset(("run", "call", "check_call", "check_output", "Popen", "getoutput", "system", "popen"))
+_PARSES = frozenset(("parse_args", "parse_known_args", "parse_args_into_dataclasses"))
 _GROWS = frozenset(("append", "extend"))
 _NOT_IN_NAME = re.compile(r"\W+", re.ASCII)
 _SPECIAL = re.compile(r'(["\\$`])')
@@ -63,13 +64,13 @@ class Commands:
 
     def _simple(self, statement: ast.stmt, use: Use) -> None:
         target, value, grows = _assigned(statement)
-        if value is not None and _is_list(value, self.lists) and (not grows or target in self.lists):
+        if value is not None and (target in self.lists if grows else _is_list(value, self.lists)):
             self.lists.add(target)
             self.script.say(f"{_variable(target)}{'+' * grows}=( ", self.lines.span(statement).start)
             self._list(value, use)
             self.script.say(")\n")
             if target == "sys.argv":
-                self._run(target, statement)
+                self.script.say('"${sys_argv[@]}"\n')
             return
         for call in (node for node in ast.walk(statement) if isinstance(node, ast.Call | ast.Return)):
             given = [*call.args, *(k.value for k in call.keywords)] if isinstance(call, ast.Call) else [call.value]
@@ -79,17 +80,15 @@ class Commands:
                 self._shell(given[0], use)
 
     def _given(self, argument: ast.expr | None, call: ast.expr | ast.stmt, use: Use) -> None:
-        """What a call is handed: a list, or the name of one."""
+        """What a call is handed: a list, or the name of one; a parser is handed the arguments of this very program."""
         name = dotted(argument) if argument is not None else None
-        if name in self.lists:
-            self._run(str(name), call)
-        elif argument is not None and _is_list(argument, self.lists):
-            self.script.say("", self.lines.span(argument).start)
+        parses = isinstance(call, ast.Call) and _called(call) in _PARSES
+        if argument is None or not (name in self.lists or _is_list(argument, self.lists)):
+            return
+        if parses or not _is_option(argument):
+            self.script.say(f"python '{_own_name(self.source)}' " if parses else "", self.lines.span(call).start)
             self._list(argument, use)
             self.script.say("\n")
-
-    def _run(self, name: str, at: ast.expr | ast.stmt) -> None:
-        self.script.say(f'"${{{_variable(name)}[@]}}"\n', self.lines.span(at).start)
 
     def _list(self, node: ast.expr, use: Use) -> None:
         """The words of a list, or of several that are added."""
@@ -98,7 +97,7 @@ class Commands:
                 for word in part.elts:
                     self._word(word, use)
             else:
-                self.script.say(f'"${{{_variable(dotted(part) or "")}[@]}}" ', self.lines.span(part).start)
+                self.script.say(f'"${{{_variable(_written(part))}[@]}}" ', self.lines.span(part).start)
 
     def _word(self, node: ast.expr, use: Use) -> None:
         self.words += 1
@@ -205,6 +204,16 @@ def _parts(node: ast.expr) -> Iterator[ast.expr]:
             yield from (part.value if isinstance(part, ast.FormattedValue) else part for part in term.values)
         else:
             yield term
+
+
+def _is_option(node: ast.expr) -> bool:
+    """Whether a list begins with an option, where a command has its program."""
+    first = node.elts[0] if isinstance(node, ast.List | ast.Tuple) and node.elts else None
+    return isinstance(first, ast.Constant) and str(first.value).startswith("-")
+
+
+def _own_name(source: Source) -> str:
+    return source.name.rpartition("/")[2].replace("'", "")
 
 
 def _called(call: ast.Call) -> str:
