@@ -128,6 +128,13 @@ def said(command: str, files: dict[str, str], script: str = "scripts/run.sh") ->
         ("generic", "python /home/me/code/tune.py --use_lora", {"tune.py": PARSER}, Row("", 4, 8, 2, "dd")),
         ("generic", "python $CODE/tune.py --use_lora", {"tune.py": PARSER}, Row("", 4, 8, 2, "dd")),
         ("generic", "python tune.py --lora_r 8 --lora_alpha 8", {"tune.py": PARSER}, Row("", 8, 8, 1, "ww", "off")),
+        ("generic", "python tune.py --use_dora --lora_r 8", {"tune.py": PARSER}, Row("", 8, 8, 1, "wd", method="dora")),
+        (
+            "generic",
+            f"{QWEN} --use_lora --use_rslora --lora_r 16",
+            {"finetune.py": f"{PARSER}parser.add_argument('--use_rslora', action='store_true')\n"},
+            Row("", 16, 8, 2, "wd"),
+        ),
     ],
 )
 def test_what_is_not_given_is_the_program_s_own_default(

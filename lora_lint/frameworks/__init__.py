@@ -26,7 +26,7 @@ MARKERS: dict[str, tuple[bytes, ...]] = {
     "gemma": (b"LoRA(",),
     "generic": (
         *(b"lora_alpha", b"lora-alpha", b"loraAlpha", b"lora_dropout", b"lora:", b'lora"', b"lora]", b"lora."),
-        *(b"lora_r", b"use_lora", b"lora_enable"),
+        *(b"lora_r", b"lora-r", b"lora_dim", b"use_lora", b"lora_enable"),
     ),
     "h2o_llm_studio": (b"llm_backbone", b"backbone_dtype"),
     "hcp_diffusion": (b"lycoris.hcp",),

@@ -34,7 +34,7 @@ def of_program(config: View[Any], name: str, *programs: str) -> Fact[Any]:
     document = config.document
     if fact.origin != "default" or document.program or runs(document, *programs):
         return fact
-    return Fact(Unknown(name, f"{document.callee} isn't at hand, which has a default for {name}"), fact.path, "unknown")
+    return Fact(Unknown(name, f"{name} isn't given, and whose default it has isn't known"), fact.path, "unknown")
 
 
 def state_of(gate: Fact[Any]) -> State:

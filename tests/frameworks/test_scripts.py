@@ -259,6 +259,8 @@ FILES = {
         ),
     ],
     "script": [
+        ("a.py", "model = dict(use_lora=True, lora_r=128, lora_alpha=32)", [Row(128, 32, 0.25, "ww")]),
+        ("a.py", "config = {'use_lora': False, 'lora_rank': 8, 'lora_alpha': 8}", [Row(8, 8, 1, "ww", "off")]),
         ("a.py", "class LoraArguments:\n    lora_r: int = 64\n    lora_alpha: int = 16", [Row(64, 16, 0.25, "dd")]),
         (
             "a.py",
@@ -342,6 +344,7 @@ def test_a_file_says_what_its_framework_does(framework: str, name: str, text: st
         ("other.py", "cfg = {'type': 'lora', 'rank': 8}"),
         ("unset.py", "class A:\n    lora_r: int = None\n    lora_alpha: int = 16"),
         ("typed.py", "class A:\n    lora_r: int\n    lora_alpha: int"),
+        ("results.py", "seen = {'lora_r': [8, 16], 'lora_alpha': 16}"),
         ("alone.py", "p.add_argument('--lora_r', default=8)  # lora_alpha"),
     ],
 )
