@@ -1,5 +1,6 @@
 """A training script's own settings: `lora_r` and `lora_alpha` in a class, as options of a parser, or in a dict."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,8 @@ DOCS = "https://docs.python.org/3/library/dataclasses.html"
 MOST = "warning"
 """A default is what happens when nobody sets anything; whether somebody does, another file knows."""
 
+_LIBRARY = re.compile(r"\b(peft|trl|mlx|mlx_lm|mlx_vlm|unsloth|loralib|swift|wandb)\b|\bLora[A-Z]\w*\(|inject_\w*lora")
+"""Where a file trains with a library itself, or hands settings to a log, a dict is a record of them."""
 LIBRARIES = ("class LoraConfig", "class LoRAConfig")
 """Classes of libraries: their defaults are the library's, not a setting of anybody's run."""
 
@@ -38,6 +41,7 @@ def recognises(document: Document) -> tuple[str, ...]:
     keys = tuple(key for key in data if isinstance(key, str))
     if document.callee == "dict":
         settings = "lora_alpha" in keys and any(name in keys for name in NAMED_RANKS)
+        settings = settings and _LIBRARY.search(document.source.text) is None
         return ("dict", *(key for key in keys if "lora" in key)) if settings else ()
     declared = document.callee == "add_argument" or document.callee.startswith("class ")
     return (document.callee, *keys) if declared else ()

@@ -344,6 +344,7 @@ def test_a_file_says_what_its_framework_does(framework: str, name: str, text: st
         ("other.py", "cfg = {'type': 'lora', 'rank': 8}"),
         ("unset.py", "class A:\n    lora_r: int = None\n    lora_alpha: int = 16"),
         ("typed.py", "class A:\n    lora_r: int\n    lora_alpha: int"),
+        ("record.py", "import peft\nlog({'lora_r': 8, 'lora_alpha': 8})"),
         ("results.py", "seen = {'lora_r': [8, 16], 'lora_alpha': 16}"),
         ("alone.py", "p.add_argument('--lora_r', default=8)  # lora_alpha"),
     ],
