@@ -141,6 +141,8 @@ class Document:
     """Stands in a docstring, a string or a test: worth a note at most."""
     embedded: bool = False
     """Stands in a text of another syntax, where nothing is rewritten."""
+    program: Mapping[str, object] = field(default_factory=dict)
+    """The options of the program that a command runs, with their defaults, where the program stands near the file."""
     base: str = ""
     """The config file that a command names; its values are in `data`, beneath those that the command gives."""
 

@@ -77,9 +77,20 @@ class Nearby:
             if self.lookups > MAX_LOOKUPS:
                 return None
             full = os.path.realpath(os.path.join(folder, name))
-            if full.startswith(self.top.rstrip(os.sep) + os.sep) and (found := _read(full)) is not None:
+            if is_below(self.top, full) and (found := _read(full)) is not None:
                 return found
         return None
+
+
+def upwards(folder: str) -> Iterator[str]:
+    """The folder and those that it is in."""
+    yield folder
+    while (above := os.path.dirname(folder)) != folder:
+        yield (folder := above)
+
+
+def is_below(top: str, full: str) -> bool:
+    return full.startswith(top.rstrip(os.sep) + os.sep)
 
 
 def _repository(folder: str) -> str | None:

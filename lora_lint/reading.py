@@ -199,6 +199,12 @@ def _add_setups(reading: Reading, names: list[str], beside: Callable[[], Checkpo
             reading.documents[index], found = setup(document, names, nearby)
         else:
             found = setup_of(document, names, (lambda: None) if document.embedded else beside)
+            if path and document.syntax == "shell" and names and document.callee:
+                from lora_lint.nearby import Nearby
+                from lora_lint.program import completed
+
+                nearby = nearby or Nearby(path, reading.source.inside)
+                reading.documents[index], found = completed(document, found, names, nearby)
         if found is not None:
             found.path = path
             reading.setups.append(_completed(found))

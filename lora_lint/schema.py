@@ -104,6 +104,7 @@ class View(Generic[M]):
         self.unknown: dict[Path, Unknown] = {}
         self.bad_values: list[BadValue] = []
         self.data = self._named(model, lookup(document.data, path))
+        self.own, self.not_own = self._defaults_of_program(model) if document.program else ({}, {})
         self.model: M = self._validate(model)
 
     def _named(self, model: type[M], raw: object) -> dict[str, Any]:
@@ -167,7 +168,7 @@ class View(Generic[M]):
 
     def _validate(self, model: type[M]) -> M:
         strict = False if self.document.syntax == "shell" else None
-        data = self.data
+        data = {**self.own, **self.data} if self.own else self.data
         for _ in range(_MAX_ROUNDS):
             try:
                 return model.model_validate(data, strict=strict)
@@ -178,6 +179,28 @@ class View(Generic[M]):
                         self.bad_values.append(self._bad_value(path, details))
                     remove(data, path)
         return model.model_construct()
+
+    def _defaults_of_program(self, model: type[M]) -> tuple[dict[str, object], dict[str, Unknown]]:
+        """What the program itself takes for fields that aren't given, by key, and the fields that it doesn't settle.
+
+        A program with options for LoRA that has none of a field's spellings has something else in its place.
+        """
+        own: dict[str, object] = {}
+        unsettled: dict[str, Unknown] = {}
+        program, spellings = self.document.program, _spellings(model)
+        ours = any("lora" in key and key in program for keys in spellings.values() for key in keys)
+        for name, keys in spellings.items():
+            key = next((key for key in keys if key in program), None)
+            if key is None:
+                if ours:
+                    unsettled[name] = Unknown(name, f"the program has no option {name}")
+            elif isinstance(value := program[key], Unknown):
+                unsettled[name] = value
+            elif _is_valid(model, key, value):
+                own[key] = value
+            else:
+                unsettled[name] = Unknown(name, f"{name} is {value} unless it is given")
+        return own, unsettled
 
     def _bad_value(self, path: Path, details: "list[ErrorDetails]") -> BadValue:
         refusal = Refusal(".".join(str(part) for part in path), lookup(self.data, path), details)
@@ -202,7 +225,10 @@ class View(Generic[M]):
         if key is None:
             if document.words == ("**",):
                 return Fact(Unknown(name, "more keywords come in through **"), self.path, "unknown")
-            return Fact(getattr(self.model, name), self.path, "default", key=spellings[0])
+            if name in self.not_own:
+                return Fact(self.not_own[name], self.path, "unknown")
+            key = next((key for key in spellings if key in self.own), spellings[0])
+            return Fact(getattr(self.model, name), self.path, "default", key=key)
         path = self._full((key,))
         expression = document.expressions.get(path) if document.expressions else None
         unknown = self.unknown.get((key,))
@@ -268,7 +294,11 @@ class View(Generic[M]):
         A key is suggested only where it isn't written already.
         """
         for at, (path, key) in enumerate(self.unknown_keys):
-            if key.startswith(("_", "x-")) or self.data.get(key) in self.model.NEUTRAL.get(key, ()):
+            if (
+                key.startswith(("_", "x-"))
+                or key in self.document.program
+                or self.data.get(key) in self.model.NEUTRAL.get(key, ())
+            ):
                 continue
             meant = self._meant(key) if at < _MOST_GUESSES else None
             if meant or not only_near:
@@ -280,6 +310,14 @@ class View(Generic[M]):
         from lora_lint.spelling import nearest
 
         return nearest(key, [spelling for spellings in _spellings(type(self.model)).values() for spelling in spellings])
+
+
+def _is_valid(model: type[Schema], key: str, value: object) -> bool:
+    try:
+        model.model_validate({key: value}, strict=False)
+    except ValidationError:
+        return False
+    return True
 
 
 def _items(raw: Mapping[Any, Any], *, flat: bool) -> Iterator[tuple[Path, Any]]:
@@ -298,6 +336,12 @@ def spelling(model: type[Schema]) -> Mapping[str, str]:
     for parent in reversed(model.__mro__):
         found |= vars(parent).get("SPELLED", {})
     return found
+
+
+@cache
+def keys(model: type[Schema]) -> frozenset[str]:
+    """All keys of a schema, in all spellings."""
+    return frozenset(key for spellings in _spellings(model).values() for key in spellings)
 
 
 @cache

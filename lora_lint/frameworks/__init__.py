@@ -37,6 +37,7 @@ MARKERS: dict[str, tuple[bytes, ...]] = {
         *(b"lora_alpha", b"lora-alpha", b"loraAlpha", b"LORA_ALPHA", b"lora_dropout"),
         *(b"lora:", b'lora"', b"lora]", b"lora.", b": lora", b".lora_"),
         *(b"peft:", b"peft."),
+        *(b"lora_r", b"lora-r", b"lora_dim", b"use_lora", b"lora_enable"),
     ),
     "h2o_llm_studio": (b"llm_backbone", b"backbone_dtype"),
     "hcp_diffusion": (b"lycoris.hcp", b"lora_unet:", b"lora_text_encoder:"),
@@ -53,7 +54,7 @@ MARKERS: dict[str, tuple[bytes, ...]] = {
     "litgpt": (b"lora_query", b"lora_key", b"lora_value", b"lora_projection", b"lora_mlp", b"lora_head", b"litgpt"),
     "llama_cookbook": (b"peft_method", b"use_peft", b"lora_config"),
     "llama_factory": (b"finetuning_type", b"peft_config", b"lora_rank", b"lora_target", b"llamafactory"),
-    "llava": (b"lora_enable",),
+    "llava": (b"lora_enable", b"llava/train", b"llava.train"),
     "lora_diffusion": (b"lora_pti", b"train_lora_"),
     "lora_easy": (b"network_dim", b"network_alpha"),
     "loralib": (b"loralib", b"lora_dim", b"apply_lora"),
@@ -79,7 +80,7 @@ MARKERS: dict[str, tuple[bytes, ...]] = {
     "qlora": (b"qlora",),
     "qwen3_vl": (b"lora_enable", b"qwenvl"),
     "qwen_vl": (b"use_lora",),
-    "qwen_vl_series": (b"lora_enable",),
+    "qwen_vl_series": (b"lora_enable", b"lora_namespan_exclude", b"num_lora_modules", b"vision_lora"),
     "script": (b"lora_alpha",),
     "simpletuner": (b"model_family", b"lora_rank", b"lora_type", b"lycoris_config"),
     "tinker": (b"create_lora_training_client", b"tinker_cookbook", b"from tinker"),
@@ -125,7 +126,8 @@ class Framework(Protocol):
 
     Optional are `configs`: the schemas of a document with the path that each starts at, `Config` at the root otherwise;
     `kind`: a Python call is source, a command or a config is training otherwise; `base_scale`: the scale of modules
-    that no pattern names; `MOST`: the highest severity of findings.
+    that no pattern names; `MOST`: the highest severity of findings; `FORKED`: whether people run copies of its scripts,
+    whose own defaults then count.
     """
 
     NAME: str

@@ -12,11 +12,13 @@ from lora_lint.schema import Number, PositiveInt, Schema, View
 NAME = "alpaca_lora"
 TITLE = "Alpaca-LoRA"
 DOCS = "https://github.com/tloen/alpaca-lora"
+FORKED = True
 
 
 class Config(Schema):
     """finetune.py:41-47 at 8bb8579e; LLM-Adapters has the same (finetune.py:46-49 at 81665720), and `adapter_name`.
 
+    DoRA's own repository is a copy of that with one method more (commonsense_reasoning/finetune.py:228 at 7e2f10aa).
     fire refuses a flag that the function doesn't have.
     """
 
@@ -53,5 +55,5 @@ def recognises(document: Document) -> tuple[str, ...]:
 
 def sites(config: View[Config]) -> Iterator[Site]:
     method = config.model.adapter_name
-    state: State = "active" if method == "lora" else "not-lora"
+    state: State = "active" if method in ("lora", "dora") else "not-lora"
     yield Site(("*",), config.fact("lora_r"), config.fact("lora_alpha"), classic, state, method)

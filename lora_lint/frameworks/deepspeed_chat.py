@@ -57,10 +57,12 @@ _OWN_FLAGS = (
 
 
 def recognises(document: Document) -> tuple[str, ...]:
+    """A command with an alpha runs a copy whose layer divides that."""
     program = runs(document, "main")
     dims = flags(document, *(f"{part}lora_dim" for part in _PARTS))
     own = flags(document, *_OWN_FLAGS)
-    return (*program, *dims, *own) if program and dims and own else ()
+    alpha = flags(document, "lora_alpha")
+    return (*program, *dims, *own) if program and dims and own and not alpha else ()
 
 
 def sites(config: View[Any]) -> Iterator[Site]:

@@ -12,6 +12,7 @@ from lora_lint.schema import Int, PositiveInt, Schema, View, Words
 NAME = "fastchat"
 TITLE = "FastChat"
 DOCS = "https://github.com/lm-sys/FastChat/blob/main/docs/training.md"
+FORKED = True
 
 
 class Config(Schema):

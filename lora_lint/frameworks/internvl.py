@@ -46,7 +46,10 @@ PARTS = {
 """Flag -> the part of the model that it wraps, and the method that wraps it."""
 
 _METHODS = {method: part for part, method in PARTS.values()}
-_MODEL_TYPES = ("internvl_chat", "internvl")
+_PARTS_OF_CONFIG = ("llm_config", "vision_config")
+"""Models that grew from InternVL have these and a `model_type` of their own."""
+_ARGUMENTS = ("conv_style", "meta_path", "force_image_size", "freeze_backbone")
+"""Arguments of the trainer, which takes one JSON file in place of flags: internvl_chat_finetune.py:810 at 2410d1d."""
 
 
 def recognises(document: Document) -> tuple[str, ...]:
@@ -56,15 +59,24 @@ def recognises(document: Document) -> tuple[str, ...]:
     if document.syntax == "python":
         name = document.callee.rpartition(".")[2]
         return (name,) if name in _METHODS else ()
-    flags = tuple(flag for flag in PARTS if flag in data)
+    flags = tuple(flag for flag in PARTS if flag in data and not _is_switch(data[flag]))
     if document.syntax == "shell":
         return tuple(f"--{flag}" for flag in flags)
-    model_type = data.get("model_type")
-    return ("model_type", *flags) if flags and model_type in _MODEL_TYPES else ()
+    own = str(data.get("model_type")).startswith("internvl") or any(part in data for part in _PARTS_OF_CONFIG)
+    marks = ("model_type",) if own and "model_type" in data else tuple(key for key in _ARGUMENTS if key in data)
+    return (*marks, *flags) if flags and marks else ()
+
+
+def _is_switch(value: object) -> bool:
+    """Whether it is no rank: VisionLLM v2 has a flag of the same name that is true or false."""
+    return isinstance(value, bool) or value in ("True", "False", "true", "false")
 
 
 def kind(document: Document) -> Kind:
-    return {"json": "checkpoint", "python": "source"}.get(document.syntax, "training")  # type: ignore[return-value]
+    if document.syntax == "python":
+        return "source"
+    trained = isinstance(document.data, dict) and "model_type" in document.data and document.syntax == "json"
+    return "checkpoint" if trained else "training"
 
 
 def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:

@@ -6,12 +6,13 @@ from typing import ClassVar
 
 from lora_lint.document import Document
 from lora_lint.facts import Site
-from lora_lint.frameworks.gates import gated
+from lora_lint.frameworks.gates import gated, other_gate
 from lora_lint.schema import Number, PositiveInt, Schema, View
 
 NAME = "llava"
 TITLE = "LLaVA"
 DOCS = "https://github.com/haotian-liu/LLaVA"
+FORKED = True
 
 
 class Config(Schema):
@@ -45,9 +46,10 @@ def recognises(document: Document) -> tuple[str, ...]:
     lora = tuple(f"--{flag}" for flag in _LORA_FLAGS if flag in data)
     program = (document.callee,) if _PROGRAM.search(document.callee) else ()
     own = tuple(f"--{flag}" for flag in _OWN_FLAGS if flag in data)
-    return (*program, *lora, *own) if lora and (program or own) else ()
+    return (*program, *lora, *own) if lora and (program or own) and not other_gate(document, "lora_enable") else ()
 
 
 def sites(config: View[Config]) -> Iterator[Site]:
     """One site: every linear layer of the language model (train.py:169-182)."""
-    yield gated(config, "lora_enable", ("all-linear",))
+    own = _PROGRAM.search(config.document.callee)
+    yield gated(config, "lora_enable", ("all-linear",), *(() if own else ("llava/train",)))

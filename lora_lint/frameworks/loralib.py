@@ -14,6 +14,7 @@ from lora_lint.schema import NonNegativeInt, Number, Schema, View
 NAME = "loralib"
 TITLE = "loralib"
 DOCS = "https://github.com/microsoft/LoRA"
+FORKED = True
 
 
 class Layer(Schema):

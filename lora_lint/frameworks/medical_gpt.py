@@ -13,6 +13,7 @@ from lora_lint.schema import Number, PositiveInt, Schema, View
 NAME = "medical_gpt"
 TITLE = "MedicalGPT"
 DOCS = "https://github.com/shibing624/MedicalGPT"
+FORKED = True
 
 
 class Config(Schema):

@@ -6,12 +6,13 @@ from typing import Any, ClassVar
 from lora_lint.document import Document
 from lora_lint.facts import Site
 from lora_lint.frameworks.commands import flags, runs
-from lora_lint.frameworks.gates import gated
+from lora_lint.frameworks.gates import gated, other_gate
 from lora_lint.schema import Int, PositiveInt, Schema, View
 
 NAME = "minicpm_v"
 TITLE = "MiniCPM-V"
 DOCS = "https://github.com/OpenBMB/MiniCPM-V"
+FORKED = True
 
 
 class Config(Schema):
@@ -22,7 +23,7 @@ class Config(Schema):
 
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
-    MEANT: ClassVar[Mapping[str, str]] = {"lora_rank": "lora_r", "lora_enable": "use_lora"}
+    MEANT: ClassVar[Mapping[str, str]] = {"lora_rank": "lora_r"}
 
     use_lora: bool = False
     lora_r: PositiveInt = 64
@@ -40,7 +41,8 @@ def recognises(document: Document) -> tuple[str, ...]:
     program = runs(document, "finetune")
     lora = flags(document, "use_lora", "q_lora", "lora_r", "lora_alpha", "lora_target_modules")
     own = flags(document, "llm_type", "tune_vision", "tune_llm", "max_slice_nums")
-    return (*program, *lora, *own) if program and lora and own else ()
+    ours = program and lora and own and not other_gate(document, "use_lora")
+    return (*program, *lora, *own) if ours else ()
 
 
 def sites(config: View[Any]) -> Iterator[Site]:

@@ -12,6 +12,7 @@ from lora_lint.schema import Number, PositiveInt, Schema, View
 NAME = "qlora"
 TITLE = "QLoRA"
 DOCS = "https://github.com/artidoro/qlora"
+FORKED = True
 
 
 class Config(Schema):

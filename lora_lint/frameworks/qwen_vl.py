@@ -8,12 +8,13 @@ from pydantic import Field
 from lora_lint.document import Document
 from lora_lint.facts import Site
 from lora_lint.frameworks.commands import flags, runs
-from lora_lint.frameworks.gates import gated
+from lora_lint.frameworks.gates import gated, other_gate
 from lora_lint.schema import Int, PositiveInt, Schema, View, Words
 
 NAME = "qwen_vl"
 TITLE = "Qwen's finetune.py"
 DOCS = "https://github.com/QwenLM/Qwen-VL"
+FORKED = True
 
 
 class Config(Schema):
@@ -24,7 +25,7 @@ class Config(Schema):
 
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
-    MEANT: ClassVar[Mapping[str, str]] = {"lora_rank": "lora_r", "lora_enable": "use_lora"}
+    MEANT: ClassVar[Mapping[str, str]] = {"lora_rank": "lora_r"}
 
     use_lora: bool = False
     lora_r: PositiveInt = 64
@@ -42,7 +43,8 @@ def recognises(document: Document) -> tuple[str, ...]:
     lora = flags(document, "use_lora", "lora_r", "lora_alpha")
     own = flags(document, "lazy_preprocess", "fix_vit", "q_lora")
     others = flags(document, "given_num", "hd_num", "fix_sampler", "img_size", "llm_type", "tune_vision", "vla_path")
-    return (*program, *lora, *own) if program and lora and own and not others else ()
+    ours = program and lora and own and not others and not other_gate(document, "use_lora")
+    return (*program, *lora, *own) if ours else ()
 
 
 def sites(config: View[Any]) -> Iterator[Site]:

@@ -6,13 +6,14 @@ from typing import Any, ClassVar
 from lora_lint.document import Document
 from lora_lint.facts import Site
 from lora_lint.frameworks.commands import flags, runs
-from lora_lint.frameworks.gates import at_gate, state_of
+from lora_lint.frameworks.gates import at_gate, of_program, other_gate, state_of
 from lora_lint.scaling import classic
 from lora_lint.schema import Int, PositiveInt, Schema, View
 
 NAME = "qwen_vl_series"
 TITLE = "Qwen-VL-Series-Finetune"
 DOCS = "https://github.com/2U1/Qwen-VL-Series-Finetune"
+FORKED = True
 
 
 class Config(Schema):
@@ -20,7 +21,7 @@ class Config(Schema):
 
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
-    MEANT: ClassVar[Mapping[str, str]] = {"lora_r": "lora_rank", "use_lora": "lora_enable"}
+    MEANT: ClassVar[Mapping[str, str]] = {"lora_r": "lora_rank"}
 
     lora_enable: bool = False
     vision_lora: bool = False
@@ -36,16 +37,18 @@ class Config(Schema):
     merger_lr: float | None = None
 
 
-_PROGRAMS = tuple(f"src/{place}" for place in ("train/train_sft", "train/train_dpo", "train/train_grpo"))
+_STAGES = ("train/train_sft", "train/train_dpo", "train/train_grpo", "train/train_cls", "training/train")
+_PROGRAMS = tuple(f"src/{stage}" for stage in _STAGES)
 _LORA_FLAGS = ("lora_enable", "lora_rank", "lora_alpha")
 _OWN_FLAGS = ("vision_lora", "lora_namespan_exclude", "num_lora_modules", "freeze_llm", "freeze_merger", "merger_lr")
 
 
 def recognises(document: Document) -> tuple[str, ...]:
-    program = runs(document, *_PROGRAMS, "src/train/train_cls", "src/training/train")
+    program = runs(document, *_PROGRAMS)
     lora = flags(document, *_LORA_FLAGS)
     own = flags(document, *_OWN_FLAGS)
-    return (*program, *lora, *own) if lora and own and (program or len(own) >= 2) else ()
+    ours = lora and own and (program or len(own) >= 2) and not other_gate(document, "lora_enable")
+    return (*program, *lora, *own) if ours else ()
 
 
 def sites(config: View[Any]) -> Iterator[Site]:
@@ -53,7 +56,7 @@ def sites(config: View[Any]) -> Iterator[Site]:
 
     src/train/train_sft.py:210-216 at 93fef862.
     """
-    gate = config.fact("lora_enable")
-    rank, alpha = (at_gate(config.fact(name), gate) for name in ("lora_rank", "lora_alpha"))
+    gate, *both = (of_program(config, name, *_PROGRAMS) for name in ("lora_enable", "lora_rank", "lora_alpha"))
+    rank, alpha = (at_gate(fact, gate) for fact in both)
     modules = ("language_model", "visual") if config.model.vision_lora else ("language_model",)
     yield Site(modules, rank, alpha, classic, state_of(gate), "dora" if config.model.use_dora else "lora")

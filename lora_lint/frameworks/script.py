@@ -1,5 +1,6 @@
-"""A training script's own defaults: `lora_r` and `lora_alpha` as fields of a class or as options of a parser."""
+"""A training script's own settings: `lora_r` and `lora_alpha` in a class, as options of a parser, or in a dict."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +8,7 @@ from pydantic import AliasChoices, Field
 
 from lora_lint.document import Document
 from lora_lint.facts import Fact, Site, State
+from lora_lint.frameworks.gates import GATES, NAMED_RANKS
 from lora_lint.scaling import classic, rslora
 from lora_lint.schema import NonNegativeInt, Number, Schema, View
 
@@ -16,6 +18,8 @@ DOCS = "https://docs.python.org/3/library/dataclasses.html"
 MOST = "warning"
 """A default is what happens when nobody sets anything; whether somebody does, another file knows."""
 
+_LIBRARY = re.compile(r"\b(peft|trl|mlx|mlx_lm|mlx_vlm|unsloth|loralib|swift|wandb)\b|\bLora[A-Z]\w*\(|inject_\w*lora")
+"""Where a file trains with a library itself, or hands settings to a log, a dict is a record of them."""
 LIBRARIES = ("class LoraConfig", "class LoRAConfig")
 """Classes of libraries: their defaults are the library's, not a setting of anybody's run."""
 
@@ -30,17 +34,23 @@ class Config(Schema):
 
 
 def recognises(document: Document) -> tuple[str, ...]:
-    """A class or a parser as the reader hands it over, which it does only where no LoRA call of the file reads it."""
+    """A class, a parser or a dict as the reader hands it over: where no LoRA call of the file reads it."""
     data = document.data
-    declared = document.callee == "add_argument" or document.callee.startswith("class ")
-    if document.syntax != "python" or not isinstance(data, dict) or not declared or document.callee in LIBRARIES:
+    if document.syntax != "python" or not isinstance(data, dict) or document.callee in LIBRARIES:
         return ()
-    return (document.callee, *(key for key in data if isinstance(key, str)))
+    keys = tuple(key for key in data if isinstance(key, str))
+    if document.callee == "dict":
+        settings = "lora_alpha" in keys and any(name in keys for name in NAMED_RANKS)
+        settings = settings and _LIBRARY.search(document.source.text) is None
+        return ("dict", *(key for key in keys if "lora" in key)) if settings else ()
+    declared = document.callee == "add_argument" or document.callee.startswith("class ")
+    return (document.callee, *keys) if declared else ()
 
 
 def sites(config: View[Config]) -> Iterator[Site]:
     rank: Fact[Any] = config.fact("rank")
-    state: State = "off" if rank.known and rank.value == 0 else "active"
+    closed = any(config.data.get(gate) is False for gate in GATES)
+    state: State = "off" if closed or (rank.known and rank.value == 0) else "active"
     formula = rslora if config.model.use_rslora else classic
     method = "dora" if config.model.use_dora else "lora"
     yield Site(("*",), rank, config.fact("lora_alpha"), formula, state, method)

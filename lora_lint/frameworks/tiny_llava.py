@@ -12,6 +12,7 @@ from lora_lint.schema import Int, PositiveInt, Schema, View
 NAME = "tiny_llava"
 TITLE = "TinyLLaVA"
 DOCS = "https://github.com/TinyLLaVA/TinyLLaVA_Factory"
+FORKED = True
 
 
 class Config(Schema):

@@ -8,12 +8,13 @@ from pydantic import Field
 from lora_lint.document import Document
 from lora_lint.facts import Site
 from lora_lint.frameworks.commands import flags, runs
-from lora_lint.frameworks.gates import gated
+from lora_lint.frameworks.gates import gated, other_gate
 from lora_lint.schema import Int, PositiveInt, Schema, View, Words
 
 NAME = "xcomposer"
 TITLE = "InternLM-XComposer"
 DOCS = "https://github.com/InternLM/InternLM-XComposer"
+FORKED = True
 
 _TARGETS = ("attention.wqkv", "attention.wo", "feed_forward.w1", "feed_forward.w2", "feed_forward.w3")
 
@@ -23,7 +24,7 @@ class Config(Schema):
 
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
-    MEANT: ClassVar[Mapping[str, str]] = {"lora_rank": "lora_r", "lora_enable": "use_lora"}
+    MEANT: ClassVar[Mapping[str, str]] = {"lora_rank": "lora_r"}
 
     use_lora: bool = False
     lora_r: PositiveInt = 64
@@ -38,7 +39,8 @@ def recognises(document: Document) -> tuple[str, ...]:
     program = runs(document, "finetune")
     lora = flags(document, "use_lora", "lora_r", "lora_alpha")
     own = flags(document, "given_num", "hd_num", "fix_sampler", "img_size")
-    return (*program, *lora, *own) if program and lora and own else ()
+    ours = program and lora and own and not other_gate(document, "use_lora")
+    return (*program, *lora, *own) if ours else ()
 
 
 def sites(config: View[Any]) -> Iterator[Site]:

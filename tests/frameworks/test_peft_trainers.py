@@ -106,7 +106,6 @@ AXOLOTL: Table = [
     (yaml(*BASE, "sequence_len: 2048"), []),
     (shell("axolotl preprocess lora.yml"), []),
     (shell("axolotl merge-lora lora.yml --lora-model-dir=out --lora-alpha 16"), []),
-    (python("cfg = {'base_model': 'a', 'lora_r': 8, 'lora_alpha': 8}", "run(**cfg)"), []),
 ]
 
 BASICS = ("stage: sft", "do_train: true", "template: llama3", "dataset: c")

@@ -82,6 +82,7 @@ COMMANDS = {
         (f"{QWEN3} --lora_enable True --lora_r 0 --lora_alpha 0", [Row(64, 128, 2, "cc")]),
         (f"{QWEN3} --lora_enable True --lora_r 8 --lora_alpha 16 --mm_projector_lr 1e-5", [Row(8, 16, 2, "ww")]),
         (f"{QWEN3} --lora_r 8 --lora_alpha 8", [Row(8, 8, 1, "ww", "off")]),
+        ("torchrun tune.py --dataset_use d --data_flatten True --lora_enable True", [Row("?", "?", "?", "uu")]),
     ],
     "qwen_vl_series": [
         (f"{SERIES} --lora_enable True", [Row(64, 16, 0.25, "dd", modules="language_model")]),
@@ -91,6 +92,10 @@ COMMANDS = {
             [Row(32, 64, 2, "ww", modules="language_model visual", method="dora")],
         ),
         (f"{SERIES} --lora_enable False --lora_rank 8", [Row(8, 16, 2, "wd", "off")]),
+        (
+            "accelerate launch train_phi3v.py --num_lora_modules 10 --lora_namespan_exclude x --lora_rank 128",
+            [Row(128, "?", "?", "wu")],
+        ),
     ],
     "tiny_llava": [
         (
@@ -104,6 +109,9 @@ COMMANDS = {
         (f"{NEXT} --lora_enable True", [Row(64, 16, 0.25, "dd")]),
         (f"{NEXT} --lora_enable True --lora_r 128 --lora_alpha 256", [Row(128, 256, 2, "ww")]),
         (f"{NEXT} --lora_enable False --lora_r 128", [Row(128, 16, 0.125, "wd", "off")]),
+        (f"{NEXT} --lora_r 128 --lora_alpha 256", [Row(128, 256, 2, "ww", "off")]),
+        ("deepspeed videollava/train/train_mem.py --lora_enable True --lora_r 8", [Row(8, 16, 2, "wd")]),
+        ("python -m geochat.train.train --vision_tower v --lora_enable True --lora_r 8", [Row(8, "?", "?", "wu")]),
     ],
     "fastchat": [
         ("deepspeed fastchat/train/train_lora.py --lora_r 8 --lora_alpha 16", [Row(8, 16, 2, "ww")]),
@@ -160,6 +168,13 @@ COMMANDS = {
         ("python train.py --lora_r 8 --lora_alpha 8 --use_lora false", [Row(8, 8, 1, "ww", "off")]),
         ("python train.py lora.r=8 lora.alpha=16", [Row(8, 16, 2, "ww", modules="lora")]),
         ("python train.py --lora_r ${R:-8} --lora_alpha 16", [Row(8, 16, 2, "dw")]),
+        ("python bunny.py --vision_tower v --lora_r 8 --lora_alpha 8", [Row(8, 8, 1, "ww")]),
+        ("python train.py --r 8 --lora_alpha $((2 * 8))", [Row(8, 16, 2, "ww")]),
+        ("python train.py --lora_r 8 --lora_alpha 8 --no_lora", [Row(8, 8, 1, "ww", "off")]),
+        (f"{QWEN3} --use_lora True --lora_r 8 --lora_alpha 8", [Row(8, 8, 1, "ww")]),
+        (f"{NEXT} --use_lora False --lora_r 8 --lora_alpha 8", [Row(8, 8, 1, "ww", "off")]),
+        (f"{QWEN} --lora_enable True --lora_r 8 --lora_alpha 8", [Row(8, 8, 1, "ww")]),
+        (f"{CHAT} --lora_dim 16 --lora_alpha 32", [Row(16, 32, 2, "ww")]),
     ],
 }
 
@@ -244,6 +259,8 @@ FILES = {
         ),
     ],
     "script": [
+        ("a.py", "model = dict(use_lora=True, lora_r=128, lora_alpha=32)", [Row(128, 32, 0.25, "ww")]),
+        ("a.py", "config = {'use_lora': False, 'lora_rank': 8, 'lora_alpha': 8}", [Row(8, 8, 1, "ww", "off")]),
         ("a.py", "class LoraArguments:\n    lora_r: int = 64\n    lora_alpha: int = 16", [Row(64, 16, 0.25, "dd")]),
         (
             "a.py",
@@ -335,11 +352,14 @@ def test_a_file_says_what_its_framework_does(framework: str, name: str, text: st
         ("full.sh", f"{TINY} --training_recipe common --tune_type_llm full --tune_type_connector full"),
         ("full.sh", "deepspeed main.py --zero_stage 3 --data_split 2,4,4 --output_dir lora_dim"),
         ("full.sh", "lerobot-train --policy.path=p --dataset.repo_id=peft.r"),
+        ("vision_llm.sh", "torchrun visionllmv2/train.py --use_llm_lora True --freeze_llm False"),
         ("full.sh", "together fine-tuning create --training-file f --model m --no-lora"),
         ("merge.sh", "python vla-scripts/merge.py --vla_path p --lora_finetuned_checkpoint_dir d"),
         ("other.py", "cfg = {'type': 'lora', 'rank': 8}"),
         ("unset.py", "class A:\n    lora_r: int = None\n    lora_alpha: int = 16"),
         ("typed.py", "class A:\n    lora_r: int\n    lora_alpha: int"),
+        ("record.py", "import peft\nlog({'lora_r': 8, 'lora_alpha': 8})"),
+        ("results.py", "seen = {'lora_r': [8, 16], 'lora_alpha': 16}"),
         ("alone.py", "p.add_argument('--lora_r', default=8)  # lora_alpha"),
     ],
 )

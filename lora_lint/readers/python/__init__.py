@@ -4,6 +4,7 @@ import ast
 import re
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import PurePath
 
@@ -11,6 +12,7 @@ from lora_lint.document import Document, Source, UnreadableError
 from lora_lint.readers.python.calls import Calls
 from lora_lint.readers.python.definitions import index
 from lora_lint.readers.python.examples import examples, parsed, placed
+from lora_lint.readers.python.index import Index
 from lora_lint.readers.python.lines import Lines
 from lora_lint.readers.python.usage import usages
 
@@ -20,6 +22,8 @@ files of CPython, torch and PEFT that are not tables of data have 60,000."""
 
 MAX_EXAMPLES = 200
 _MARKS = "\n({,=+-*/<>;[.:|&%@^~"
+FLAG = re.compile(r"""["'\s]--?[\w.-]*lora""", re.IGNORECASE)
+"""What a file holds in which a command says something about LoRA."""
 _MENTION = re.compile("lora|peft|lycoris", re.IGNORECASE)
 _TEST = re.compile(r"test_.*\.py|.*_test\.py|conftest\.py")
 
@@ -33,10 +37,13 @@ def read(source: Source) -> Iterator[Document]:
     if _MENTION.search(source.text) is None:
         return
     lines = Lines.of(source)
-    tree = _tree(source, lines)
+    tree = syntax_tree(source, lines)
     found = index(tree)
     test = is_test(source.inside)
-    yield from Calls(source, found, lines, test).documents()
+    calls = Calls(source, found, lines, test)
+    yield from calls.documents()
+    if FLAG.search(source.text):
+        yield from _commands(source, found, tree, calls)
     for node in sorted(found.texts, key=lines.span)[:MAX_EXAMPLES]:
         for code in islice(examples(source.text, lines.span(node)), MAX_EXAMPLES):
             inner = parsed(code) if any(_MENTION.search(line) for _, line in code) else None
@@ -45,7 +52,18 @@ def read(source: Source) -> Iterator[Document]:
         yield from usages(source, lines.span(node))
 
 
-def _tree(source: Source, lines: Lines) -> ast.Module:
+def _commands(source: Source, found: Index, tree: ast.Module, calls: Calls) -> Iterator[Document]:
+    from lora_lint.readers.python.commands import Commands
+
+    for document in Commands(source, found, calls.lines, calls.binder.resolver).documents(tree):
+        yield replace(document, example=calls.example)
+
+
+def syntax_tree(source: Source, lines: Lines) -> ast.Module:
+    """
+    Raises:
+        UnreadableError: when the text isn't Python, or too much of it.
+    """
     if len(source.text) > MAX_MARKS and sum(map(source.text.count, _MARKS)) > MAX_MARKS:
         raise UnreadableError(f"not read: more than {MAX_MARKS} operators and line ends")
     if "\0" in source.text:
