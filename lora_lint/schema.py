@@ -47,7 +47,8 @@ class Schema(BaseModel):
     `"16"` into 16. `POSITIONAL` names the parameters of a Python call in order. `MEANT` maps keys that people bring
     from other frameworks to this one's. `EXPONENTS` says that the framework's YAML loader reads a plain `1e-4` as a
     number, as OmegaConf does and PyYAML doesn't. `FLAT` says that the loader takes the keys of all sections as one
-    mapping, the last of a name counting.
+    mapping, the last of a name counting. `ARGPARSE` names the syntaxes whose keys end as flags of argparse, which takes
+    the beginning of a flag for the whole: `--lora_r` for `--lora_rank`.
     """
 
     model_config = ConfigDict(
@@ -58,6 +59,7 @@ class Schema(BaseModel):
     MEANT: ClassVar[Mapping[str, str]] = {}
     EXPONENTS: ClassVar[bool] = False
     FLAT: ClassVar[bool] = False
+    ARGPARSE: ClassVar[tuple[str, ...]] = ()
     NEUTRAL: ClassVar[Mapping[str, tuple[object, ...]]] = {}
 
 
@@ -114,6 +116,8 @@ class View(Generic[M]):
             name = str(key)
             if self.document.syntax == "python" and isinstance(key, int) and key < len(model.POSITIONAL):
                 name = model.POSITIONAL[key]
+            elif self.document.syntax in model.ARGPARSE:
+                name = _whole_flag(model, name)
             self._keys[name] = path
             data[name] = self._unless_off(value, (*self.path, *path))
         if model.EXPONENTS and self.document.syntax == "yaml":
@@ -244,6 +248,15 @@ class View(Generic[M]):
         from lora_lint.spelling import nearest
 
         return nearest(key, [spelling for spellings in _spellings(type(self.model)).values() for spelling in spellings])
+
+
+def _whole_flag(model: type[Schema], name: str) -> str:
+    """The flag that the beginning of one stands for, among those of LoRA: of others the schema may not know all."""
+    known = {spelling for spellings in _spellings(model).values() for spelling in spellings}
+    if name in known or not name.startswith("lora_"):
+        return name
+    begun = [spelling for spelling in known if spelling.startswith(name)]
+    return begun[0] if len(begun) == 1 else name
 
 
 def _items(raw: Mapping[Any, Any], *, flat: bool) -> Iterator[tuple[Path, Any]]:

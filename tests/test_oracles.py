@@ -38,10 +38,10 @@ TORCHTUNE = "model:\n  _component_: torchtune.models.llama3.lora_llama3\n  lora_
 LITGPT = "checkpoint_dir: c\n"
 AUTOMODEL = "peft:\n  _target_: nemo_automodel.components._peft.lora.PeftConfig\n  target_modules: '*_proj'\n"
 COOKBOOK = "python finetuning.py --model_name m"
-MLX = "model: m\ntrain: true\nfine_tune_type: lora\nnum_layers: 1\n"
+MLX = "model: m\ntrain: true\nfine_tune_type: lora\nnum_layers: 1\niters: 10\n"
 KOHYA = "python train_network.py --network_module lycoris.kohya"
 LYCORIS = "from lycoris import create_lycoris\ncreate_lycoris(unet, 1.0, "
-SAVED = '{"config": {"architecture": "lora", %s}, "version": "adapters.%s"}'
+SAVED = '{"config": {"architecture": "lora", "attn_matrices": ["q"], %s}, "version": "adapters.%s"}'
 
 CASES = [
     Case("trl", "run.sh", f"{TRL} --use_peft --lora_r 8 --lora_alpha 16", [(8, 2.0)]),
@@ -54,6 +54,7 @@ CASES = [
     Case("trl", "run.sh", f"{TRL} --use_peft false --lora_r 8", []),
     Case("trl", "run.sh", f"{TRL} --lora_r 8 --lora_alpha 16", []),
     Case("trl", "run.sh", f"{TRL} --use_peft --lora-r 8 --lora-alpha 8", [(8, 1.0)]),
+    Case("trl", "run.sh", f"{TRL} --use_peft --lora_a 8", [(16, 0.5)]),
     Case("trl", "run.sh", f"{TRL} --use_peft --lora_rank 8 --lora_alpha 16", None),
     Case("trl", "run.sh", f"{TRL} --use_peft --lora_r eight --lora_alpha 16", None),
     Case("trl", "run.sh", f"{TRL} --use_peft --lora_r 16.5 --lora_alpha 16", None),
@@ -68,7 +69,9 @@ CASES = [
     Case("ms_swift", "run.sh", f"{SWIFT} --lora_alpha 2.5", [(8, 0.3125)]),
     Case("ms_swift", "run.sh", f"{SWIFT} --tuner_type full --lora_rank 16", []),
     Case("ms_swift", "run.sh", f"{SWIFT} --tuner_type lora --lora_rank 4 --target_modules q_proj v_proj", [(4, 8.0)]),
-    Case("ms_swift", "run.sh", f"{SWIFT} --lora_r 16", None),
+    Case("ms_swift", "run.sh", f"{SWIFT} --lora_r 16 --lora_a 8", [(16, 0.5)]),
+    Case("ms_swift", "run.sh", f"{SWIFT} --lora_rnk 16", None),
+    Case("ms_swift", "c.yaml", "tuner_type: lora\nlora_r: 16\nlora_alpha: 16\n", [(16, 1.0)]),
     Case("ms_swift", "c.yaml", "tuner_type: lora\nlora_rank: 4\nlora_alpha: 4\n", [(4, 1.0)]),
     Case("ms_swift", "c.yaml", "tuner_type: lora\nlora_rank: 4\nuse_rslora: true\n", [(4, 16.0)]),
     Case("llama_factory", "c.yaml", LLAMA_FACTORY + "lora_rank: 8\nlora_alpha: 8\n", [(8, 1.0)]),
@@ -81,6 +84,7 @@ CASES = [
     Case("llama_factory", "c.yaml", LLAMA_FACTORY.replace("lora", "full") + "lora_rank: 16\n", []),
     Case("llama_factory", "c.yaml", LLAMA_FACTORY + "lora_r: 16\n", None),
     Case("llama_factory", "run.sh", f"{FACTORY_CLI} --finetuning_type lora --lora_rank 4", [(4, 2.0)]),
+    Case("llama_factory", "run.sh", f"{FACTORY_CLI} --finetuning_type lora --lora_r 4 --lora_al 2", [(4, 0.5)]),
     Case("llama_factory", "run.sh", f"{FACTORY_CLI} --lora_rank 4 --lora_alpha 4 --use_rslora true", [(4, 2.0)]),
     Case("axolotl", "c.yaml", AXOLOTL + "adapter: lora\nlora_r: 32\nlora_alpha: 16\n", [(32, 0.5)]),
     Case("axolotl", "c.yaml", AXOLOTL + "adapter: lora\nlora_r: '32'\nlora_alpha: 16.0\n", [(32, 0.5)]),
@@ -163,18 +167,21 @@ CASES = [
     ),
     Case("loralib", "l.py", "import loralib as lora\nlora.Linear(8, 8, r=4, lora_alpha=8)", [(4, 2.0)]),
     Case("loralib", "l.py", "import loralib as lora\nlora.Linear(8, 8, r=4)", [(4, 0.25)]),
-    Case("loralib", "l.py", "import loralib as lora\nlora.Linear(8, 8, 4, 4)", [(4, 1.0)]),
+    Case("loralib", "l.py", "import loralib as ll\nll.Linear(8, 8, r=4)", [(4, 0.25)]),
+    Case("loralib", "l.py", "from loralib import Linear\nLinear(8, 8, r=4, lora_alpha=4)", [(4, 1.0)]),
     Case("loralib", "l.py", "import loralib as lora\nlora.Linear(8, 8, r=0, lora_alpha=4)", []),
     Case("lycoris", "l.py", LYCORIS + "linear_dim=16, linear_alpha=8)", [(16, 0.5)]),
     Case("lycoris", "l.py", LYCORIS + "linear_dim=16)", [(16, 1 / 16)]),
     Case("lycoris", "l.py", LYCORIS + "linear_dim=16, linear_alpha=0)", [(16, 1.0)]),
     Case("lycoris", "l.py", LYCORIS + "linear_dim=16, linear_alpha=8, conv_dim=4)", [(4, 2.0), (16, 0.5)]),
-    Case("lycoris", "l.py", LYCORIS + "linear_dim=16, linear_alpha=8, conv_dim=4, conv_alpha=4)", [(4, 1.0), (16, 0.5)]),
+    Case(
+        "lycoris", "l.py", LYCORIS + "linear_dim=16, linear_alpha=8, conv_dim=4, conv_alpha=4)", [(4, 1.0), (16, 0.5)]
+    ),
     Case("lycoris", "l.py", LYCORIS + "linear_dim=16, linear_alpha=8, conv_alpha=4)", [(16, 0.25), (16, 0.5)]),
     Case("lycoris", "l.py", LYCORIS + "linear_dim=16, linear_alpha=8, algo='lokr')", []),
     Case("lycoris", "l.py", LYCORIS + "linear_dim=16, linear_alpha=8, algo='loha')", []),
     Case("lycoris", "l.py", LYCORIS + "linear_dim=16, linear_alpha=8, dora_wd=True)", [(16, 0.5)]),
-    Case("lycoris", "l.py", LYCORIS + "linear_dim=16, linear_alpha=8, rs_lora=True)", [(16, 2.0)]),
+    Case("lycoris", "l.py", LYCORIS + "linear_dim=16, linear_alpha=8, rs_lora=True)", [(16, 0.5)]),
     Case("lycoris", "lycoris_config.json", '{"algo": "lora", "linear_dim": 8, "linear_alpha": 16}', [(8, 2.0)]),
     Case("lycoris", "lycoris_config.json", '{"algo": "lora", "linear_dim": null, "linear_alpha": 8}', [(4, 2.0)]),
     Case("kohya", "run.sh", f"{KOHYA} --network_dim 16 --network_alpha 8", [(16, 0.5)]),
@@ -183,7 +190,12 @@ CASES = [
     Case("kohya", "run.sh", f"{KOHYA} --network_dim 16 --network_alpha 0", [(16, 1.0)]),
     Case("kohya", "run.sh", f"{KOHYA} --network_dim 16 --network_alpha 8 --network_args rs_lora=True", [(16, 2.0)]),
     Case("kohya", "run.sh", f"{KOHYA} --network_dim 16 --network_alpha 8 --network_args algo=lokr", []),
-    Case("kohya", "run.sh", f"{KOHYA} --network_dim 16 --network_alpha 8 --network_args conv_dim=4", [(4, 2.0), (16, 0.5)]),
+    Case(
+        "kohya",
+        "run.sh",
+        f"{KOHYA} --network_dim 16 --network_alpha 8 --network_args conv_dim=4",
+        [(4, 2.0), (16, 0.5)],
+    ),
     Case(
         "kohya",
         "run.sh",
@@ -202,13 +214,19 @@ DRAWN = {
     "trl": ("run.sh", f"{TRL} --use_peft --lora_r {{rank}} --lora_alpha {{alpha}} --use_rslora {{flag}}"),
     "ms_swift": ("run.sh", f"{SWIFT} --lora_rank {{rank}} --lora_alpha {{alpha}} --use_rslora {{flag}}"),
     "llama_factory": ("c.yaml", LLAMA_FACTORY + "lora_rank: {rank}\nlora_alpha: {alpha}\nuse_rslora: {flag}\n"),
-    "axolotl": ("c.yaml", AXOLOTL.replace("{", "{{").replace("}", "}}")
-        + "adapter: lora\nlora_r: {rank}\nlora_alpha: {alpha}\npeft_use_rslora: {flag}\n"),
+    "axolotl": (
+        "c.yaml",
+        AXOLOTL.replace("{", "{{").replace("}", "}}")
+        + "adapter: lora\nlora_r: {rank}\nlora_alpha: {alpha}\npeft_use_rslora: {flag}\n",
+    ),
     "torchtune": ("c.yaml", TORCHTUNE + "  lora_rank: {rank}\n  lora_alpha: {alpha}\n  apply_lora_to_mlp: {flag}\n"),
     "litgpt": ("c.yaml", LITGPT + "lora_r: {rank}\nlora_alpha: {alpha}\nlora_mlp: {flag}\n"),
     "adapterhub": ("a.py", "import adapters\nadapters.LoRAConfig(r={rank}, alpha={alpha}, output_lora={flag})"),
     "nemo_automodel": ("c.yaml", AUTOMODEL + "  dim: {rank}\n  alpha: {alpha}\n"),
-    "llama_cookbook": ("run.sh", f"{COOKBOOK} --use_peft {{flag}} --lora_config.r {{rank}} --lora_config.lora_alpha {{alpha}}"),
+    "llama_cookbook": (
+        "run.sh",
+        f"{COOKBOOK} --use_peft {{flag}} --lora_config.r {{rank}} --lora_config.lora_alpha {{alpha}}",
+    ),
     "mlx_lm": ("c.yaml", MLX + "lora_parameters: {{rank: {rank}, scale: {alpha}, dropout: 0.0}}\n"),
     "keras": ("k.py", "import keras\nkeras.layers.Conv2D(4, 3, lora_rank={rank}, lora_alpha={alpha}, use_bias={flag})"),
     "loralib": ("l.py", "import loralib\nloralib.Linear(8, 8, r={rank}, lora_alpha={alpha}, bias={flag})"),
@@ -235,7 +253,7 @@ def asked(request: pytest.FixtureRequest) -> Callable[[str], Answers]:
     Where nobody demands the packages, as CI does, a machine that can't get them skips the tests.
     """
     demanded = os.environ.get("LORA_LINT_ORACLES")
-    top = Path(demanded) if demanded else request.config.cache.mkdir("oracles")  # type: ignore[union-attr]
+    top = Path(demanded) if demanded else request.config.cache.mkdir("oracles")
     known: dict[str, Answers] = {}
     missing = ""
 
@@ -272,7 +290,8 @@ def read(framework: str, file: str, text: str) -> Layers | None:
     found = setups(file, text)
     assert {setup.framework for setup in found} <= {framework}
     sites = [site for setup in found for site in setup.sites]
-    if any(setup.bad_values or setup.unknown_keys for setup in found) or any(site.undecided for site in sites):
+    refused = any(key.reaction == "refuses to start" for setup in found for key in setup.unknown_keys)
+    if refused or any(setup.bad_values for setup in found) or any(site.undecided for site in sites):
         return None
     return sorted({(int(site.rank.value), site.scale) for site in sites if site.state == "active"})
 

@@ -32,6 +32,7 @@ class Config(Schema):
 
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
+    ARGPARSE: ClassVar[tuple[str, ...]] = ("shell",)
     EXPONENTS: ClassVar[bool] = True
     MEANT: ClassVar[Mapping[str, str]] = {
         "r": "lora_rank",

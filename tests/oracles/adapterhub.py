@@ -1,8 +1,9 @@
-"""AdapterHub's adapters on a small BERT: a config in Python, or the adapter_config.json of an adapter that is loaded."""
+"""AdapterHub's adapters on a small BERT: a config in Python, or the file of an adapter that is loaded."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import adapters
 from adapters.methods.lora import LoRA
@@ -10,11 +11,11 @@ from transformers import BertConfig, BertModel
 
 from tests.oracles.live import WIDTH, Layer, called
 
-SIZES = {"vocab_size": 11, "hidden_size": WIDTH, "num_hidden_layers": 1, "num_attention_heads": 2}
+SIZES: dict[str, Any] = {"vocab_size": 11, "hidden_size": WIDTH, "num_hidden_layers": 1, "num_attention_heads": 2}
 
 
 def layers(name: str, text: str) -> Iterator[Layer]:
-    model = BertModel(BertConfig(intermediate_size=WIDTH, **SIZES))
+    model: Any = BertModel(BertConfig(intermediate_size=WIDTH, **SIZES))
     adapters.init(model)
     if name.endswith(".json"):
         config = json.loads(text)
@@ -23,7 +24,9 @@ def layers(name: str, text: str) -> Iterator[Layer]:
         model.save_adapter("saved", "saved")
         model.delete_adapter("saved")
         saved = json.loads(Path("saved", name).read_text())
-        Path("saved", name).write_text(json.dumps({**saved, **config, "config": {**saved["config"], **config["config"]}}))
+        Path("saved", name).write_text(
+            json.dumps({**saved, **config, "config": {**saved["config"], **config["config"]}})
+        )
         model.load_adapter("saved", load_as="asked")
     else:
         model.add_adapter("asked", config=called(text, adapters=adapters))

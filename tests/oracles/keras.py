@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 os.environ["KERAS_BACKEND"] = "torch"
 
-import keras  # noqa: E402
+import keras
 
-from tests.oracles.live import Layer, called, ratio  # noqa: E402
+from tests.oracles.live import Layer, called, ratio
 
 SHAPES = {"Dense": (3, 6), "EinsumDense": (3, 6), "Embedding": (3,), "Conv2D": (1, 5, 5, 3)}
 

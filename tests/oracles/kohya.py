@@ -1,9 +1,9 @@
 """LyCORIS as the network module of sd-scripts, whose own modules are on no package index."""
 
+import tomllib
 from argparse import ArgumentParser
 from collections.abc import Iterator
 
-import tomllib
 from lycoris.kohya import create_network
 
 from tests.oracles.live import Layer, arguments

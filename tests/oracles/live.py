@@ -27,7 +27,7 @@ def llama() -> Any:
     """The smallest causal language model of transformers."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "num_hidden_layers": 1}
+    heads: dict[str, Any] = {"num_attention_heads": 2, "num_key_value_heads": 2, "num_hidden_layers": 1}
     return LlamaForCausalLM(LlamaConfig(vocab_size=11, hidden_size=WIDTH, intermediate_size=WIDTH, **heads))
 
 

@@ -8,9 +8,9 @@ from tests.oracles.live import Layer, arguments, llama, of_peft
 
 os.environ["DISABLE_VERSION_CHECK"] = "1"  # of transformers, which is newer here than it wants
 
-from llamafactory.hparams.parser import _parse_train_args  # noqa: E402
-from llamafactory.model.adapter import init_adapter  # noqa: E402
-from omegaconf import OmegaConf  # noqa: E402
+from llamafactory.hparams.parser import _parse_train_args
+from llamafactory.model.adapter import init_adapter
+from omegaconf import OmegaConf
 
 
 def layers(name: str, text: str) -> Iterator[Layer]:

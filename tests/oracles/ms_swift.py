@@ -10,7 +10,7 @@ from swift.utils import parse_args
 
 from tests.oracles.live import Layer, arguments, llama, of_peft
 
-NEEDED = "--model llama --model_type llama --template llama3_2 --dataset d --use_hf true".split()
+NEEDED = ["--model", "llama", "--model_type", "llama", "--template", "llama3_2", "--dataset", "d", "--use_hf", "true"]
 
 
 def layers(name: str, text: str) -> Iterator[Layer]:

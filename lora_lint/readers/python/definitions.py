@@ -96,8 +96,17 @@ def _call(walk: Walk, node: ast.Call, scope: Scope, block: Block) -> None:
         walk.is_lora(name)
         or walk.has_lora_keys(keyword.arg for keyword in node.keywords)
         or (isinstance(function, ast.Name) and walk.is_lora(_original(node, scope, name)))
+        or _is_ranked_layer(walk, node, scope)
     ):
         walk.found.interesting.append((node, use))
+
+
+def _is_ranked_layer(walk: Walk, node: ast.Call, scope: Scope) -> bool:
+    """Whether a class of a LoRA library is called with a rank: `lora.Linear(8, 8, r=4)`."""
+    if not isinstance(node.func, ast.Attribute) or all(keyword.arg != "r" for keyword in node.keywords):
+        return False
+    owner = node.func.value
+    return isinstance(owner, ast.Name) and any(map(walk.is_lora, (owner.id, _original(node, scope, owner.id))))
 
 
 def _method(walk: Walk, node: ast.Call, function: ast.Attribute, use: Use) -> None:
