@@ -14,7 +14,8 @@ SIZES = {"vocab_size": 11, "num_layers": 1, "num_heads": 2, "num_kv_heads": 2, "
 def layers(_: str, text: str) -> Iterator[Layer]:
     config = OmegaConf.create(text)
     # What the recipes read beside it: recipes/lora_finetune_single_device.py:413-414 at bd2a0fc7.
-    assert config.model.lora_rank, config.model.lora_alpha
+    for key in ("lora_rank", "lora_alpha"):
+        getattr(config.model, key)
     model = instantiate(config.model, **SIZES)
     for module in model.modules():
         if isinstance(module, LoRALinear):
