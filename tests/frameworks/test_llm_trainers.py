@@ -34,6 +34,8 @@ TRL: Table = [
     (shell(SFT, "--use_peft --lora_r 64 --lora_alpha 16"), [Row("*", 64, 16, 0.25, "ww")]),
     (shell(SFT, "--use_peft --lora_r 64"), [Row("*", 64, 32, 0.5, "wd")]),
     (shell(SFT, "--use_peft"), [Row("*", 16, 32, 2, "dd")]),
+    (shell(SFT, "--use_peft --lora_al 16"), [Row("*", 16, 16, 1, "dw")]),
+    (shell(SFT, "--use_peft --lora_rank 64"), [Row("*", 16, 32, 2, "dd")]),
     (shell(SFT, "--lora_r 64 --lora_alpha 128"), [Row("*", 64, 128, 2, "ww", "off")]),
     (shell(SFT, "--use_peft False --lora_r 8 --lora_alpha 16"), [Row("*", 8, 16, 2, "ww", "off")]),
     (shell(SFT, "--use-peft --lora-r 8 --lora-alpha 16"), [Row("*", 8, 16, 2, "ww")]),
@@ -68,6 +70,8 @@ MS_SWIFT: Table = [
     (shell(SWIFT, "--train_type lora --lora_rank 16"), [Row(ALL, 16, 32, 2, "wd")]),
     (shell(SWIFT, "--sft_type lora --lora_target_modules DEFAULT"), [Row("DEFAULT", 8, 32, 4, "dd")]),
     (shell(SWIFT), [Row(ALL, 8, 32, 4, "dd")]),
+    (shell(SWIFT, "--lora_r 16 --lora_a 16"), [Row(ALL, 16, 16, 1, "ww")]),
+    (shell(SWIFT, "--lora_ 16"), [Row(ALL, 8, 32, 4, "dd")]),
     (shell(SWIFT, "--lora_rank 8 --lora_alpha 16 --use_rslora true"), [Row(ALL, 8, 16, 5.656854, "ww")]),
     (shell(SWIFT, "--use_dora true"), [Row(ALL, 8, 32, 4, "dd", method="dora")]),
     (shell(SWIFT, "--tuner_type full --lora_rank 8"), [Row(ALL, 8, 32, 4, "wd", "off")]),
@@ -387,7 +391,8 @@ def test_markers_let_every_framework_be_asked(name: str) -> None:
     [
         (f"{SFT} --use_peft --lora_aplha 8", "lora_aplha", "lora_alpha"),
         (f"{SFT} --use_peft --target_modules q_proj --lora_r 8", "target_modules", "lora_target_modules"),
-        (f"{SWIFT} --tuner_type lora --lora_r 8", "lora_r", "lora_rank"),
+        (f"{SFT} --use_peft --lora_rank 8", "lora_rank", "lora_r"),
+        (f"{SWIFT} --tuner_type lora --lora_rnk 8", "lora_rnk", "lora_rank"),
     ],
 )
 def test_a_neighbour_s_flag_is_named(command: str, key: str, meant: str) -> None:

@@ -2,9 +2,9 @@
 
 import hashlib
 import os
-import platform
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def _installed(listed: Path, top: Path) -> Path:
 
     No dependencies: torch, transformers and peft are those of the tests.
     """
-    state = f"{platform.platform()} {sys.version} {listed.read_text()}"
+    state = f"{sysconfig.get_platform()} {sys.version} {listed.read_text()}"
     folder = top / f"{listed.stem}-{hashlib.sha256(state.encode()).hexdigest()[:12]}"
     if folder.exists():
         return folder
