@@ -48,9 +48,10 @@ class Schema(BaseModel):
     from other frameworks to this one's. `SPELLED` maps words of `lora_lint.vocabulary` to the field, or to the dotted
     path from the document's root, that stands for them here; fields of the same name need no entry. `TARGETS` says how
     target modules are written: as PEFT reads them, as one text with commas, or as shell patterns (`*.q_proj`); nothing
-    is said of them where it's empty. `EXPONENTS` says
-    that the framework's YAML loader reads a plain `1e-4` as a number, as OmegaConf does and PyYAML doesn't. `FLAT` says
-    that the loader takes the keys of all sections as one mapping, the last of a name counting.
+    is said of them where it's empty. `EXPONENTS` says that the framework's YAML loader reads a plain `1e-4` as a
+    number, as OmegaConf does and PyYAML doesn't. `FLAT` says that the loader takes the keys of all sections as one
+    mapping, the last of a name counting. `ARGPARSE` names the syntaxes whose keys end as flags of argparse, which takes
+    the beginning of a flag for the whole: `--lora_r` for `--lora_rank`.
     """
 
     model_config = ConfigDict(
@@ -63,6 +64,7 @@ class Schema(BaseModel):
     TARGETS: ClassVar[TargetSyntax] = ""
     EXPONENTS: ClassVar[bool] = False
     FLAT: ClassVar[bool] = False
+    ARGPARSE: ClassVar[tuple[str, ...]] = ()
     NEUTRAL: ClassVar[Mapping[str, tuple[object, ...]]] = {}
 
 
@@ -120,6 +122,8 @@ class View(Generic[M]):
             name = str(key)
             if self.document.syntax == "python" and isinstance(key, int) and key < len(model.POSITIONAL):
                 name = model.POSITIONAL[key]
+            elif self.document.syntax in model.ARGPARSE:
+                name = _whole_flag(model, name)
             self._keys[name] = path
             data[name] = self._unless_off(value, (*self.path, *path))
         if model.EXPONENTS and self.document.syntax == "yaml":
@@ -318,6 +322,15 @@ def _is_valid(model: type[Schema], key: str, value: object) -> bool:
     except ValidationError:
         return False
     return True
+
+
+def _whole_flag(model: type[Schema], name: str) -> str:
+    """The flag that the beginning of one stands for, among those of LoRA: of others the schema may not know all."""
+    known = {spelling for spellings in _spellings(model).values() for spelling in spellings}
+    if name in known or not name.startswith("lora_"):
+        return name
+    begun = [spelling for spelling in known if spelling.startswith(name)]
+    return begun[0] if len(begun) == 1 else name
 
 
 def _items(raw: Mapping[Any, Any], *, flat: bool) -> Iterator[tuple[Path, Any]]:

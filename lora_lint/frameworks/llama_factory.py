@@ -35,6 +35,7 @@ class Config(TrainingArguments):
 
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
+    ARGPARSE: ClassVar[tuple[str, ...]] = ("shell",)
     EXPONENTS: ClassVar[bool] = True
     TARGETS: ClassVar[TargetSyntax] = "comma"
     MEANT: ClassVar[Mapping[str, str]] = {

@@ -31,6 +31,7 @@ class Config(Schema, strict=False):
 
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
+    ARGPARSE: ClassVar[tuple[str, ...]] = ("shell", "yaml")
     MEANT: ClassVar[Mapping[str, str]] = {"lora_r": "lora_rank", "lora_target": "target_modules"}
 
     tuner_type: str = Field("lora", validation_alias=AliasChoices(*_GATES))

@@ -27,6 +27,7 @@ class Config(TrainingArguments, strict=False):
 
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
+    ARGPARSE: ClassVar[tuple[str, ...]] = ("shell",)
     MEANT: ClassVar[Mapping[str, str]] = {
         "lora_rank": "lora_r",
         "use_lora": "use_peft",
@@ -74,7 +75,7 @@ _OTHERS_KEYS = ("lora_rank", "peft_method", "finetuning_type", "lora_enable")
 
 def recognises(document: Document) -> tuple[str, ...]:
     data = document.data
-    if not isinstance(data, dict) or any(key in data for key in _OTHERS_KEYS):
+    if not isinstance(data, dict) or (any(key in data for key in _OTHERS_KEYS) and not _is_trl(document)):
         return ()
     lora = tuple(key for key in (*_LORA_KEYS, *_EARLY_KEYS) if key in data)
     own = tuple(key for key in _OWN_KEYS if key in data)
@@ -83,7 +84,7 @@ def recognises(document: Document) -> tuple[str, ...]:
     if document.syntax == "python":
         called = document.callee.startswith("trl.") or "use_peft" in own
         return (document.callee, *lora) if called and document.callee.endswith("ModelConfig") else ()
-    if document.syntax == "shell" and _is_trl(document):
+    if _is_trl(document):
         return (document.callee, *lora, *flags(document, *own))
     if document.syntax not in ("shell", "yaml", "json"):
         return ()
@@ -92,6 +93,8 @@ def recognises(document: Document) -> tuple[str, ...]:
 
 
 def _is_trl(document: Document) -> bool:
+    if document.syntax != "shell":
+        return False
     return document.callee == "trl" or document.callee.startswith(("trl/scripts/", "trl.scripts."))
 
 

@@ -184,6 +184,14 @@ PYTHON = [
         Row("loralib", "*", 16, 32, 2, "ww"),
     ),
     (
+        "import loralib as lora\nlora.Linear(8, 8, r=16)\n",
+        Row("loralib", "*", 16, 1, 0.0625, "wd"),
+    ),
+    (
+        "import loralib as ll\nll.Linear(8, 8, r=16)\n",
+        Row("loralib", "*", 16, 1, 0.0625, "wd"),
+    ),
+    (
         "from levanter.lora import LoraConfig\nLoraConfig(r=16, alpha=32.0)\n",
         Row("levanter", "all-linear", 16, 32, 2, "ww"),
     ),

@@ -27,6 +27,8 @@ MODEL = ("model_name_or_path: a/b", "dataset_name: c/d")
 TRL: Table = [
     (shell(SFT, "--use_peft --lora_r 64 --lora_alpha 16"), [Row("*", 64, 16, 0.25, "ww")]),
     (shell(SFT, "--use_peft --lora_r 64"), [Row("*", 64, 32, 0.5, "wd")]),
+    (shell(SFT, "--use_peft --lora_al 16"), [Row("*", 16, 16, 1, "dw")]),
+    (shell(SFT, "--use_peft --lora_rank 64"), [Row("*", 16, 32, 2, "dd")]),
     (shell(SFT, "--use_peft"), [Row("*", 16, 32, 2, "dd")]),
     (shell(SFT, "--lora_r 64 --lora_alpha 128"), [Row("*", 64, 128, 2, "ww", "off")]),
     (shell(SFT, "--use_peft False --lora_r 8 --lora_alpha 16"), [Row("*", 8, 16, 2, "ww", "off")]),
@@ -164,6 +166,8 @@ SWIFT = "swift sft --model a/b --dataset c"
 MS_SWIFT: Table = [
     (shell(SWIFT, "--tuner_type lora --lora_rank 16 --lora_alpha 32"), [Row(ALL, 16, 32, 2, "ww")]),
     (shell(SWIFT, "--train_type lora --lora_rank 16"), [Row(ALL, 16, 32, 2, "wd")]),
+    (shell(SWIFT, "--lora_r 16 --lora_a 16"), [Row(ALL, 16, 16, 1, "ww")]),
+    (shell(SWIFT, "--lora_ 16"), [Row(ALL, 8, 32, 4, "dd")]),
     (shell(SWIFT, "--sft_type lora --lora_target_modules DEFAULT"), [Row("DEFAULT", 8, 32, 4, "dd")]),
     (shell(SWIFT), [Row(ALL, 8, 32, 4, "dd")]),
     (shell(SWIFT, "--lora_rank 8 --lora_alpha 16 --use_rslora true"), [Row(ALL, 8, 16, 5.656854, "ww")]),
@@ -355,7 +359,8 @@ def test_the_marks_say_who_reads_a_file(source: tuple[str, str], name: str, mark
     [
         (shell(SFT, "--use_peft --lora_aplha 8"), "lora_aplha", "lora_alpha"),
         (shell(SFT, "--use_peft --target_modules q_proj --lora_r 8"), "target_modules", "lora_target_modules"),
-        (shell(SWIFT, "--tuner_type lora --lora_r 8"), "lora_r", "lora_rank"),
+        (shell(SWIFT, "--tuner_type lora --lora_rnk 8"), "lora_rnk", "lora_rank"),
+        (shell(SFT, "--use_peft --lora_rank 8"), "lora_rank", "lora_r"),
         (yaml(*BASE, "adapter: lora", "lora_alpha: 8", "lora_rank: 8"), "lora_rank", "lora_r"),
         (yaml(*BASICS, "finetuning_type: lora", "lora_r: 8"), "lora_r", "lora_rank"),
         (python(PEFT_CLASS, MMENGINE, f"model = dict({LORA}, rank=8))"), "rank", "r"),

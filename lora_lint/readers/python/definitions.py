@@ -100,6 +100,7 @@ def _call(walk: Walk, node: ast.Call, scope: Scope, block: Block) -> None:
         walk.is_lora(name)
         or walk.has_lora_keys(keyword.arg for keyword in node.keywords)
         or (isinstance(function, ast.Name) and walk.is_lora(_original(node, scope, name)))
+        or _is_ranked_layer(walk, node, scope)
     ):
         walk.found.interesting.append((node, use))
 
@@ -110,6 +111,14 @@ def _later(walk: Walk, node: ast.Call) -> ast.Call | None:
     if target is None or not node.keywords or not walk.is_lora(target.rpartition(".")[2]):
         return None
     return ast.copy_location(ast.Call(node.args[0], node.args[1:], node.keywords), node)
+
+
+def _is_ranked_layer(walk: Walk, node: ast.Call, scope: Scope) -> bool:
+    """Whether a class of a LoRA library is called with a rank: `lora.Linear(8, 8, r=4)`."""
+    if not isinstance(node.func, ast.Attribute) or all(keyword.arg != "r" for keyword in node.keywords):
+        return False
+    owner = node.func.value
+    return isinstance(owner, ast.Name) and any(map(walk.is_lora, (owner.id, _original(node, scope, owner.id))))
 
 
 def _method(walk: Walk, node: ast.Call, function: ast.Attribute, use: Use) -> None:
