@@ -2,17 +2,16 @@
 
 import os
 import re
-import tomllib
-from collections.abc import Iterator
-from functools import cache
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+if TYPE_CHECKING:
+    from packaging.version import Version
 
 LARGEST = 4 * 2**20
 _REQUIREMENTS = re.compile(r"(?:.*[-_.])?(?:requirements?|constraints?)(?:[-_.].*)?\.(?:txt|in)", re.IGNORECASE)
-_CLAUSE = r"[<>=!~][^\s;,#'\"]*"
+_CLAUSE = r"[<>=!~]+[ \t]*[^\s;,#'\"]*"
 _ENVIRONMENT = ("environment.yml", "environment.yaml")
 _LOCKS = ("uv.lock", "poetry.lock", "pdm.lock")
 
@@ -40,7 +39,7 @@ def pinned(folder: str, name: str) -> Pin | None:
         folder = above
 
 
-@cache
+@lru_cache(maxsize=4096)
 def _pins(folder: str, name: str) -> tuple[Pin, ...]:
     try:
         files = sorted(os.listdir(folder))
@@ -83,10 +82,7 @@ def _listed(text: str, name: str) -> Iterator[str]:
 
 def _declared(text: str, name: str) -> Iterator[str]:
     """What `[project]` and Poetry's table ask for."""
-    try:
-        data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return
+    data = _toml(text)
     project, tool = data.get("project"), data.get("tool")
     listed = project.get("dependencies") if isinstance(project, dict) else None
     for requirement in listed if isinstance(listed, list) else ():
@@ -101,13 +97,19 @@ def _declared(text: str, name: str) -> Iterator[str]:
 
 
 def _locked(text: str, name: str) -> Iterator[str]:
-    try:
-        packages = tomllib.loads(text).get("package")
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return
+    packages = _toml(text).get("package")
     for package in packages if isinstance(packages, list) else ():
         if isinstance(package, dict) and package.get("name") == name and isinstance(package.get("version"), str):
             yield f"=={package['version']}"
+
+
+def _toml(text: str) -> Mapping[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return {}
 
 
 def _caret(version: str) -> str:
@@ -123,6 +125,9 @@ def _caret(version: str) -> str:
 
 def _newest(specifier: str) -> str | None:
     """The newest release that a specifier allows: `0.13.2` of `==0.13.2`, just below `0.14` of `<0.14`."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    from packaging.version import InvalidVersion
+
     try:
         parsed = SpecifierSet(specifier)
         bounds = [_bound(one.operator, one.version) for one in parsed]
@@ -132,7 +137,9 @@ def _newest(specifier: str) -> str | None:
     return str(min(known)) if known else None
 
 
-def _bound(operator: str, version: str) -> Version | None:
+def _bound(operator: str, version: str) -> "Version | None":
+    from packaging.version import Version
+
     if operator in ("==", "===", "<="):
         return Version(version.removesuffix(".*") + (".999" if version.endswith(".*") else ""))
     if operator == "<":

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import tomllib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -122,6 +121,8 @@ def _toml_text(text: str) -> str:
 
 
 def _readable_toml(path: str) -> bool:
+    import tomllib
+
     try:
         with open(path, "rb") as file:
             tomllib.load(file)

@@ -1,0 +1,68 @@
+"""The release of PEFT that a project is held to, as its own files say."""
+
+from pathlib import Path
+
+import pytest
+
+from lora_lint.project import pinned
+
+POETRY = "[tool.poetry.dependencies]\npeft = {}\n"
+LOCK = '[[package]]\nname = "peft"\nversion = "0.13.2"\n[[package]]\nname = "torch"\nversion = "2.0"\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "version"),
+    [
+        ("requirements.txt", "torch\npeft==0.13.2\n", "0.13.2"),
+        ("requirements.txt", "peft[extra]==0.13.2  # pinned\n", "0.13.2"),
+        ("requirements-dev.txt", "peft <= 0.12\n", "0.12"),
+        ("dev_requirements.in", "PEFT~=0.13.1\n", "0.13.999"),
+        ("constraints.txt", "peft>=0.10,<0.14\n", "0.14.dev0"),
+        ("requirements.txt", "peft==0.13.*\n", "0.13.999"),
+        ("requirements.txt", "peft>=0.13.2\n", None),
+        ("requirements.txt", "peft\n", None),
+        ("requirements.txt", "mypeft==0.13.2\npeft-extras==1\n", None),
+        ("requirements.txt", "peft @ git+https://x/peft@v0.13.2\n", None),
+        ("requirements.txt", "peft==not-a-version\n", None),
+        ("environment.yml", "dependencies:\n  - pip:\n      - peft==0.13.2\n", "0.13.2"),
+        ("pyproject.toml", '[project]\ndependencies = ["torch", "peft==0.13.2"]\n', "0.13.2"),
+        ("pyproject.toml", POETRY.format('"^0.13.2"'), "0.14.dev0"),
+        ("pyproject.toml", POETRY.format('"0.13.2"'), "0.13.2"),
+        ("pyproject.toml", POETRY.format('{version = ">=0.12,<0.14"}'), "0.14.dev0"),
+        ("pyproject.toml", POETRY.format('">=0.13"'), None),
+        ("pyproject.toml", "[project\n", None),
+        ("uv.lock", LOCK, "0.13.2"),
+        ("poetry.lock", LOCK, "0.13.2"),
+        ("notes.txt", "peft==0.13.2\n", None),
+    ],
+)
+def test_a_pin_is_the_newest_release_that_is_allowed(name: str, text: str, version: str | None, tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / name).write_text(text, "utf-8")
+    pin = pinned(str(tmp_path), "peft")
+    assert (pin.version if pin else None) == version
+
+
+def test_the_nearest_folder_upwards_counts_and_the_top_of_the_repository_is_the_last(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("peft==0.1.0\n", "utf-8")
+    top = tmp_path / "repository"
+    inner = top / "a" / "b"
+    inner.mkdir(parents=True)
+    (top / ".git").mkdir()
+    (top / "requirements.txt").write_text("peft==0.12.0\n", "utf-8")
+    (top / "a" / "requirements.txt").write_text("peft==0.13.0\n", "utf-8")
+    assert pinned(str(inner), "peft") == ("0.13.0", "requirements.txt")
+    assert pinned(str(top), "peft") == ("0.12.0", "requirements.txt")
+
+
+def test_nothing_above_the_repository_counts(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("peft==0.1.0\n", "utf-8")
+    (tmp_path / "repository" / ".git").mkdir(parents=True)
+    assert pinned(str(tmp_path / "repository"), "peft") is None
+
+
+def test_files_that_disagree_say_nothing(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "requirements.txt").write_text("peft==0.12.0\n", "utf-8")
+    (tmp_path / "requirements-gpu.txt").write_text("peft==0.13.0\n", "utf-8")
+    assert pinned(str(tmp_path), "peft") is None
