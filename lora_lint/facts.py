@@ -215,7 +215,7 @@ def _says_nothing(word: str) -> None:
     """What a setup says for a word that its framework doesn't have."""
 
 
-def _no_keys() -> Iterator[WrittenKey]:
+def _no_keys() -> Iterator[Any]:
     yield from ()
 
 
@@ -242,6 +242,8 @@ class Setup:
     ask: "Callable[[str], Fact[Any] | None]" = _says_nothing
     """The fact for a word of `lora_lint.vocabulary`, as the framework spells it."""
     target_syntax: TargetSyntax = ""
+    words: "Callable[[], Iterator[str]]" = _no_keys
+    """The words of `lora_lint.vocabulary` that are set to something else than nothing or the default."""
     written_keys: "Callable[[], Iterator[WrittenKey]]" = _no_keys
     """The keys that are written, as far as the releases that brought them are known."""
     path: str = ""
@@ -260,6 +262,14 @@ class Setup:
                 if fact is not None:
                     found.setdefault(fact.path, set()).add(id(site))
         return {path: frozenset(sites) for path, sites in found.items()}
+
+    @cached_property
+    def _set(self) -> frozenset[str]:
+        return frozenset(self.words())
+
+    def sets(self, words: tuple[str, ...]) -> bool:
+        """Whether any of these words is set to something else than nothing or the default, or may be."""
+        return self.document.words == ("**",) or not self._set.isdisjoint(words)
 
     @cached_property
     def adapter(self) -> "Adapter":

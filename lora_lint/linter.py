@@ -15,7 +15,7 @@ from lora_lint.finding import Diagnostic, Report, Skipped
 from lora_lint.placing import Placed, beside, diagnostic, one_per_cause, sites_of
 from lora_lint.policy import Policy
 from lora_lint.reading import Reading, read_file, whole
-from lora_lint.rule import Rule
+from lora_lint.rule import Check, Rule
 from lora_lint.scaling import number
 from lora_lint.settings import Settings
 from lora_lint.suppress import Silencer, ignores
@@ -76,12 +76,12 @@ class Effective:
     severity: dict[str, str]
 
     @cached_property
-    def rules_for(self) -> dict[type, list[tuple[Rule, tuple[type, ...]]]]:
-        """The rules by what they are run on, with what else they ask for."""
-        found: dict[type, list[tuple[Rule, tuple[type, ...]]]] = {}
+    def rules_for(self) -> "dict[type, list[tuple[Rule, Check, tuple[type, ...]]]]":
+        """The rules by what they are run on, with their function and what else that asks for."""
+        found: dict[type, list[tuple[Rule, Check, tuple[type, ...]]]] = {}
         for rule in self.active:
             first, *others = rule.parameters
-            found.setdefault(first, []).append((rule, tuple(others)))
+            found.setdefault(first, []).append((rule, rule.check, tuple(others)))
         return found
 
 
@@ -194,9 +194,11 @@ class Linter:
     ) -> Iterator[Placed]:
         for document, setup, subject in subjects:
             context = {Policy: settings.policy, Setup: setup, Document: document}
-            for rule, others in settings.rules_for.get(type(subject), ()):
+            for rule, check, others in settings.rules_for.get(type(subject), ()):
+                if rule.when and setup is not None and not setup.sets(rule.when):
+                    continue
                 try:
-                    for finding in rule.check(subject, *map(context.__getitem__, others), **self._options[rule.name]):
+                    for finding in check(subject, *map(context.__getitem__, others), **self._options[rule.name]):
                         yield Placed(rule, finding, document, setup, sites_of(subject, setup, finding))
                 except UnknownFact:
                     continue

@@ -13,6 +13,7 @@ LARGEST = 4 * 2**20
 _REQUIREMENTS = re.compile(r"(?:.*[-_.])?(?:requirements?|constraints?)(?:[-_.].*)?\.(?:txt|in)", re.IGNORECASE)
 _CLAUSE = r"[<>=!~]+[ \t]*[^\s;,#'\"]*"
 _ENVIRONMENT = ("environment.yml", "environment.yaml")
+_ENDINGS = (".txt", ".in", ".toml", ".lock", ".yml", ".yaml")
 _LOCKS = ("uv.lock", "poetry.lock", "pdm.lock")
 
 
@@ -23,32 +24,33 @@ class Pin(NamedTuple):
     file: str
 
 
+@lru_cache(maxsize=4096)
 def pinned(folder: str, name: str) -> Pin | None:
-    """The newest release of a package that the files nearest to a folder allow, None where they set no upper bound.
+    """The newest release of a package that the files nearest to an absolute folder allow, None without an upper bound.
 
     Folders are searched upwards to the top of the repository; where several files disagree, none is right.
     """
-    folder = os.path.abspath(folder)
-    while True:
-        found = {pin.version: pin for pin in _pins(folder, name)}
-        if found:
-            return next(iter(found.values())) if len(found) == 1 else None
-        above = os.path.dirname(folder)
-        if above == folder or os.path.exists(os.path.join(folder, ".git")):
-            return None
-        folder = above
+    found = {pin.version: pin for pin in _pins(folder, name)}
+    if found:
+        return next(iter(found.values())) if len(found) == 1 else None
+    above = os.path.dirname(folder)
+    if above == folder or os.path.exists(os.path.join(folder, ".git")):
+        return None
+    return pinned(above, name)
 
 
-@lru_cache(maxsize=4096)
-def _pins(folder: str, name: str) -> tuple[Pin, ...]:
+def _pins(folder: str, name: str) -> Iterator[Pin]:
     try:
-        files = sorted(os.listdir(folder))
+        files = os.listdir(folder)
     except OSError:
-        return ()
-    return tuple(pin for file in files for pin in _in_file(folder, file, name))
+        return
+    for file in files:
+        yield from _in_file(folder, file, name)
 
 
 def _in_file(folder: str, file: str, name: str) -> Iterator[Pin]:
+    if not file.endswith(_ENDINGS):
+        return
     if file in _LOCKS or file == "pyproject.toml":
         requirements = _locked if file in _LOCKS else _declared
     elif _REQUIREMENTS.fullmatch(file) or file in _ENVIRONMENT:

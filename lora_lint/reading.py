@@ -218,7 +218,7 @@ def _names_a_config(command: Document) -> bool:
 
 def _silent(name: str, data: bytes) -> bool:
     """Whether a file can't say anything about LoRA: so little of most trees does that this is asked first."""
-    return not (has_marker(data) or data.startswith(_WIDE) or name.endswith(ADAPTER_NAMES))
+    return not (name.endswith(ADAPTER_NAMES) or has_marker(data) or data.startswith(_WIDE))
 
 
 def _unreadable(name: str, message: str) -> Reading:

@@ -68,6 +68,8 @@ class Rule:
     since: str
     fix: Safety | None
     instead_of: tuple[str, ...]
+    when: tuple[str, ...]
+    """Words of `lora_lint.vocabulary`: it is run only where one of them is set; always where there is none."""
     aliases: tuple[str, ...]
     sources: tuple[str, ...]
     body: str
@@ -92,6 +94,7 @@ class Rule:
                 since=data["since"],
                 fix=Safety(data["fix"]) if data.get("fix") else None,
                 instead_of=tuple(data.get("instead-of") or ()),
+                when=tuple(data.get("when") or ()),
                 aliases=tuple(data.get("aliases") or ()),
                 sources=tuple(data.get("sources") or ()),
                 body=body,

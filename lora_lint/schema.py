@@ -266,11 +266,25 @@ class View(Generic[M]):
     @property
     def written_keys(self) -> Iterator[WrittenKey]:
         """The fields that are written, with the release that brought each."""
-        for name, field in type(self.model).model_fields.items():
-            extra = field.json_schema_extra
-            if isinstance(extra, dict) and "since" in extra and name in self.data:
-                value, default = self.data[name], field.get_default(call_default_factory=True)
-                yield WrittenKey(self._full((name,)), name, str(extra["since"]), not value or value == default)
+        releases, defaults = _releases(type(self.model)), _defaults(type(self.model))
+        for name in self.data:
+            if name in releases:
+                value = self.data[name]
+                yield WrittenKey(self._full((name,)), name, releases[name], not value or value == defaults[name])
+
+    @property
+    def words(self) -> Iterator[str]:
+        """The words of `lora_lint.vocabulary` that are set to something else than nothing or the default."""
+        model = type(self.model)
+        named, defaults, dotted = _words(model), _defaults(model), _dotted(model)
+        for key, value in self.data.items():
+            if value and value != defaults.get(key):
+                yield from named.get(key, (key,))
+        for path in self.unknown:
+            yield from named.get(str(path[0]), (str(path[0]),))
+        for word, spelled in dotted:
+            if self._at(spelled) is not None:
+                yield word
 
     @property
     def settled(self) -> bool:
@@ -355,6 +369,37 @@ def spelling(model: type[Schema]) -> Mapping[str, str]:
 def keys(model: type[Schema]) -> frozenset[str]:
     """All keys of a schema, in all spellings."""
     return frozenset(key for spellings in _spellings(model).values() for key in spellings)
+
+
+@cache
+def _words(model: type[Schema]) -> Mapping[str, tuple[str, ...]]:
+    """Key -> the words that it stands for."""
+    found: dict[str, tuple[str, ...]] = {}
+    spelled = {own: word for word, own in spelling(model).items()}
+    for name, keys_ in _spellings(model).items():
+        for key in keys_:
+            found[key] = (spelled[name], name) if name in spelled else (name,)
+    return found
+
+
+@cache
+def _dotted(model: type[Schema]) -> tuple[tuple[str, str], ...]:
+    """Words that stand at a dotted path."""
+    return tuple((word, own) for word, own in spelling(model).items() if "." in own and own not in model.model_fields)
+
+
+@cache
+def _defaults(model: type[Schema]) -> Mapping[str, object]:
+    """Key -> the default of its field."""
+    defaults = {name: field.get_default(call_default_factory=True) for name, field in model.model_fields.items()}
+    return {key: defaults[name] for name, keys_ in _spellings(model).items() for key in keys_}
+
+
+@cache
+def _releases(model: type[Schema]) -> Mapping[str, str]:
+    """Field -> the release that brought it."""
+    extras = {name: field.json_schema_extra for name, field in model.model_fields.items()}
+    return {name: str(extra["since"]) for name, extra in extras.items() if isinstance(extra, dict) and "since" in extra}
 
 
 @cache

@@ -32,7 +32,11 @@ class Said(Generic[T]):
     def __get__(self, words: "Vocabulary | None", owner: type) -> "Said[T] | Fact[T] | None":
         if words is None:
             return self
-        fact = words.ask(self.name)
+        if self.name not in words.known:
+            words.known[self.name] = self._fact(words.ask(self.name))
+        return words.known[self.name]
+
+    def _fact(self, fact: Fact[Any] | None) -> Fact[T] | None:
         if fact is None or not fact.known:
             return fact
         if fact.value is None:
@@ -107,6 +111,7 @@ class Vocabulary:
 
     def __init__(self, ask: Ask) -> None:
         self.ask = ask
+        self.known: dict[str, Fact[Any] | None] = {}
 
 
 class Adapter(Vocabulary):

@@ -575,6 +575,7 @@ ALPHA_PAGE = Rule(
     since="0.1.0",
     fix=Safety.UNSAFE,
     instead_of=(),
+    when=(),
     aliases=(),
     sources=(),
     body="The scale is 2. More of it.\n\n## Bad\n",

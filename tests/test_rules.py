@@ -19,7 +19,7 @@ PAGES = pages()
 EXAMPLES = [example for page in PAGES for example in page.examples]
 
 SECTIONS = ["Bad", "Good", "How to fix", "When to ignore", "Options"]
-KEYS = {"title", "severity", "since", "fix", "instead-of", "aliases", "sources", "examples"}
+KEYS = {"title", "severity", "since", "fix", "instead-of", "when", "aliases", "sources", "examples"}
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 

@@ -69,9 +69,8 @@ def number_read_as_octal(setup: Setup) -> Iterator[Finding]:
 
 
 def peft_too_old(setup: Setup) -> Iterator[Finding]:
-    newest = max((_parts(key.since) for key in setup.written_keys()), default=())
-    pin = setup.peft_pin if newest > _parts(FIRST_PINNED) else None
-    if pin is None or newest <= _parts(pin.version):
+    pin = setup.peft_pin
+    if pin is None:
         return
     # Before 0.14.0 the constructor fails for any key that it doesn't know, whatever the value.
     fails = _parts(pin.version) < _parts(LENIENT) or setup.document.syntax == "python"
@@ -86,8 +85,6 @@ def peft_too_old(setup: Setup) -> Iterator[Finding]:
             )
 
 
-FIRST_PINNED = "0.4.0"
-"""Older keys are in every release that still installs beside today's transformers."""
 LENIENT = "0.14.0"
 """The first release that drops unknown keys (peft/config.py, `_check_and_remove_unused_kwargs`)."""
 

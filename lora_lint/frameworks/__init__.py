@@ -250,6 +250,7 @@ def setup(document: Document, names: list[str], beside: Callable[[], Checkpoint 
     result.sites = tuple(sites)
     result.target_syntax = next((syntax for model, _ in configs if (syntax := model.TARGETS)), "")
     result.written_keys = lambda: (key for view in views for key in view.written_keys)
+    result.words = lambda: (word for view in views for word in view.words)
     result.ask = lambda word: _said(views, word)
     return result
 
