@@ -18,6 +18,7 @@ FORKED = True
 class Config(Schema):
     """fastchat/train/train_lora.py:56-65 at 0e6d3e4b, train_lora_t5.py:59-66 the same; HfArgumentParser is strict."""
 
+    ARGPARSE: ClassVar[tuple[str, ...]] = ("shell",)
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
     MEANT: ClassVar[Mapping[str, str]] = {"lora_rank": "lora_r"}

@@ -21,6 +21,7 @@ class Config(Schema):
     Nothing is read unless `lora_enable` is true. An unknown flag stops HfArgumentParser.
     """
 
+    ARGPARSE: ClassVar[tuple[str, ...]] = ("shell",)
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
 

@@ -19,6 +19,7 @@ FORKED = True
 class Config(Schema):
     """training/supervised_finetuning.py:196-201, pretraining.py:183-187 and reward_modeling.py:144-148 at 2f1008cf."""
 
+    ARGPARSE: ClassVar[tuple[str, ...]] = ("shell",)
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
 

@@ -21,6 +21,7 @@ class Config(Schema):
     Nothing is read unless `use_lora` is true (line 219). An unknown flag stops HfArgumentParser.
     """
 
+    ARGPARSE: ClassVar[tuple[str, ...]] = ("shell",)
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
     MEANT: ClassVar[Mapping[str, str]] = {"lora_rank": "lora_r"}

@@ -22,6 +22,7 @@ WHEN_ZERO = {"lora_r": 64, "lora_alpha": 128}
 class Config(Schema):
     """qwen-vl-finetune/qwenvl/train/argument.py:42-45 at 96588727; an unknown flag stops HfArgumentParser."""
 
+    ARGPARSE: ClassVar[tuple[str, ...]] = ("shell",)
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
     MEANT: ClassVar[Mapping[str, str]] = {"lora_rank": "lora_r"}

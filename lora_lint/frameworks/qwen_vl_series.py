@@ -19,6 +19,7 @@ FORKED = True
 class Config(Schema):
     """src/params.py:89-101 at 93fef862; an unknown flag stops HfArgumentParser."""
 
+    ARGPARSE: ClassVar[tuple[str, ...]] = ("shell",)
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
     MEANT: ClassVar[Mapping[str, str]] = {"lora_r": "lora_rank"}

@@ -69,6 +69,8 @@ class Early(Config):
 _EARLY_KEYS = ("peft_lora_r", "peft_lora_alpha")
 _LORA_KEYS = ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "lora_modules_to_save", "lora_task_type")
 _OWN_KEYS = ("dataset_name", "dataset_mixer", "dataset_mixture", "model_name_or_path", "use_peft")
+_OTHERS = ("autotrain",)
+"""Programs of their own, with flags that look alike."""
 _OTHERS_KEYS = ("lora_rank", "peft_method", "finetuning_type", "lora_enable")
 """Keys of other programs that have a `use_peft` as well."""
 
@@ -76,6 +78,8 @@ _OTHERS_KEYS = ("lora_rank", "peft_method", "finetuning_type", "lora_enable")
 def recognises(document: Document) -> tuple[str, ...]:
     data = document.data
     if not isinstance(data, dict) or (any(key in data for key in _OTHERS_KEYS) and not _is_trl(document)):
+        return ()
+    if document.callee in _OTHERS:
         return ()
     lora = tuple(key for key in (*_LORA_KEYS, *_EARLY_KEYS) if key in data)
     own = tuple(key for key in _OWN_KEYS if key in data)

@@ -22,6 +22,7 @@ _TARGETS = ("attention.wqkv", "attention.wo", "feed_forward.w1", "feed_forward.w
 class Config(Schema):
     """finetune/finetune.py:46-66 at 0f70c3e3; nothing is read unless `use_lora` is true (line 273)."""
 
+    ARGPARSE: ClassVar[tuple[str, ...]] = ("shell",)
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
     MEANT: ClassVar[Mapping[str, str]] = {"lora_rank": "lora_r"}

@@ -51,6 +51,7 @@ TRL: Table = [
     ),
     (python("import trl", "trl.ModelConfig(lora_r=8, lora_alpha=8)"), [Row("*", 8, 8, 1, "ww", "off")]),
     (shell(SFT, "--bf16 --use_peft False"), []),
+    (shell("autotrain llm --train --use_peft --merge_adapter"), []),
     (yaml(*MODEL, "use_peft: false"), []),
     (shell("python train.py --use_peft True --model_name a/b"), []),
     (python("from transformers import ModelConfig", "ModelConfig(lora_r=8)"), []),

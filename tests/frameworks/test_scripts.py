@@ -87,6 +87,7 @@ COMMANDS = {
     "qwen_vl_series": [
         (f"{SERIES} --lora_enable True", [Row(64, 16, 0.25, "dd", modules="language_model")]),
         (f"{SERIES} --lora_enable True --lora_rank 64 --lora_alpha 64", [Row(64, 64, 1, "ww")]),
+        (f"{SERIES} --lora_enable True --lora_r 64 --lora_al 64", [Row(64, 64, 1, "ww")]),
         (
             f"{SERIES} --lora_enable True --vision_lora True --use_dora True --lora_rank 32 --lora_alpha 64",
             [Row(32, 64, 2, "ww", modules="language_model visual", method="dora")],
@@ -402,7 +403,7 @@ def test_findings_on_guessed_keys_are_at_most_warnings(name: str, text: str, sev
     ("command", "key", "meant"),
     [
         (f"{QWEN} --use_lora --lora_rank 8", "lora_rank", "lora_r"),
-        (f"{SERIES} --lora_enable True --lora_r 8", "lora_r", "lora_rank"),
+        (f"{SERIES} --lora_enable True --lora_rnk 8", "lora_rnk", "lora_rank"),
         (f"{VLA} --lora_r 8", "lora_r", "lora_rank"),
         (f"{MINI} --use_lora true --lora_aplha 8", "lora_aplha", "lora_alpha"),
     ],
