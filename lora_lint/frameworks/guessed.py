@@ -60,7 +60,7 @@ def pairs(document: Document) -> Iterator[Pair]:
     for mapping in _mappings(document):
         named = mapping.named
         rank, alpha = _rank_and_alpha(document, mapping)
-        if rank is None and mapping.block == "" and document.program and opened(document):
+        if rank is None and not mapping.block and document.program and opened(document):
             yield Pair(None, alpha, named, mapping.block, mapping.outer)
         if rank is None or not _is_setting(document, rank):
             continue
@@ -98,7 +98,7 @@ def _is_setting(document: Document, path: Path) -> bool:
 
 def _mappings(document: Document) -> Iterator[Keys]:
     """All mappings with the name of their block; the dotted flags of a command are mappings inside each other."""
-    pending: list[tuple[str, Path, object, str, Mapping[str, Path]]] = [("", (), document.data, "", {})]
+    pending: list[tuple[str, Path, object, str, Mapping[str, Path]]] = [(_file(document), (), document.data, "", {})]
     for _ in range(_MOST_LOOKED_AT):
         if not pending:
             return
@@ -116,6 +116,17 @@ def _mappings(document: Document) -> Iterator[Keys]:
             entries = [item for item in value.items() if isinstance(item[1], dict | list)]
             own = groups.get("", {})
             pending += [(_snake(key), (*path, key), item, block, own) for key, item in reversed(entries)]
+
+
+def _file(document: Document) -> str:
+    """What a config file is called, where that says that all of it is LoRA's: `lora_config.yaml`."""
+    if document.syntax == "shell" or document.embedded:
+        return ""
+    stem = document.source.name.rpartition("/")[2].rpartition(".")[0]
+    last = _snake(re.split(r"[^A-Za-z0-9_]", stem)[-1])
+    data = document.data if isinstance(document.data, dict) else {}
+    numbers = all(isinstance(data.get(key, 0), int | float | Unknown) for key in ("r", "rank", "dim", "alpha"))
+    return last if numbers and _BLOCK.fullmatch(last) else ""
 
 
 def _named(path: Path, mapping: Mapping[Any, object]) -> dict[str, dict[str, Path]]:

@@ -91,6 +91,6 @@ def sites(config: View[Any]) -> Iterator[Site]:
         return
     method, state = algorithm(dict(_plugins(config.document))[config.path])
     rank, alpha = (required(config.fact(name), name) for name in ("dim", "alpha"))
-    if alpha.known and alpha.value == 0:
+    if alpha.known and alpha.value == 0 and state != "not-lora":
         alpha = from_rank(rank, alpha.path)
     yield Site((_PARTS[str(config.path[0])],), rank, alpha, classic, state, method)

@@ -310,6 +310,12 @@ FILES = {
         ("a.yaml", "lora:\n  common: {r: 8, alpha: 16}\n", [Row(8, 16, 2, "ww", modules="common")]),
         ("a.yaml", "method: lora\nr: 16\nalpha: 32\n", [Row(16, 32, 2, "ww", modules="*")]),
         (
+            "adapter_config.json",
+            '{"format": "cosmos3-native-lora", "rank": 16, "alpha": 32, "tensor_count": 512}',
+            [Row(16, 32, 2, "ww", modules="adapter_config")],
+        ),
+        ("train-lora.toml", "# lora: ours\nrank = 8\nalpha = 8\n", [Row(8, 8, 1, "ww", modules="lora")]),
+        (
             "a.toml",
             '[network]\nmodule = "networks.lora_flux"\ndim = 16\nalpha = 8\n',
             [Row(16, 8, 0.5, "ww", modules="network")],
@@ -343,6 +349,7 @@ def test_a_file_says_what_its_framework_does(framework: str, name: str, text: st
         ("serve.yaml", "enable_lora: true\nmax_lora_rank: 64\nlora_modules: []\n# lora_alpha\n"),
         ("package.json", '{"name": "lora", "dependencies": {"adapter": "1.0", "lora": "^2.1"}, "alpha": 1, "rank": 2}'),
         ("plot.yaml", "lora: {color: red, alpha: 0.5}\n"),
+        ("lora.json", '{"radio": "lora", "rank": "first", "sf": 7, "alpha": 0.5}'),
         ("plot.yaml", "lora: {line: {color: red, alpha: 0.5}, style: {a: {r: 1, alpha: 0.5}}}\n"),
         ("other.yaml", "net: {type: lokr, rank: 16, alpha: 8}\n# lora.\n"),
         ("list.yaml", "- {name: lora_ablation, r: 0.3, alpha: 0.5}\n- {type: lora, alpha: 0.5}\n"),
