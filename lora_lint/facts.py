@@ -66,6 +66,11 @@ def derived(value: T, path: Path = ()) -> Fact[T]:
     return Fact(value, path, "derived")
 
 
+def may_be_set(fact: Fact[Any] | None) -> bool:
+    """Whether a word has a value that isn't null, false or empty, or may have one."""
+    return fact is not None and (not fact.known or bool(fact.value))
+
+
 @dataclass(frozen=True)
 class Site:
     """A group of modules that share rank, alpha and formula.

@@ -375,7 +375,7 @@ def test_weights_with_a_config_are_read_with_it(
 def test_the_shards_of_a_checkpoint_are_one_setup(tmp_path: Path) -> None:
     shards = [f"model-{at:05d}-of-00003.safetensors" for at in (1, 2, 3)]
     tables: list[Table] = [{"embed.weight": ("F32", (4, 4))}, pair("layers.0.q"), pair("layers.1.q")]
-    weight_map = {}
+    weight_map: dict[str, str] = {}
     for shard, table in zip(shards, tables, strict=True):
         write_safetensors(tmp_path / shard, table)
         weight_map |= dict.fromkeys(table, shard)

@@ -21,7 +21,7 @@ def is_scalar(info: TensorInfo) -> bool:
     return prod(info.shape) == 1 and (info.dtype in _FORMATS or info.dtype == _BF16)
 
 
-def read_scalars(path: str, header: Header, names: Iterable[str]) -> Mapping[str, float]:
+def read_scalars(path: str | os.PathLike[str], header: Header, names: Iterable[str]) -> Mapping[str, float]:
     """The values of some tensors; without those that aren't one number, or where the file ends early by now.
 
     Raises:

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Iterator
 
-from lora_lint.facts import LoraTensors, Setup
+from lora_lint.facts import LoraTensors, Setup, may_be_set
 from lora_lint.finding import Finding
 from lora_lint.scaling import number
 
@@ -85,8 +85,7 @@ def dora_differs_from_tensors(setup: Setup) -> Iterator[Finding]:
 
 def a_differs_from_b(setup: Setup) -> Iterator[Finding]:
     """The ranks of both halves; a grouped convolution divides the columns of B, BD-LoRA cuts either into blocks."""
-    blocks = setup.ask("use_bdlora")
-    if not setup.active or (blocks is not None and blocks.origin != "default"):
+    if not setup.active or may_be_set(setup.ask("use_bdlora")):
         return
     odd = [module for module in setup.tensor_modules if not _fits(module)]
     if not odd:

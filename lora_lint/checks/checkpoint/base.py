@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from lora_lint.base_model import BaseModel
-from lora_lint.facts import LoraTensors, Setup
+from lora_lint.facts import LoraTensors, Setup, may_be_set
 from lora_lint.finding import Finding, Severity
 
 Sizes = tuple[int, int]
@@ -32,8 +32,7 @@ def base_shape_mismatch(setup: Setup) -> Iterator[Finding]:
 
 def _is_packed(setup: Setup) -> bool:
     """Whether A and B have other sizes than the layer by design: QALoRA pools the input, BD-LoRA cuts into blocks."""
-    facts = [setup.ask(word) for word in ("use_qalora", "use_bdlora", "megatron_config")]
-    return any(fact is not None and (not fact.known or fact.value) for fact in facts)
+    return any(may_be_set(setup.ask(word)) for word in ("use_qalora", "use_bdlora", "megatron_config"))
 
 
 def _sizes(module: LoraTensors) -> Sizes | None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from lora_lint import patterns
-from lora_lint.facts import LoraTensors, Setup, Site, Tensor
+from lora_lint.facts import LoraTensors, Setup, Site, Tensor, may_be_set
 from lora_lint.finding import Finding, Severity
 from lora_lint.scaling import number
 from lora_lint.targets import target_matcher
@@ -67,7 +67,7 @@ def _holes(setup: Setup) -> Iterator[Finding]:
     """Modules of a base at hand that a target names and that have no tensors, where others of that name have."""
     adapter, base = setup.adapter, setup.base
     limits = (adapter.exclude_modules, adapter.layers_to_transform, adapter.modules_to_save)
-    if base is None or base.checkpoint is None or any(one is not None and one.origin == "written" for one in limits):
+    if base is None or base.checkpoint is None or any(map(may_be_set, limits)):
         return
     names = {module.module for module in setup.tensor_modules}
     layers = [name.removesuffix(".weight") for name in base.checkpoint.tensors if base.is_matrix(name)]
@@ -163,9 +163,9 @@ def _is_of_base(name: str, kept: tuple[str, ...]) -> bool:
 
 
 def tensors_outside_targets(setup: Setup) -> Iterator[Finding]:
-    covers, tying = target_matcher(setup), setup.adapter.ensure_weight_tying
-    # PEFT adapts the modules that are tied to a target as well then, whatever they are called.
-    if setup.lone or covers is None or not setup.active or (tying is not None and tying.origin == "written"):
+    covers = target_matcher(setup)
+    # With weight tying PEFT adapts the modules that are tied to a target as well, whatever they are called.
+    if setup.lone or covers is None or not setup.active or may_be_set(setup.adapter.ensure_weight_tying):
         return
     modules = [module for module in setup.tensor_modules if _is_wrapped(module)]
     outside = [module for module in modules if covers(module.module) is False]
