@@ -71,14 +71,15 @@ def target_matcher(setup: "Setup") -> Callable[[str], bool | None] | None:
     """Whether a module is one of the targets, by its name in the base model, as PEFT decides it; None for undecided.
 
     A list names modules by their ending, a text is a regular expression for the whole name (tuners_utils.py of PEFT
-    0.21.2, `match_target_against_key`); parameters belong to the module before the last dot. There is no answer at all
-    where something is unknown, where all linear layers are meant, or PEFT chooses by the model's type.
+    0.21.2, `match_target_against_key`); parameters belong to the module before the last dot, if they have one: without
+    the model nobody knows whose `down_proj` is. There is no answer at all where something is unknown, where all linear
+    layers are meant, or PEFT chooses by the model's type.
     """
     goals, parameters = setup.targets, setup.adapter.target_parameters
     known = parameters is None or (parameters.known and isinstance(parameters.value, list))
     if setup.target_syntax != "peft" or goals.unknown or goals.all_linear is not None or not known:
         return None
-    owners = [text.rpartition(".")[0] for text in parameters.value if isinstance(text, str)] if parameters else []
+    owners = [str(text).rpartition(".")[0] for text in parameters.value] if parameters is not None else []
     names = [name.value for name in goals.names]
     if goals.regex is None and not names:
         return None
@@ -89,6 +90,8 @@ def target_matcher(setup: "Setup") -> Callable[[str], bool | None] | None:
         parts = module.split(".")
         if any(".".join(parts[at:]) in endings for at in range(len(parts))):
             return True
-        return whole.matches(module) if whole is not None else False
+        if whole is not None and whole.matches(module) is not False:
+            return whole.matches(module)
+        return None if "" in endings else False
 
     return covers

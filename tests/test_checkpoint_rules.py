@@ -54,6 +54,7 @@ class Net(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.embed_tokens, self.score = nn.Embedding(11, 6), nn.Linear(6, 2)
+        self.attention = nn.MultiheadAttention(6, 2)
         self.layers = nn.ModuleList([Block(), Block()])
 
 
@@ -106,6 +107,11 @@ KINDS: dict[str, dict[str, Any]] = {
     "an embedding": {"target_modules": ["embed_tokens"]},
     "rows of tokens": {"target_modules": ["q_proj"], "trainable_token_indices": {"embed_tokens": [1, 3]}},
     "convolutions": {"target_modules": ["conv", "grouped"]},
+    "attention with a projection inside": {"target_modules": ["attention"]},
+    "blocks of a diagonal": {
+        "target_modules": ["q_proj", "v_proj"],
+        "use_bdlora": peft.BdLoraConfig(target_modules_bd_a=["v_proj"], target_modules_bd_b=["q_proj"], nblocks=2),
+    },
     "a parameter": {"target_modules": [], "target_parameters": ["experts.up"]},
     "parameters and layers": {"target_modules": ["q_proj"], "target_parameters": ["experts.up", "experts.down"]},
     "KaSA": {"target_modules": ["q_proj"], "kasa_config": peft.KasaConfig()},
@@ -140,6 +146,15 @@ def test_an_adapter_of_a_model_on_this_disk_has_no_finding(
 ) -> None:
     folder = save(tmp_path, llama, **settings)
     assert json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"] == str(llama)
+    assert found(folder) == []
+
+
+def test_experts_that_transformers_fuses_are_no_finding(tmp_path: Path) -> None:
+    """`all-linear` becomes `target_parameters` without the names of their modules: gate_up_proj, gate.weight."""
+    sizes = LLAMA | {"num_local_experts": 2, "num_hidden_layers": 1}
+    transformers.MixtralForCausalLM(transformers.MixtralConfig(**sizes)).save_pretrained(tmp_path / "base")
+    folder = save(tmp_path / "adapter", tmp_path / "base", target_modules="all-linear")
+    assert "gate_up_proj" in json.loads((folder / "adapter_config.json").read_text())["target_parameters"]
     assert found(folder) == []
 
 

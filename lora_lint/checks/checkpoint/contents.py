@@ -168,7 +168,8 @@ def tensors_outside_targets(setup: Setup) -> Iterator[Finding]:
     if setup.lone or covers is None or not setup.active or may_be_set(setup.adapter.ensure_weight_tying):
         return
     modules = [module for module in setup.tensor_modules if _is_wrapped(module)]
-    outside = [module for module in modules if covers(module.module) is False]
+    # Within an adapted MultiheadAttention its output projection is adapted as well.
+    outside = [module for module in modules if covers(module.module.partition(".base_layer.")[0]) is False]
     if not outside:
         return
     a = outside[0].a or outside[0].b
