@@ -35,22 +35,32 @@ def beside(config_path: str) -> Checkpoint | None:
     return None
 
 
-def of_file(path: str) -> Checkpoint:
-    """The weights of one file; of all shards, where the index beside it says that it is one of several."""
-    folder, name = os.path.split(path)
-    index = index_of(path)
-    return _read_sharded(folder, index) if index else _read(folder, [name], {})
-
-
 _SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}\.safetensors")
 
 
-def index_of(path: str) -> str | None:
-    """The name of the index that lies beside a shard, or None."""
+def of_file(path: str) -> Checkpoint:
+    """The weights of one file; of all shards, where the index beside it says that it is one of several."""
     folder, name = os.path.split(path)
-    shard = _SHARD.fullmatch(name)
-    index = f"{shard[1]}.safetensors.index.json" if shard else ""
-    return index if index and os.path.isfile(os.path.join(folder, index)) else None
+    return _read_sharded(folder, index_of(path)) if shards_of(path) else _read(folder, [name], {})
+
+
+def index_of(path: str) -> str:
+    """What the index of a shard is called, by the shard's name; empty for other files."""
+    shard = _SHARD.fullmatch(os.path.basename(path))
+    return f"{shard[1]}.safetensors.index.json" if shard else ""
+
+
+def shards_of(path: str) -> Mapping[str, str]:
+    """Which tensor is in which file, where a sound index beside a file says that it is one of several."""
+    folder, name = os.path.split(path)
+    index = index_of(path)
+    if not index or leads_out(folder, index):
+        return {}
+    try:
+        shards = _weight_map(os.path.join(folder, index))
+    except (UnreadableError, OSError):
+        return {}
+    return shards if name in shards.values() else {}
 
 
 def _size(path: str) -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from lora_lint.checkpoint import STEMS, index_of, leads_out, of_file
+from lora_lint.checkpoint import STEMS, index_of, leads_out, of_file, shards_of
 from lora_lint.dialects import ALPHA, Dialect, dialect, holds_lora, tensor_modules
 from lora_lint.document import Document, Path, Source, Span, Unknown
 from lora_lint.facts import Checkpoint, Fact, Setup, Site, derived
@@ -81,11 +81,9 @@ def runs_beside(path: str) -> tuple[Setup, ...]:
 
 def first_shard(path: str) -> str | None:
     """The shard with LoRA tensors that stands for all of a checkpoint; None where the file is one by itself."""
-    if index_of(path) is None:
-        return None
-    checkpoint = of_file(path)
-    files = {tensor.file for name, tensor in checkpoint.tensors.items() if holds_lora((name,))}
-    return min(files, default=None)
+    folder = Folder(path)
+    shards = {shard for name, shard in shards_of(path).items() if holds_lora((name,))}
+    return min((shard for shard in shards if folder.size(shard)), default=None)
 
 
 def _with_alphas(path: str, checkpoint: Checkpoint) -> Checkpoint:

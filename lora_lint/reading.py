@@ -125,10 +125,10 @@ def _header(path: str, name: str) -> Reading:
 def _add_lone(reading: Reading, path: str, name: str) -> None:
     from lora_lint import lone
 
-    if (config := lone.claimed(path)) is not None:
-        reading.reason = f"is read with the {config} beside it"
-    elif (first := lone.first_shard(path)) is not None and first != os.path.basename(path):
+    if (first := lone.first_shard(path)) is not None and first != os.path.basename(path):
         reading.reason = f"is read with {first}"
+    elif (config := lone.claimed(path)) is not None:
+        reading.reason = f"is read with the {config} beside it"
     elif (setup := lone.setup_of(path, name)) is None:
         reading.reason = "names its tensors as no trainer that is known here"
     else:

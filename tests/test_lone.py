@@ -390,6 +390,17 @@ def test_the_shards_of_a_checkpoint_are_one_setup(tmp_path: Path) -> None:
     assert setup.sites[0].modules == ("layers.0.q", "layers.1.q")
 
 
+def test_a_shard_that_is_not_there_stands_for_nothing(tmp_path: Path) -> None:
+    """Nor does an index that doesn't list the file at all."""
+    name = "model-00002-of-00002.safetensors"
+    write_safetensors(tmp_path / name, pair("layers.1.q"))
+    index = tmp_path / "model.safetensors.index.json"
+    gone = dict.fromkeys(pair("layers.0.q"), "model-00001-of-00002.safetensors")
+    for weight_map in (gone | dict.fromkeys(pair("layers.1.q"), name), gone, {"x": "../../x.safetensors"}):
+        index.write_text(json.dumps({"weight_map": weight_map}))
+        assert reasons(tmp_path)[name] == ""
+
+
 # Strange files.
 
 
