@@ -107,7 +107,7 @@ def dialect(modules: list[LoraModule], metadata: Mapping[str, str]) -> Dialect:
         return Dialect("lycoris", tuple(filter(None, (short, kin, *said))))
     if "lora_adapter_metadata" in metadata:
         return Dialect("diffusers", ("lora_adapter_metadata",))
-    down = next((module.a.name for module in modules if module.a is not None and "down" in module.a.name), "")
+    down = next((module.a.name for module in modules if module.a is not None and _PAIR.search(module.a.name)), "")
     if short or module_key or ".lora_down." in down:
         return Dialect("kohya", tuple(filter(None, (short, ".lora_down" if down else "", *said))))
     wrapped = any(module.a is not None and module.a.name.startswith(_WRAPPER) for module in modules)

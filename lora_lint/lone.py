@@ -21,7 +21,7 @@ METADATA = "lora_adapter_metadata"
 LARGEST_CONFIG = 4 * 2**20
 _CONFIG_ENDINGS = (".json", ".yaml", ".yml", ".toml", ".sh")
 MOST_CONFIGS = 20
-"""Files beside a file of weights that are asked for the run that wrote it."""
+"""Files that are asked for the run that wrote the weights beside them; a folder with more isn't that of a run."""
 
 
 def setup_of(path: str, name: str) -> Setup | None:
@@ -70,13 +70,16 @@ def claimed(path: str) -> str | None:
 
 
 def runs_beside(path: str) -> tuple[Setup, ...]:
-    """The setups of the configs in the folder of a file."""
+    """The setups of the one config in the folder of a file; where there are more, nobody knows whose the file is."""
     from lora_lint.reading import read_file
 
     folder = Folder(path)
     names = sorted(name for name in folder.names if name.endswith(_CONFIG_ENDINGS) and not leads_out(folder.path, name))
-    paths = [os.path.join(folder.path, name) for name in names[:MOST_CONFIGS]]
-    return tuple(setup for one in paths for setup in read_file(one, named=False, limit=LARGEST_CONFIG).setups)
+    if len(names) > MOST_CONFIGS:
+        return ()
+    paths = [os.path.join(folder.path, name) for name in names]
+    found = [setups for one in paths if (setups := read_file(one, named=False, limit=LARGEST_CONFIG).setups)]
+    return tuple(found[0]) if len(found) == 1 else ()
 
 
 def first_shard(path: str) -> str | None:
