@@ -155,8 +155,11 @@ adapted or were resized (`get_peft_model_state_dict` in utils/save_and_load.py a
 
 
 def _is_of_base(name: str, kept: tuple[str, ...]) -> bool:
-    """Whether a tensor is a layer's own weight, and of no module in `modules_to_save`, which match by their ending."""
-    if _NOT_OF_BASE.search(name) or not (".base_layer." in name or _IN_A_LAYER.search(name)):
+    """Whether a tensor is a layer's own weight, and of no module in `modules_to_save`, which match by their ending.
+
+    Heads stand outside of the numbered layers: PEFT saves classifiers that the config doesn't name as well.
+    """
+    if _NOT_OF_BASE.search(name) or not _IN_A_LAYER.search(name):
         return False
     parts = name.split(".")
     return not any(".".join(parts[:end]).endswith(kept) for end in range(1, len(parts)))
@@ -168,8 +171,7 @@ def tensors_outside_targets(setup: Setup) -> Iterator[Finding]:
     if setup.lone or covers is None or not setup.active or may_be_set(setup.adapter.ensure_weight_tying):
         return
     modules = [module for module in setup.tensor_modules if _is_wrapped(module)]
-    # Within an adapted MultiheadAttention its output projection is adapted as well.
-    outside = [module for module in modules if covers(module.module.partition(".base_layer.")[0]) is False]
+    outside = [module for module in modules if covers(_INSIDE.split(module.module)[0]) is False]
     if not outside:
         return
     a = outside[0].a or outside[0].b
@@ -180,6 +182,11 @@ def tensors_outside_targets(setup: Setup) -> Iterator[Finding]:
         file=a.file,
         tensor=a.name,
     )
+
+
+_INSIDE = re.compile(r"\.(?:base_layer|modules_to_save|original_module)\b")
+"""What PEFT puts below a module: the projection of an adapted MultiheadAttention is inside it, and so are both copies of
+a head that is adapted and saved."""
 
 
 def _is_wrapped(module: LoraTensors) -> bool:
