@@ -185,8 +185,8 @@ def tensors_outside_targets(setup: Setup) -> Iterator[Finding]:
 
 
 _INSIDE = re.compile(r"\.(?:base_layer|modules_to_save|original_module)\b")
-"""What PEFT puts below a module: the projection of an adapted MultiheadAttention is inside it, and so are both copies of
-a head that is adapted and saved."""
+"""What PEFT puts below a module: the projection of an adapted MultiheadAttention is inside it, and so are the copies
+of a head that is both adapted and saved."""
 
 
 def _is_wrapped(module: LoraTensors) -> bool:
