@@ -3,7 +3,9 @@
 import json
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 from lora_lint.document import Problem, UnreadableError
@@ -12,14 +14,14 @@ from lora_lint.readers.safetensors import Header, read_header
 
 LARGEST_INDEX = 32 * 2**20
 
-_STEMS = {"adapter_config.json": "adapter_model", "config.json": "model"}
+STEMS = {"adapter_config.json": "adapter_model", "config.json": "model"}
 _PICKLED = "adapter_model.bin"
 
 
 def beside(config_path: str) -> Checkpoint | None:
     """The weights in the folder of a config, or None when there are none; pickled ones are named and never opened."""
     folder, config = os.path.split(config_path)
-    stem = _STEMS.get(config)
+    stem = STEMS.get(config)
     if stem is None:
         return None
     single = f"{stem}.safetensors"
@@ -29,8 +31,44 @@ def beside(config_path: str) -> Checkpoint | None:
     if os.path.lexists(os.path.join(folder, index)):
         return _read_sharded(folder, index)
     if stem == "adapter_model" and os.path.lexists(os.path.join(folder, _PICKLED)):
-        return Checkpoint((_PICKLED,), {}, {})
+        return Checkpoint((_PICKLED,), {}, {}, pickled_size=_size(os.path.join(folder, _PICKLED)))
     return None
+
+
+_SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}\.safetensors")
+
+
+def of_file(path: str) -> Checkpoint:
+    """The weights of one file; of all shards, where the index beside it says that it is one of several."""
+    folder, name = os.path.split(path)
+    return _read_sharded(folder, index_of(path)) if shards_of(path) else _read(folder, [name], {})
+
+
+def index_of(path: str) -> str:
+    """What the index of a shard is called, by the shard's name; empty for other files."""
+    shard = _SHARD.fullmatch(os.path.basename(path))
+    return f"{shard[1]}.safetensors.index.json" if shard else ""
+
+
+def shards_of(path: str) -> Mapping[str, str]:
+    """Which tensor is in which file, where a sound index beside a file says that it is one of several."""
+    folder, name = os.path.split(path)
+    index = index_of(path)
+    if not index or leads_out(folder, index):
+        return {}
+    try:
+        shards = _weight_map(os.path.join(folder, index))
+    except (UnreadableError, OSError):
+        return {}
+    return shards if name in shards.values() else {}
+
+
+def _size(path: str) -> int | None:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def _read_sharded(folder: str, index: str) -> Checkpoint:
@@ -40,7 +78,7 @@ def _read_sharded(folder: str, index: str) -> Checkpoint:
         shards = _weight_map(os.path.join(folder, index))
     except (UnreadableError, OSError) as error:
         return Checkpoint((index,), {}, {}, unreadable=True, problems=((index, _problem(error)),))
-    return _read(folder, dict.fromkeys(shards.values()), shards)
+    return replace(_read(folder, dict.fromkeys(shards.values()), shards), named=frozenset(shards))
 
 
 def _weight_map(path: str) -> dict[str, str]:
@@ -148,7 +186,8 @@ class LoraModule(NamedTuple):
 
     `adapter` is empty as saved by PEFT, and `default` or another name in a dump of the wrapped model. `of_parameter`:
     the adapter is on a parameter of the module, likely one that stacks experts, and not on its forward pass; PEFT nests
-    them where several parameters of one module are adapted.
+    them where several parameters of one module are adapted. Only files without a config have an `alpha` of their own,
+    a `component` (the U-Net, a text encoder) and other methods than `lora`: `lora_lint.dialects`.
     """
 
     module: str
@@ -158,6 +197,9 @@ class LoraModule(NamedTuple):
     magnitude: Tensor | None = None
     bias: Tensor | None = None
     of_parameter: bool = False
+    alpha: Tensor | None = None
+    component: str = ""
+    method: str = "lora"
 
     @property
     def rank(self) -> int | None:

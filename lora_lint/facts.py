@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
@@ -10,6 +10,7 @@ from lora_lint.document import Document, Path, Problem, Unknown
 from lora_lint.scaling import Formula, number
 
 if TYPE_CHECKING:
+    from lora_lint.base_model import BaseModel
     from lora_lint.expression import Expression
     from lora_lint.folder import Folder
     from lora_lint.project import Pin
@@ -64,6 +65,11 @@ class Fact(Generic[T]):
 def derived(value: T, path: Path = ()) -> Fact[T]:
     """A value that the framework computes from another one, which stands at `path`."""
     return Fact(value, path, "derived")
+
+
+def may_be_set(fact: Fact[Any] | None) -> bool:
+    """Whether a word has a value that isn't null, false or empty, or may have one."""
+    return fact is not None and (not fact.known or bool(fact.value))
 
 
 @dataclass(frozen=True)
@@ -163,20 +169,38 @@ class Checkpoint:
     unreadable: bool = False
     problems: tuple[tuple[str, Problem], ...] = ()
     """Files with what is wrong with them; `unreadable` says that tensors are missing for it."""
+    scalars: Mapping[str, float] = field(default_factory=dict)
+    """The values of `.alpha` tensors, which are read with the header of a file that has no config."""
+    named: frozenset[str] = field(default=frozenset(), compare=False)
+    """The tensors that the index names, in shards that are there and in those that aren't."""
+    pickled_size: int | None = None
+    """Bytes of an `adapter_model.bin`, which is never opened; None where there is none."""
 
     def matching(self, suffix: str) -> Iterator[Tensor]:
         return (tensor for name, tensor in self.tensors.items() if name.endswith(suffix))
 
 
 class LoraTensors(Protocol):
-    """The tensors of one module, as `lora_lint.checkpoint` pairs them."""
+    """The tensors of one module, as `lora_lint.checkpoint` pairs them; `component` is its model, of several."""
 
     @property
     def module(self) -> str: ...
     @property
+    def adapter(self) -> str: ...
+    @property
+    def component(self) -> str: ...
+    @property
+    def method(self) -> str: ...
+    @property
     def a(self) -> Tensor | None: ...
     @property
     def b(self) -> Tensor | None: ...
+    @property
+    def magnitude(self) -> Tensor | None: ...
+    @property
+    def alpha(self) -> Tensor | None: ...
+    @property
+    def of_parameter(self) -> bool: ...
     @property
     def rank(self) -> int | None: ...
 
@@ -300,6 +324,20 @@ class Setup:
         return Folder(self.path) if self.path and not self.document.embedded else None
 
     @cached_property
+    def base(self) -> "BaseModel | None":
+        """The base model, where its config or its weights are at hand."""
+        from lora_lint.base_model import base_model
+
+        return base_model(self)
+
+    @cached_property
+    def runs(self) -> "tuple[Setup, ...]":
+        """What the configs beside a file of weights say, one of which may be that of the run that wrote it."""
+        from lora_lint.lone import runs_beside
+
+        return runs_beside(self.path) if self.lone else ()
+
+    @cached_property
     def active(self) -> bool:
         """Whether anything is adapted at all; what is written about an adapter that is off changes nothing."""
         return any(site.state == "active" for site in self.sites)
@@ -312,6 +350,11 @@ class Setup:
         return pinned(self.folder.path, "peft") if self.folder is not None else None
 
     @property
+    def lone(self) -> bool:
+        """Whether it is a file of weights that no config lies beside."""
+        return self.document.syntax == "safetensors"
+
+    @property
     def fragment(self) -> bool:
         """Whether the document is a piece of something, as settings in a README are: what isn't there says nothing."""
         return self.document.example and self.document.syntax != "python"
@@ -321,6 +364,10 @@ class Setup:
         """The modules that the tensors beside the config belong to."""
         if self.checkpoint is None or not self.checkpoint.tensors:
             return []
+        if self.lone:
+            from lora_lint.dialects import tensor_modules as of_any_dialect
+
+            return list(of_any_dialect(self.checkpoint))
         from lora_lint.checkpoint import tensor_modules
 
         return list(tensor_modules(self.checkpoint))

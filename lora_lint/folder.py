@@ -46,3 +46,13 @@ class Folder:
         except (ValueError, RecursionError):
             return None
         return data if isinstance(data, dict) else None
+
+    def size(self, name: str) -> int:
+        """The bytes of a file beside it, 0 where there is none."""
+        path = os.path.join(self.path, name)
+        if name not in self.names or leads_out(self.path, name):
+            return 0
+        try:
+            return os.path.getsize(path) if os.path.isfile(path) else 0
+        except OSError:
+            return 0

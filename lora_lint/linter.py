@@ -139,7 +139,7 @@ class Linter:
     def add(self, reading: Reading, report: Report) -> list[Diagnostic]:
         """Check one file into a report, and return what was found in it."""
         count(reading, report)
-        if reading.problem is None and not reading.source.text:
+        if reading.problem is None and not (reading.source.text or reading.setups):
             return []
         return [one for one in self._touched(reading, report) if report.add(one)]
 

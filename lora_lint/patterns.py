@@ -97,6 +97,23 @@ class Keys:
             return False
 
 
+class Whole:
+    """A regular expression that has to match the whole name of a module, as `target_modules` does when it's a text."""
+
+    def __init__(self, text: str) -> None:
+        self._expression = _tried(text, text)
+
+    def matches(self, module: str) -> bool | None:
+        """Whether it does; None where the expression can't be used, or takes too long."""
+        if isinstance(self._expression, str):
+            return None
+        try:
+            return self._expression.fullmatch(module, timeout=_SECONDS_PER_MATCH) is not None
+        except TimeoutError:
+            self._expression = "takes too long"
+            return None
+
+
 def _with_dots(name: str, dots: tuple[int, ...]) -> str:
     if all(name[at] == "." for at in dots):
         return name
@@ -108,6 +125,10 @@ def _count(digits: str) -> int:
 
 
 def _compiled(key: str) -> Any:
+    return _tried(key, rf"(.*\.)?({key})$")
+
+
+def _tried(key: str, text: str) -> Any:
     """The expression as one whose matches can be given a time limit, or why there is none."""
     import regex
 
@@ -115,7 +136,7 @@ def _compiled(key: str) -> Any:
     if len(key) > LONGEST_EXPRESSION or times > LARGEST_COUNT:
         return "is too large to be matched"
     try:
-        expression = regex.compile(rf"(.*\.)?({key})$", regex.VERSION0)
+        expression = regex.compile(text, regex.VERSION0)
         expression.match(_PROBE, timeout=_SECONDS_PER_MATCH)
     except TimeoutError:
         return f"takes over {_SECONDS_PER_MATCH} s to match one module name; PEFT would hang on it"

@@ -70,8 +70,8 @@ def diagnostic(placed: Placed, chosen: Mapping[str, str]) -> Diagnostic:
         path=finding.at,
         url=rule.url,
         explanation=rule.explanation,
-        source_lines=() if finding.file else _source_lines(document, lines),
-        tensor=finding.tensor,
+        source_lines=() if finding.file or not source.text else _source_lines(document, lines),
+        tensor=finding.tensor or _tensor(document, finding.at),
         related=tuple(_related(document, finding)),
         suggestion=suggestion,
         edit_ranges=tuple((_range(document, edit.span), edit.text) for edit in suggestion.edits) if suggestion else (),
@@ -100,6 +100,12 @@ def _severity(placed: Placed, chosen: Mapping[str, str]) -> Severity:
 def beside(document: Document, file: str) -> str:
     """The name of a file in the folder of a document's own."""
     return posixpath.join(posixpath.dirname(document.source.name), file)
+
+
+def _tensor(document: Document, path: Path) -> str | None:
+    """The tensor that a path into the header of a file of weights names."""
+    header = document.syntax == "safetensors" and len(path) == 1 and path[0] != "__metadata__"
+    return str(path[0]) if header and path[0] else None
 
 
 def _place(document: Document, finding: Finding) -> Span:

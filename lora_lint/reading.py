@@ -109,17 +109,38 @@ def _beside(path: str) -> Checkpoint | None:
 
 
 def _header(path: str, name: str, *, named: bool) -> Reading:
-    """Read a header for its faults, which those of a base model's weights aren't: most clones hold LFS pointers."""
+    """Weights: read with the config beside them, else a setup of their own where they are a LoRA's.
+
+    Faults of a base model's are passed over: most clones hold LFS pointers.
+    """
+    from lora_lint.dialects import holds_lora
     from lora_lint.readers.safetensors import read_header
 
-    source = Source(name, "")
+    reading = Reading(path, Source(name, ""))
     try:
-        read_header(path)
+        if not holds_lora(read_header(path).tensors):
+            reading.reason = "holds no LoRA tensors"
+        else:
+            _add_lone(reading, path, name)
     except UnreadableError as error:
         if named or name.endswith(ADAPTER_NAMES) or _holds_lora(path):
-            return Reading(path, source, problem=error.problem)
-        return Reading(path, source, reason=error.problem.message)
-    return Reading(path, source, reason="weights are read with the config beside them")
+            reading.problem = error.problem
+        else:
+            reading.reason = error.problem.message
+    return reading
+
+
+def _add_lone(reading: Reading, path: str, name: str) -> None:
+    from lora_lint import lone
+
+    if (first := lone.first_shard(path)) is not None and first != os.path.basename(path):
+        reading.reason = f"is read with {first}"
+    elif (config := lone.claimed(path)) is not None:
+        reading.reason = f"is read with the {config} beside it"
+    elif (setup := lone.setup_of(path, name)) is None:
+        reading.reason = "names its tensors as no trainer that is known here"
+    else:
+        reading.documents, reading.setups = [setup.document], [_completed(setup)]
 
 
 def _holds_lora(path: str) -> bool:

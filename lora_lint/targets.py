@@ -1,10 +1,15 @@
 """Which modules a setup wants adapted: names, one regular expression, or all linear layers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from lora_lint import patterns
 from lora_lint.document import Path
 from lora_lint.facts import Fact, TargetSyntax
+
+if TYPE_CHECKING:
+    from lora_lint.facts import Setup
 
 ALL_LINEAR = ("all-linear", "all")
 """What PEFT and LLaMA-Factory call all linear layers but the output head; PEFT takes any case."""
@@ -60,3 +65,33 @@ def _text(fact: Fact[Any], text: str, path: Path) -> Fact[str]:
 def _of(entries: list[Fact[str]], *, unknown: bool) -> Targets:
     every = next((one for one in entries if one.value.lower() in ALL_LINEAR), None)
     return Targets(tuple(one for one in entries if one is not every), all_linear=every, unknown=unknown)
+
+
+def target_matcher(setup: "Setup") -> Callable[[str], bool | None] | None:
+    """Whether a module is one of the targets, by its name in the base model, as PEFT decides it; None for undecided.
+
+    A list names modules by their ending, a text is a regular expression for the whole name (tuners_utils.py of PEFT
+    0.21.2, `match_target_against_key`); parameters belong to the module before the last dot, if they have one: without
+    the model nobody knows whose `down_proj` is. There is no answer at all where something is unknown, where all linear
+    layers are meant, or PEFT chooses by the model's type.
+    """
+    goals, parameters = setup.targets, setup.adapter.target_parameters
+    known = parameters is None or (parameters.known and isinstance(parameters.value, list))
+    if setup.target_syntax != "peft" or goals.unknown or goals.all_linear is not None or not known:
+        return None
+    owners = [str(text).rpartition(".")[0] for text in parameters.value] if parameters is not None else []
+    names = [name.value for name in goals.names]
+    if goals.regex is None and not names:
+        return None
+    whole = patterns.Whole(goals.regex.value) if goals.regex is not None else None
+    endings = {*names, *owners}
+
+    def covers(module: str) -> bool | None:
+        parts = module.split(".")
+        if any(".".join(parts[at:]) in endings for at in range(len(parts))):
+            return True
+        if whole is not None and whole.matches(module) is not False:
+            return whole.matches(module)
+        return None if "" in endings else False
+
+    return covers

@@ -44,7 +44,11 @@ class Expected(NamedTuple):
 
 @dataclass(frozen=True)
 class Fence:
-    """One fenced block. `framework` is empty for tensors and for plain text, `name` where the page gives none."""
+    """One fenced block.
+
+    `framework` is empty for plain text, for tensors beside a config and where the page says `-`, since the file is no
+    setup; `name` where the page gives none.
+    """
 
     syntax: str
     framework: str
@@ -57,8 +61,8 @@ class Fence:
         syntax, *others = info.split()
         settings = dict(word.split("=", 1) for word in others if "=" in word)
         words = [word for word in others if "=" not in word]
-        framework = words.pop(0) if syntax not in ("tensors", "text") else ""
-        return cls(syntax, framework, words[0] if words else "", settings, text)
+        framework = words.pop(0) if syntax not in ("tensors", "text") or len(words) > 1 else ""
+        return cls(syntax, framework.strip("-"), words[0] if words else "", settings, text)
 
     @property
     def before(self) -> bool:

@@ -102,10 +102,11 @@ def test_a_page_has_a_function(page: Page) -> None:
 
 
 def test_a_function_has_a_page() -> None:
-    families = [path.stem for path in (root().parent / "lora_lint" / "checks").glob("[!_]*.py")]
-    modules = [import_module(f"lora_lint.checks.{family}") for family in sorted(families)]
+    checks = root().parent / "lora_lint" / "checks"
+    paths = [path.relative_to(checks).with_suffix("") for path in checks.glob("**/[!_]*.py")]
+    modules = [import_module(".".join(("lora_lint.checks", *path.parts))) for path in sorted(paths)]
     functions = {
-        f"{module.__name__.rpartition('.')[2]}/{name.replace('_', '-')}"
+        f"{module.__name__.split('.')[2]}/{name.replace('_', '-')}"
         for module in modules
         for name, function in getmembers(module, isfunction)
         if function.__module__ == module.__name__ and not name.startswith("_")

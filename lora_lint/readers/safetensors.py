@@ -4,6 +4,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, NoReturn
 
 from lora_lint.document import UnreadableError
@@ -57,19 +58,31 @@ def read_header(path: str | os.PathLike[str]) -> Header:
         UnreadableError: when the file isn't what a loader would accept.
         OSError: when it can't be opened or read.
     """
+    with opened(path) as (descriptor, size):
+        data = os.read(descriptor, _PREFIX)
+        missing = 8 + _header_size(data, size) - len(data)
+        if missing > 0:
+            data += b"".join(_read(descriptor, missing))
+    return parse_header(data, size)
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str]) -> Iterator[tuple[int, int]]:
+    """The descriptor of a regular file, and its size.
+
+    Raises:
+        UnreadableError: for anything else.
+        OSError: when it can't be opened.
+    """
     # A named pipe would block an ordinary open until somebody writes to it.
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             _refuse("is a directory, not a file" if stat.S_ISDIR(status.st_mode) else "is not a regular file")
-        data = os.read(descriptor, _PREFIX)
-        missing = 8 + _header_size(data, status.st_size) - len(data)
-        if missing > 0:
-            data += b"".join(_read(descriptor, missing))
+        yield descriptor, status.st_size
     finally:
         os.close(descriptor)
-    return parse_header(data, status.st_size)
 
 
 def _read(descriptor: int, size: int) -> Iterator[bytes]:

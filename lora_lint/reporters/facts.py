@@ -86,7 +86,7 @@ def scale_of(site: Site) -> float | None:
 def _place(fact: Fact[Any] | None, document: Document) -> dict[str, int] | None:
     if fact is None or (fact.origin in ("default", "derived") and not _written(fact.path, document)):
         return None
-    if fact.origin == "derived":
+    if fact.origin == "derived" or not document.source.text:
         return None
     position = document.source.position(document.span_of(fact.path).start)
     return {"line": position.line, "column": position.column}

@@ -1,0 +1,100 @@
+"""The base model of an adapter, where its files are at hand: what its config and the headers of its weights say."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from lora_lint.facts import Checkpoint, Setup, Tensor
+from lora_lint.folder import LARGEST
+
+_CONFIG = "config.json"
+_FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "granite", "olmo2")
+"""Models whose attention and MLP are of these sizes in transformers 5.24; others have more to say than their config's
+five numbers, or the same numbers for something else."""
+_HEAD_IS_A_SHARE = ("llama", "mistral", "qwen2", "granite", "olmo2")
+"""Those of them in which a head has its share of the hidden size where `head_dim` isn't given."""
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """The folder of a base model, or only the config of one that lies beside the adapter."""
+
+    config: Mapping[str, Any]
+    folder: str = ""
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint | None:
+        """The headers of its weights, where they are there."""
+        from lora_lint.checkpoint import beside
+
+        return beside(os.path.join(self.folder, _CONFIG)) if self.folder else None
+
+    def weight(self, module: str) -> Tensor | None:
+        """The weight of a linear layer, an embedding or a convolution by its name in the model."""
+        tensors = self.checkpoint.tensors if self.checkpoint is not None else {}
+        tensor = tensors.get(f"{module}.weight")
+        # Quantised weights are packed, so that their shape says nothing.
+        return tensor if tensor is not None and tensor.dtype in ("F32", "F16", "BF16", "F64") else None
+
+    def is_matrix(self, name: str) -> bool:
+        """Whether a tensor of its weights is the matrix of a layer that can be adapted."""
+        weight = self.weight(name.removesuffix(".weight")) if name.endswith(".weight") else None
+        return weight is not None and len(weight.shape) == 2
+
+    @cached_property
+    def linear_sizes(self) -> Mapping[str, tuple[int, int]]:
+        """Output and input features of the linear layers of a decoder block, by name, for families that are known."""
+        config = self.config
+        family = config.get("model_type")
+        words = ("hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads")
+        numbers = [config.get(word) for word in words]
+        if family not in _FAMILIES or not all(isinstance(one, int) and one > 0 for one in numbers):
+            return {}
+        hidden, between, heads, groups = (int(one or 0) for one in numbers)
+        head = config.get("head_dim") or (hidden // heads if family in _HEAD_IS_A_SHARE else None)
+        if not isinstance(head, int):
+            return {}
+        return {
+            "self_attn.q_proj": (heads * head, hidden),
+            "self_attn.k_proj": (groups * head, hidden),
+            "self_attn.v_proj": (groups * head, hidden),
+            "self_attn.o_proj": (hidden, heads * head),
+            "mlp.gate_proj": (between, hidden),
+            "mlp.up_proj": (between, hidden),
+            "mlp.down_proj": (hidden, between),
+        }
+
+
+def base_model(setup: Setup) -> BaseModel | None:
+    """The base that an adapter's config names, as a loader finds it on this disk, or whose config lies beside it."""
+    fact = setup.adapter.base_model
+    name = fact.value if fact is not None and fact.known else ""
+    if setup.folder is None:
+        return None
+    for root in (setup.folder.path, os.getcwd()) if _is_path(name) else ():
+        folder = os.path.join(root, name)
+        if (config := _config(folder)) is not None:
+            return BaseModel(config, folder)
+    beside = setup.folder.json(_CONFIG)
+    return BaseModel(beside) if beside is not None else None
+
+
+def _is_path(name: str) -> bool:
+    """Whether it can be opened as a folder of this machine; a name of another one is never asked for."""
+    return bool(name) and name.isprintable() and "\\" not in name and not name.startswith("//")
+
+
+def _config(folder: str) -> Mapping[str, Any] | None:
+    path = os.path.join(folder, _CONFIG)
+    if not os.path.isfile(path):
+        return None
+    try:
+        with open(path, "rb") as file:
+            data = file.read(LARGEST + 1)
+        config = json.loads(data) if len(data) <= LARGEST else None
+    except (OSError, ValueError, RecursionError):
+        return None
+    return config if isinstance(config, dict) else None

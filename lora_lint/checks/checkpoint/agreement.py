@@ -1,0 +1,107 @@
+"""Do config, metadata and tensors say the same rank, alpha and method?"""
+
+import json
+import math
+from collections.abc import Iterator
+
+from lora_lint.facts import LoraTensors, Setup, may_be_set
+from lora_lint.finding import Finding
+from lora_lint.scaling import number
+
+
+def rank_differs_from_tensors(setup: Setup) -> Iterator[Finding]:
+    modules = {module.module: module for module in setup.tensor_modules}
+    for site in setup.sites:
+        if site.state != "active" or not site.rank.known:
+            continue
+        declared = site.rank.value
+        wrong = [modules[name] for name in site.modules if name in modules and not modules[name].has_rank(declared)]
+        if not wrong:
+            continue
+        ranks = sorted({module.rank for module in wrong if module.rank is not None})
+        found = " and ".join(str(rank) for rank in ranks)
+        count = "one module" if len(wrong) == 1 else f"{len(wrong)} modules"
+        yield Finding(
+            f"rank is {number(declared)}, the tensors of {count} have {found}: {wrong[0].module}",
+            at=site.rank.path,
+        )
+
+
+_ALPHA_KEYS = ("lora_alpha", "network_alpha", "ss_network_alpha", "alpha")
+
+
+def alpha_differs_from_metadata(setup: Setup) -> Iterator[Finding]:
+    site = next((site for site in setup.sites if not site.pattern and site.state == "active"), None)
+    if setup.lone or setup.checkpoint is None or site is None or site.alpha is None or not site.alpha.known:
+        return
+    alpha = site.alpha.value
+    for key, text in _stated(dict(setup.checkpoint.metadata)):
+        try:
+            stated = float(text)
+        except ValueError:
+            continue
+        if alpha is not None and math.isfinite(stated) and not math.isclose(stated, alpha, rel_tol=1e-6):
+            yield Finding(
+                f"alpha is {number(alpha)}, the metadata of {setup.checkpoint.files[0]} says {key} {number(stated)}; "
+                "loaders differ in which one they read",
+                at=site.alpha.path,
+            )
+            return
+
+
+def _stated(metadata: dict[str, str]) -> Iterator[tuple[str, str]]:
+    for key in _ALPHA_KEYS:
+        if key in metadata:
+            yield key, metadata[key]
+    try:
+        nested = json.loads(metadata.get("lora_adapter_metadata", "{}"))
+    except (ValueError, RecursionError):
+        return
+    if isinstance(nested, dict):
+        for key, value in nested.items():
+            if key.rpartition(".")[2] == "lora_alpha" and isinstance(value, int | float):
+                yield key, str(value)
+
+
+def dora_differs_from_tensors(setup: Setup) -> Iterator[Finding]:
+    """Magnitudes that are missing are computed anew from the base weights; those too many are dropped."""
+    active = [site for site in setup.sites if site.state == "active"]
+    whole = [module for module in setup.tensor_modules if module.a is not None and module.b is not None]
+    if setup.lone or not active or not whole:
+        return
+    decomposed = any(site.method == "dora" for site in active)
+    odd = [module for module in whole if (module.magnitude is None) == decomposed and not module.of_parameter]
+    if not odd:
+        return
+    said = setup.adapter.use_dora
+    count = f"{len(odd)} of {len(whole)} modules"
+    yield Finding(
+        f"use_dora is true, but {count} have no lora_magnitude_vector: {odd[0].module}"
+        if decomposed
+        else f"{count} have a lora_magnitude_vector, but use_dora isn't set and loaders drop it: {odd[0].module}",
+        at=said.path if said is not None and said.origin == "written" else (),
+    )
+
+
+def a_differs_from_b(setup: Setup) -> Iterator[Finding]:
+    """The ranks of both halves; a grouped convolution divides the columns of B, BD-LoRA cuts either into blocks."""
+    if not setup.active or may_be_set(setup.ask("use_bdlora")):
+        return
+    odd = [module for module in setup.tensor_modules if not _fits(module)]
+    if not odd:
+        return
+    a, b = odd[0].a, odd[0].b
+    assert a is not None
+    assert b is not None
+    more = f", and so in {len(odd) - 1} more modules" if len(odd) > 1 else ""
+    yield Finding(
+        f"A has rank {a.shape[0]} and B has rank {b.shape[1]} in {odd[0].module}{more}", file=b.file, tensor=b.name
+    )
+
+
+def _fits(module: LoraTensors) -> bool:
+    a, b = module.a, module.b
+    if a is None or b is None or len(a.shape) < 2 or len(b.shape) < 2 or 0 in a.shape or 0 in b.shape:
+        return True
+    rows, columns = a.shape[0], b.shape[1]
+    return rows == columns or (len(b.shape) > 2 and rows % columns == 0)

@@ -1,0 +1,195 @@
+"""Is everything in the files that the config promises, and nothing else?"""
+
+import re
+from collections.abc import Iterator
+
+from lora_lint import patterns
+from lora_lint.facts import LoraTensors, Setup, Site, Tensor, may_be_set
+from lora_lint.finding import Finding, Severity
+from lora_lint.scaling import number
+from lora_lint.targets import target_matcher
+
+_PEFT = re.compile(r"\.lora_(?:embedding_)?[AB]\b")
+
+
+def missing_tensors(setup: Setup) -> Iterator[Finding]:
+    checkpoint = setup.checkpoint
+    active = [site for site in setup.sites if site.state == "active"]
+    if checkpoint is None or not active:
+        return
+    if checkpoint.missing_shards:
+        names = ", ".join(checkpoint.missing_shards[:3])
+        yield Finding(f"the index names {len(checkpoint.missing_shards)} files that aren't in the folder: {names}")
+        return
+    if checkpoint.unreadable or not any(file.endswith(".safetensors") for file in checkpoint.files):
+        return
+    yield from _without_tensors(active, setup)
+    yield from _holes(setup)
+    for module in setup.tensor_modules:
+        if module.a is None or module.b is None:
+            kept = module.b if module.a is None else module.a
+            if kept is not None:
+                halves = ("lora_down", "lora_up") if _PEFT.search(kept.name) is None else ("lora_A", "lora_B")
+                lost = halves[module.a is not None]
+                yield Finding(f"{module.module} has no {lost}", file=kept.file, tensor=kept.name)
+
+
+def _without_tensors(active: list[Site], setup: Setup) -> Iterator[Finding]:
+    modules = [module.module for module in setup.tensor_modules]
+    assert setup.checkpoint is not None
+    where = setup.checkpoint.files[0]
+    for site in active:
+        if not modules or (site.fixed and not any(name in modules for name in site.modules)):
+            yield Finding(
+                f"rank is {number(site.rank.value)}, but {where} holds no LoRA tensors"
+                + (f" of {site.modules[0]}" if site.fixed else ""),
+                at=site.rank.path,
+            )
+            if not site.fixed:
+                return
+    if not modules:
+        return
+    for target in setup.targets.names:
+        name = target.value
+        if patterns.is_plain(name) and not any(module == name or module.endswith(f".{name}") for module in modules):
+            yield Finding(
+                f"target {name} has no tensors in {where}",
+                at=target.path,
+                severity=Severity.WARNING,
+            )
+
+
+EMPTY_PICKLE = 1500
+"""Bytes: torch.save writes 1,161 for no tensor at all, PEFT 1,941 for one layer of rank 1."""
+
+
+def _holes(setup: Setup) -> Iterator[Finding]:
+    """Modules of a base at hand that a target names and that have no tensors, where others of that name have."""
+    adapter, base = setup.adapter, setup.base
+    limits = (adapter.exclude_modules, adapter.layers_to_transform, adapter.modules_to_save)
+    if base is None or base.checkpoint is None or any(map(may_be_set, limits)):
+        return
+    names = {module.module for module in setup.tensor_modules}
+    layers = [name.removesuffix(".weight") for name in base.checkpoint.tensors if base.is_matrix(name)]
+    if not names <= set(layers):
+        return  # the model has other names than its file: converted while it is loaded
+    for target in setup.targets.names:
+        meant = [name for name in layers if name == target.value or name.endswith(f".{target.value}")]
+        left = [name for name in meant if name not in names]
+        if left and len(left) < len(meant):
+            yield Finding(
+                f"target {target.value} is {len(meant)} modules of the base model, {len(left)} of which have no "
+                f"tensors: {left[0]}",
+                at=target.path,
+                severity=Severity.WARNING,
+            )
+
+
+def empty_tensors(setup: Setup) -> Iterator[Finding]:
+    if setup.checkpoint is None:
+        return
+    size = setup.checkpoint.pickled_size
+    if size is not None and size < EMPTY_PICKLE:
+        yield Finding(
+            f"{setup.checkpoint.files[0]} has {size} bytes, too few for any weights: "
+            "an empty state dict, or what Git LFS left in its place"
+        )
+    tensors = list(setup.checkpoint.tensors.values())
+    empty = [tensor for tensor in tensors if _is_empty(tensor)]
+    if not empty:
+        return
+    first = empty[0]
+    shape = "x".join(str(size) for size in first.shape) or "scalar"
+    yield Finding(
+        f"{len(empty)} of {len(tensors)} tensors are empty, the first one is {shape}; ZeRO-3 leaves such shards behind",
+        file=first.file,
+        tensor=first.name,
+    )
+
+
+def _is_empty(tensor: Tensor) -> bool:
+    """No elements, or a flattened shard where a matrix belongs; magnitudes and biases have one dimension by right."""
+    if 0 in tensor.shape:
+        return True
+    factor = any(part in tensor.name for part in ("lora_A", "lora_B", "lora_embedding_"))
+    return factor and len(tensor.shape) < 2 and not tensor.name.endswith("bias")
+
+
+_WEIGHTS = ("adapter_model.safetensors", "model.safetensors")
+
+
+def index_path_escape(setup: Setup) -> Iterator[Finding]:
+    if setup.checkpoint is None or not setup.checkpoint.escaping_shards:
+        return
+    names = setup.checkpoint.escaping_shards
+    cause = "is a link that leads" if names[0] in _WEIGHTS else "is named by the index and lies"
+    yield Finding(
+        f"{names[0]} {cause} out of the folder"
+        + (f", and {len(names) - 1} more" if len(names) > 1 else "")
+        + "; it was not opened",
+    )
+
+
+def base_weights_in_adapter(setup: Setup) -> Iterator[Finding]:
+    checkpoint = setup.checkpoint
+    saved = setup.adapter.modules_to_save
+    if setup.lone or checkpoint is None or not setup.active or (saved is not None and not saved.known):
+        return
+    if not any(file.startswith("adapter_model") for file in checkpoint.files) or not setup.tensor_modules:
+        return
+    kept = tuple(saved.value) if saved is not None and isinstance(saved.value, list) else ()
+    found = [tensor for name, tensor in checkpoint.tensors.items() if _is_of_base(name, kept)]
+    if found:
+        yield Finding(
+            f"{len(found)} of {len(checkpoint.tensors)} tensors are weights of the base model, which no loader of "
+            f"adapters takes: {found[0].name}",
+            file=found[0].file,
+            tensor=found[0].name,
+        )
+
+
+_IN_A_LAYER = re.compile(r"\.\d+\.")
+_NOT_OF_BASE = re.compile(r"lora_|\.bias\Z|trainable_tokens|token_adapter|emb|lm_head|\.wte\.|\.wpe\.")
+"""What PEFT saves besides: other parameters of LoRA, biases, token rows, and the embeddings and the head where they are
+adapted or were resized (`get_peft_model_state_dict` in utils/save_and_load.py at 0.21.2)."""
+
+
+def _is_of_base(name: str, kept: tuple[str, ...]) -> bool:
+    """Whether a tensor is a layer's own weight, and of no module in `modules_to_save`, which match by their ending.
+
+    Heads stand outside of the numbered layers: PEFT saves classifiers that the config doesn't name as well.
+    """
+    if _NOT_OF_BASE.search(name) or not _IN_A_LAYER.search(name):
+        return False
+    parts = name.split(".")
+    return not any(".".join(parts[:end]).endswith(kept) for end in range(1, len(parts)))
+
+
+def tensors_outside_targets(setup: Setup) -> Iterator[Finding]:
+    covers = target_matcher(setup)
+    # With weight tying PEFT adapts the modules that are tied to a target as well, whatever they are called.
+    if setup.lone or covers is None or not setup.active or may_be_set(setup.adapter.ensure_weight_tying):
+        return
+    modules = [module for module in setup.tensor_modules if _is_wrapped(module)]
+    outside = [module for module in modules if covers(_INSIDE.split(module.module)[0]) is False]
+    if not outside:
+        return
+    a = outside[0].a or outside[0].b
+    assert a is not None
+    yield Finding(
+        f"{len(outside)} of {len(modules)} modules in {a.file} match no target, so that loaders drop their tensors: "
+        f"{outside[0].module}",
+        file=a.file,
+        tensor=a.name,
+    )
+
+
+_INSIDE = re.compile(r"\.(?:base_layer|modules_to_save|original_module)\b")
+"""What PEFT puts below a module: the projection of an adapted MultiheadAttention is inside it, and so are the copies
+of a head that is both adapted and saved."""
+
+
+def _is_wrapped(module: LoraTensors) -> bool:
+    """Whether the names begin where PEFT's do: those of a model in which only a part is wrapped begin above it."""
+    tensor = module.a or module.b
+    return tensor is not None and tensor.name.startswith("base_model.model.")
