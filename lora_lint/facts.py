@@ -10,7 +10,7 @@ from lora_lint.document import Document, Path, Problem, Unknown
 from lora_lint.scaling import Formula, number
 
 if TYPE_CHECKING:
-    from lora_lint.base_model import BaseModel
+    from lora_lint.base_files import BaseFiles
     from lora_lint.expression import Expression
     from lora_lint.folder import Folder
     from lora_lint.project import Pin
@@ -324,11 +324,11 @@ class Setup:
         return Folder(self.path) if self.path and not self.document.embedded else None
 
     @cached_property
-    def base(self) -> "BaseModel | None":
-        """The base model, where its config or its weights are at hand."""
-        from lora_lint.base_model import base_model
+    def base_files(self) -> "BaseFiles | None":
+        """The config and the weights of the base model, where they are at hand."""
+        from lora_lint.base_files import base_files
 
-        return base_model(self)
+        return base_files(self)
 
     @cached_property
     def runs(self) -> "tuple[Setup, ...]":

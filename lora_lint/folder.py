@@ -19,6 +19,13 @@ class Folder:
         self.path = os.path.dirname(os.path.abspath(path))
 
     @cached_property
+    def top(self) -> str:
+        """The repository that it is in, or the folder itself: nothing outside of it is opened for what a file names."""
+        from lora_lint.nearby import repository
+
+        return os.path.realpath(repository(self.path) or self.path)
+
+    @cached_property
     def names(self) -> frozenset[str]:
         """The files and folders in it; none where it can't be listed."""
         try:

@@ -64,7 +64,7 @@ class Nearby:
         """The repository of the file, or the folder that was to be checked; nothing outside of it is opened."""
         full, below = os.path.abspath(self.path), os.path.normpath(self.inside)
         checked = full[: -len(below)] if full.endswith(os.sep + below) else self.folder
-        return os.path.realpath(_repository(self.folder) or checked)
+        return os.path.realpath(repository(self.folder) or checked)
 
     def find(self, name: str, script: str) -> ConfigFile | None:
         """The file that `name` means, from the folder, the working directory, the top or that of the Python script."""
@@ -93,7 +93,7 @@ def is_below(top: str, full: str) -> bool:
     return full.startswith(top.rstrip(os.sep) + os.sep)
 
 
-def _repository(folder: str) -> str | None:
+def repository(folder: str) -> str | None:
     """The nearest folder upwards that is the top of a repository."""
     while not os.path.exists(os.path.join(folder, ".git")):
         above = os.path.dirname(folder)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lora_lint.base_model import BaseModel
+from lora_lint.base_files import BaseFiles
 from lora_lint.linter import lint
 
 torch = pytest.importorskip("torch")
@@ -321,6 +321,7 @@ def test_a_pickle_that_is_too_small_for_weights_is_reported(size: int | None, ru
 
 
 def test_an_adapter_for_a_model_of_another_size_is_reported(llama: Path, tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
     folder = save(tmp_path / "adapter", llama, target_modules=["q_proj", "k_proj", "down_proj"])
     other = tmp_path / "other"
     larger = transformers.LlamaConfig(**LLAMA | {"hidden_size": 24})
@@ -336,13 +337,24 @@ def test_an_adapter_for_a_model_of_another_size_is_reported(llama: Path, tmp_pat
 
 
 def test_modules_of_the_base_without_tensors_are_reported(llama: Path, tmp_path: Path) -> None:
-    folder = save(tmp_path, llama, target_modules=["q_proj", "v_proj"])
+    shutil.copytree(llama, tmp_path / "base")
+    (tmp_path / ".git").mkdir()
+    folder = save(tmp_path / "adapter", llama, target_modules=["q_proj", "v_proj"])
+    edit(folder, base_model_name_or_path="../base")
     rewrite(folder, lambda name: None if "layers.1.self_attn.v_proj" in name else name)
     (diagnostic,) = lint([str(folder)], select=["checkpoint"]).diagnostics
     assert (diagnostic.rule, diagnostic.severity) == ("missing-tensors", "warning")
     assert diagnostic.message == (
         "target v_proj is 2 modules of the base model, 1 of which have no tensors: model.layers.1.self_attn.v_proj"
     )
+
+
+def test_a_base_outside_of_the_repository_is_not_opened(llama: Path, tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    folder = save(tmp_path / "adapter", llama, target_modules=["q_proj", "v_proj"])
+    rewrite(folder, lambda name: None if "layers.1.self_attn.v_proj" in name else name)
+    edit(folder, base_model_name_or_path=str(llama))
+    assert found(folder) == []
 
 
 def test_gpt2_stores_its_weights_transposed(tmp_path: Path) -> None:
@@ -369,7 +381,7 @@ def test_the_layers_of_a_family_have_the_sizes_that_its_config_says(family: str,
     with torch.device("meta"):
         model = transformers.AutoModelForCausalLM.from_config(config)
     built = dict(linear_layers(model))
-    read = dict(BaseModel({"model_type": family, **given}).linear_sizes)
+    read = dict(BaseFiles({"model_type": family, **given}).linear_sizes)
     assert read in ({}, built)
     assert read or (head_dim is None and family in ("qwen3", "gemma", "gemma2"))
 

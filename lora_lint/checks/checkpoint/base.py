@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from lora_lint.base_model import BaseModel
+from lora_lint.base_files import BaseFiles
 from lora_lint.facts import LoraTensors, Setup, may_be_set
 from lora_lint.finding import Finding, Severity
 
@@ -12,10 +12,10 @@ Sizes = tuple[int, int]
 
 
 def base_shape_mismatch(setup: Setup) -> Iterator[Finding]:
-    if setup.lone or not setup.active or not setup.tensor_modules or _is_packed(setup) or setup.base is None:
+    if setup.lone or not setup.active or not setup.tensor_modules or _is_packed(setup) or setup.base_files is None:
         return
     held = [(module, sizes) for module in setup.tensor_modules if (sizes := _sizes(module)) is not None]
-    known = [(module, sizes, base) for module, sizes in held if (base := _of_base(module, setup.base))]
+    known = [(module, sizes, base) for module, sizes in held if (base := _of_base(module, setup.base_files))]
     wrong = [(module, sizes, base) for module, sizes, base in known if sizes not in base]
     if not wrong:
         return
@@ -43,7 +43,7 @@ def _sizes(module: LoraTensors) -> Sizes | None:
     return None if module.module.rpartition(".")[2] in ("lm_head", "embed_tokens") else (b.shape[0], a.shape[1])
 
 
-def _of_base(module: LoraTensors, base: BaseModel) -> list[Sizes]:
+def _of_base(module: LoraTensors, base: BaseFiles) -> list[Sizes]:
     """The sizes that the layer may have: GPT-2 stores its weights transposed. Empty where they aren't known."""
     weight = base.weight(module.module)
     if weight is not None:

@@ -65,7 +65,7 @@ EMPTY_PICKLE = 1500
 
 def _holes(setup: Setup) -> Iterator[Finding]:
     """Modules of a base at hand that a target names and that have no tensors, where others of that name have."""
-    adapter, base = setup.adapter, setup.base
+    adapter, base = setup.adapter, setup.base_files
     limits = (adapter.exclude_modules, adapter.layers_to_transform, adapter.modules_to_save)
     if base is None or base.checkpoint is None or any(map(may_be_set, limits)):
         return

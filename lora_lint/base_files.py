@@ -1,4 +1,4 @@
-"""The base model of an adapter, where its files are at hand: what its config and the headers of its weights say."""
+"""The files of an adapter's base model, where they are at hand: what its config and the headers of its weights say."""
 
 import json
 import os
@@ -9,6 +9,7 @@ from typing import Any
 
 from lora_lint.facts import Checkpoint, Setup, Tensor
 from lora_lint.folder import LARGEST
+from lora_lint.nearby import is_below
 
 _CONFIG = "config.json"
 _FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "granite", "olmo2")
@@ -19,7 +20,7 @@ _HEAD_IS_A_SHARE = ("llama", "mistral", "qwen2", "granite", "olmo2")
 
 
 @dataclass(frozen=True)
-class BaseModel:
+class BaseFiles:
     """The folder of a base model, or only the config of one that lies beside the adapter."""
 
     config: Mapping[str, Any]
@@ -68,18 +69,18 @@ class BaseModel:
         }
 
 
-def base_model(setup: Setup) -> BaseModel | None:
-    """The base that an adapter's config names, as a loader finds it on this disk, or whose config lies beside it."""
+def base_files(setup: Setup) -> BaseFiles | None:
+    """The base that an adapter's config names, inside the same repository, or whose config lies beside it."""
     fact = setup.adapter.base_model
     name = fact.value if fact is not None and fact.known else ""
     if setup.folder is None:
         return None
-    for root in (setup.folder.path, os.getcwd()) if _is_path(name) else ():
-        folder = os.path.join(root, name)
-        if (config := _config(folder)) is not None:
-            return BaseModel(config, folder)
+    for root in dict.fromkeys((setup.folder.path, os.getcwd(), setup.folder.top)) if _is_path(name) else ():
+        folder = os.path.realpath(os.path.join(root, name))
+        if is_below(setup.folder.top, folder) and (config := _config(folder)) is not None:
+            return BaseFiles(config, folder)
     beside = setup.folder.json(_CONFIG)
-    return BaseModel(beside) if beside is not None else None
+    return BaseFiles(beside) if beside is not None else None
 
 
 def _is_path(name: str) -> bool:
