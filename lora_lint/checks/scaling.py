@@ -55,6 +55,8 @@ def alpha_left_at_default(site: Site, policy: Policy, setup: Setup) -> Iterator[
         at=rank.path if rank.origin == "written" else alpha.path,
         related=((rank.path, "rank"),) if rank.origin != "written" and rank.path != alpha.path else (),
         fix=Insert(rank.path, alpha.key, wanted) if insertable else None,
+        # Both are options of a program, which whoever starts it may set.
+        severity=Severity.WARNING if {rank.path, alpha.path} <= setup.document.defaults else None,
     )
 
 
