@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from lora_lint.document import Document, Problem, Source, Span, Syntax, UnreadableError
 from lora_lint.facts import Checkpoint, Setup
 from lora_lint.files import syntax_of_name
 from lora_lint.frameworks import LAST, candidates, framework, has_marker, owner
 from lora_lint.frameworks import setup as setup_of
+
+if TYPE_CHECKING:
+    from lora_lint.nearby import Nearby
 
 ADAPTER_NAMES = ("adapter_config.json", "adapter_model.safetensors")
 """Endings of files that are an adapter's whatever they hold, so that an unreadable one is always reported."""
@@ -111,7 +115,7 @@ def read_bytes(
     if data.startswith(_LFS) and (named or ours):
         return _unreadable(name, "is a Git LFS pointer, not the file itself; git lfs pull fetches it")
     if (
-        not (ours or wide or has_marker(data))
+        not (ours or wide or has_marker(data) or _may_compose(name, data))
         and not (named and only)
         and not (named and not data and name.endswith(".json"))
     ):
@@ -131,7 +135,7 @@ def read_bytes(
     try:
         reading.documents = list(documents(source, syntax))
     except UnreadableError as error:
-        if not (named or ours) and _names(reading, only) == [LAST]:
+        if not (named or ours) and _names(reading, only) in ([LAST], []):
             reading.reason = f"holds no LoRA setting that can be read: {error.problem.message}"
         else:
             reading.problem = error.problem
@@ -155,18 +159,44 @@ def _names(reading: Reading, only: str | None) -> list[str]:
 
 def _add_setups(reading: Reading, names: list[str], beside: Callable[[], Checkpoint | None], path: str) -> None:
     """What the documents say; those of commands become what is meant, with the config files that they name."""
-    nearby = None
+    nearby = _nearby(reading, path)
+    if len(reading.documents) == 1 and reading.documents[0].syntax == "yaml":
+        parts = _of_tree(reading.documents[0], names, nearby)
+        if parts is not None:
+            reading.setups += map(_completed, parts)
+            return
     for index, document in enumerate(reading.documents):
-        if path and document.syntax == "shell" and names and _names_a_config(document):
-            from lora_lint.nearby import Nearby
+        if nearby is not None and document.syntax == "shell" and _names_a_config(document):
             from lora_lint.overrides import setup
 
-            nearby = nearby or Nearby(path, reading.source.inside)
             reading.documents[index], found = setup(document, names, nearby)
         else:
             found = setup_of(document, names, (lambda: None) if document.embedded else beside)
         if found is not None:
             reading.setups.append(_completed(found))
+
+
+def _nearby(reading: Reading, path: str) -> "Nearby | None":
+    if not path or not any(document.syntax in ("shell", "yaml") for document in reading.documents):
+        return None
+    from lora_lint.nearby import Nearby
+
+    return Nearby(path, reading.source.inside)
+
+
+def _of_tree(document: Document, names: list[str], nearby: "Nearby | None") -> list[Setup] | None:
+    if not isinstance(document.data, dict):
+        return None
+    from lora_lint.hydra.setups import of_file
+
+    return of_file(document, names, nearby)
+
+
+def _may_compose(name: str, data: bytes) -> bool:
+    """Whether a file without a mark of its own may bring in others that have some."""
+    if name.endswith((".yaml", ".yml")) and (data.startswith(b"defaults:") or b"\ndefaults:" in data):
+        return True
+    return b"--config-name" in data
 
 
 def _names_a_config(command: Document) -> bool:

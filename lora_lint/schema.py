@@ -194,6 +194,8 @@ class View(Generic[M]):
         if key is None:
             if document.words == ("**",):
                 return Fact(Unknown(name, "more keywords come in through **"), self.path, "unknown")
+            if reason := document.opened((*self.path, spellings[0])):
+                return Fact(Unknown(name, reason), self.path, "unknown")
             return Fact(getattr(self.model, name), self.path, "default", key=spellings[0])
         path = self._full((key,))
         expression = document.expressions.get(path) if document.expressions else None
@@ -209,7 +211,7 @@ class View(Generic[M]):
     @property
     def settled(self) -> bool:
         """Whether every field is known, so that nobody has to ask one by one."""
-        return not (self.unknown or self.bad_values or self.document.words == ("**",))
+        return not (self.unknown or self.bad_values or self.document.open or self.document.words == ("**",))
 
     def has(self, name: str) -> bool:
         """Whether the key, in any spelling, is written in the document."""
