@@ -605,3 +605,114 @@ def test_hostile_code_ends_in_documents_or_an_error(name: str) -> None:
     done = subprocess.run(command, input=HOSTILE[name], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr[-500:]
     assert done.stdout.startswith(("documents", "unreadable"))
+
+
+USED = "\nget_peft_model(model, config)\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("config.r = 64" + USED, (64, 16)),
+        ("config.r = 32\nconfig.r = 64" + USED, (64, 16)),
+        ("config.r = 64\nconfig.lora_alpha = 2 * 64" + USED, (64, 128)),
+        ("config.r: int = 64" + USED, (64, 16)),
+        ("config.r += 8" + USED, ("?", 16)),
+        ("setattr(config, 'r', 64)" + USED, (64, 16)),
+        ("config.update({'r': 64})" + USED, (64, 16)),
+        ("config.update(dict(r=64), lora_alpha=8)" + USED, (64, 8)),
+        ("config['r'] = 64" + USED, (64, 16)),
+        ("if big:\n    config.r = 64" + USED, ("?", 16)),
+        ("for r in (4, 64):\n    config.r = r\n    get_peft_model(model, config)\n", ("?", 16)),
+        ("def change():\n    config.r = 64\n" + USED, ("?", 16)),
+        ("def other(config):\n    config.r = 64\n" + USED, (8, 16)),
+        ("print(config)\nconfig.r = 64" + USED, (64, 16)),
+        (USED + "config.r = 64\n", (8, 16)),
+        (USED + "config.r = 64" + USED, ("?", 16)),
+        ("config = other()\nconfig.r = 64" + USED, (8, 16)),
+        ("config.r = args.rank" + USED, ("?", 16)),
+        ("config.inference_mode = True" + USED, (8, 16)),
+    ],
+)
+def test_the_last_assignment_before_the_first_use_counts(text: str, expected: tuple[object, object]) -> None:
+    (document, *_) = [
+        one for one in documents(f"{IMPORT}config = LoraConfig(r=8, lora_alpha=16)\n{text}") if one.span.start < 80
+    ]
+    assert rank_and_alpha(document) == expected
+
+
+def test_an_assignment_after_a_call_stands_where_it_is_written() -> None:
+    (document, *_) = documents(f"{IMPORT}config = LoraConfig(r=8, lora_alpha=16)\nconfig.r = 64{USED}")
+    assert document.source.position(document.span_of(("r",)).start).line == 3
+    assert written(document, document.entries[("r",)].literal) == "64"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("config = replace(config, r=64)", [(64, 16)]),
+        ("config = dataclasses.replace(config, lora_alpha=64)" + USED, [(8, 64)]),
+        ("config = attrs.evolve(config, r=2, lora_alpha=2)", [(2, 2)]),
+        ("other = replace(config, r=64)" + USED, [(8, 16), (64, 16)]),
+        ("other = replace(config, **changes)", [(8, 16)]),
+        ("name = name.replace('a', 'b')", [(8, 16)]),
+        ("if big:\n    config = replace(config, r=64)" + USED, [(64, 16)]),
+    ],
+)
+def test_a_copy_has_the_values_of_the_original_and_its_own(text: str, expected: list[tuple[object, object]]) -> None:
+    found = documents(f"{IMPORT}config = LoraConfig(r=8, lora_alpha=16)\n{text}")
+    assert [rank_and_alpha(one) for one in found if one.callee == "peft.LoraConfig"] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("args.update(r=64)", (64, 16)),
+        ("args.update({'lora_alpha': 64})", (8, 64)),
+        ("args['r'] = 64\nargs.update(lora_alpha=64)", (64, 64)),
+        ("args['r'] = 64\nargs.update(r=32)", ("absent", "absent")),
+        ("if big:\n    args.update(r=64)", ("absent", "absent")),
+        ("args.update(others)", ("absent", "absent")),
+    ],
+)
+def test_a_dict_is_what_its_updates_make_it(text: str, expected: tuple[object, object]) -> None:
+    document = documents(f"{IMPORT}args = dict(r=8, lora_alpha=16)\n{text}\nLoraConfig(**args)\n")[-1]
+    assert rank_and_alpha(document) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "callee", "data"),
+    [
+        ("cfg.peft.dim = 8\ncfg.peft.alpha = 32", "assigned to cfg.peft", {"dim": 8, "alpha": 32}),
+        ("cfg['lora']['rank'] = 8\ncfg['lora']['alpha'] = 8", "assigned to cfg['lora']", {"rank": 8, "alpha": 8}),
+        ("args.lora_r = 8\nargs.lora_alpha = 8", "assigned to args", {"lora_r": 8, "lora_alpha": 8}),
+        ("a.peft.dim = 4\na.peft.dim = 8\na.peft.alpha = 8", "assigned to a.peft", {"dim": 8, "alpha": 8}),
+        ("def f(a):\n    a.peft.dim = 8\n    a.peft.alpha = 8", "assigned to a.peft", {"dim": 8, "alpha": 8}),
+    ],
+)
+def test_rank_and_alpha_that_are_assigned_to_a_config_are_a_document(
+    text: str, callee: str, data: dict[str, object]
+) -> None:
+    document = only(text)
+    assert (document.callee, document.data) == (callee, data)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cfg.peft.dim = 8",
+        "blend.alpha = 8\nblend.dim = 3  # lora",
+        "self.lora.r = 8\nself.lora.alpha = 8",
+        "layer.lora.r = r\nlayer.lora.alpha = alpha",
+        "layer.lora.r += 1\ndel layer.lora.alpha",
+    ],
+)
+def test_other_assignments_are_none(text: str) -> None:
+    assert documents(text) == []
+
+
+def test_what_a_call_of_the_file_reads_is_said_there() -> None:
+    found = documents(
+        f"{IMPORT}args.lora_r = 8\nargs.lora_alpha = 8\nLoraConfig(r=args.lora_r, lora_alpha=args.lora_alpha)"
+    )
+    assert [one.callee for one in found] == ["peft.LoraConfig"]

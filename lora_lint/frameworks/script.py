@@ -1,4 +1,4 @@
-"""A training script's own defaults: `lora_r` and `lora_alpha` as fields of a class or as options of a parser."""
+"""A script's own rank and alpha: fields of a class, options of a parser, or what it assigns to a config."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +16,7 @@ DOCS = "https://docs.python.org/3/library/dataclasses.html"
 MOST = "warning"
 """A default is what happens when nobody sets anything; whether somebody does, another file knows."""
 
+RANKS = ("lora_r", "lora_rank", "lora_dim", "r", "rank", "dim")
 LIBRARIES = ("class LoraConfig", "class LoRAConfig")
 """Classes of libraries: their defaults are the library's, not a setting of anybody's run."""
 
@@ -23,8 +24,8 @@ LIBRARIES = ("class LoraConfig", "class LoRAConfig")
 class Config(Schema):
     """What the Python reader calls a rank and an alpha; the scale is what the script hands to PEFT."""
 
-    rank: NonNegativeInt = Field(0, validation_alias=AliasChoices("lora_r", "lora_rank", "lora_dim", "r", "rank"))
-    lora_alpha: Number = 0
+    rank: NonNegativeInt = Field(0, validation_alias=AliasChoices(*RANKS))
+    lora_alpha: Number = Field(0, validation_alias=AliasChoices("lora_alpha", "alpha"))
     use_rslora: bool = False
     use_dora: bool = False
 
@@ -32,7 +33,7 @@ class Config(Schema):
 def recognises(document: Document) -> tuple[str, ...]:
     """A class or a parser as the reader hands it over, which it does only where no LoRA call of the file reads it."""
     data = document.data
-    declared = document.callee == "add_argument" or document.callee.startswith("class ")
+    declared = document.callee == "add_argument" or document.callee.startswith(("class ", "assigned to "))
     if document.syntax != "python" or not isinstance(data, dict) or not declared or document.callee in LIBRARIES:
         return ()
     return (document.callee, *(key for key in data if isinstance(key, str)))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from lora_lint.document import Unknown
 from lora_lint.expression import dotted
 from lora_lint.readers.python.index import Index, type_of
+from lora_lint.readers.python.later import Later
 from lora_lint.readers.python.names import Resolver
 from lora_lint.readers.python.parts import class_of
 from lora_lint.readers.python.scopes import Class, Function, Parameter, Scope, Use
@@ -54,7 +55,11 @@ class Binder:
 
     found: Index
     resolver: Resolver
+    later: Later = field(init=False)
     _records: dict[Class, Function] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.later = Later(self.found, self.resolver)
 
     def evaluate(self, chain: Sequence[Place], environment: Environment | None = None) -> Arguments:
         """The arguments of the first call of `chain`, which the second one leads to, when the last one is made."""
@@ -118,6 +123,7 @@ class Binder:
         result.values.update(explicit)
         if target is not None and not result.open:
             self._fill(node, target.function, result)
+        result.values.update(self.later.values(node, use.scope, _TELLING | result.values.keys(), environment))
         return result
 
     def _positional(

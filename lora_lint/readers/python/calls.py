@@ -9,6 +9,8 @@ from typing import Literal
 from lora_lint.document import Document, Entry, Path, Source, Span, Unknown
 from lora_lint.expression import Expression
 from lora_lint.readers.python.arguments import ALPHAS, Arguments, Binder, Place
+from lora_lint.readers.python.assigned import Assigned
+from lora_lint.readers.python.copies import copies
 from lora_lint.readers.python.declared import Declared
 from lora_lint.readers.python.index import Index, type_of
 from lora_lint.readers.python.lines import Lines, Located
@@ -46,7 +48,11 @@ class Calls:
         """All documents, in the order of the text."""
         made: list[Document] = []
         direct: list[tuple[Place, Arguments]] = []
-        for place in (Place(*item) for item in self.found.interesting[:MAX_DOCUMENTS]):
+        places = [Place(*item) for item in self.found.interesting[:MAX_DOCUMENTS]]
+        copied = self._copies(places, made)
+        for place in places:
+            if place.node in copied:
+                continue
             arguments = self.binder.evaluate([place])
             role, function = _role(arguments)
             if function is not None:
@@ -58,7 +64,25 @@ class Calls:
                 direct.append((place, arguments))
         made += [self._document(*call) for call in direct if self._speaks(*call)]
         made += [self._declaration(*one) for one in islice(self.declared.values(), MAX_DOCUMENTS)]
+        assigned = Assigned(self.found, self.binder.resolver, self.declared.read)
+        made += [
+            self._declaration(f"assigned to {owner}", node, values, default=False)
+            for owner, node, values in islice(assigned.values(), MAX_DOCUMENTS)
+        ]
         return sorted(made, key=lambda document: document.span)[:MAX_DOCUMENTS]
+
+    def _copies(self, places: list[Place], made: list[Document]) -> set[ast.expr]:
+        """Add the documents of copies with other values, and say which calls are only there to be copied."""
+        only: set[ast.expr] = set()
+        for copy in copies(self.binder, places):
+            document = self._document(copy.place, copy.arguments)
+            document.callee = self.binder.callee(copy.original)
+            made.append(document)
+            name, scope = copy.name, copy.place.use.scope
+            again = any(binding.value is copy.place.node for binding in scope.bindings.get(name, ()))
+            if again or self.found.loads[name] == 1:
+                only.add(copy.original.node)
+        return only
 
     def _speaks(self, place: Place, arguments: Arguments) -> bool:
         """Whether a call is a document of its own, not a part or an echo of another one."""
@@ -114,8 +138,10 @@ class Calls:
             document.callee, document.span = _title(function), Span(start, end if end >= 0 else len(self.source.text))
             yield document
 
-    def _declaration(self, title: str, node: ast.expr | ast.ClassDef, values: Mapping[str, Value]) -> Document:
-        """A class or a parser whose defaults are a rank and an alpha."""
+    def _declaration(
+        self, title: str, node: ast.expr | ast.ClassDef, values: Mapping[str, Value], *, default: bool = True
+    ) -> Document:
+        """A class or a parser whose defaults are a rank and an alpha, or a thing that they are assigned to."""
         start = self.lines.offset(node.lineno, node.col_offset)
         end = self.source.text.find("\n", start)
         span = Span(start, end if end >= 0 else len(self.source.text))
@@ -126,7 +152,7 @@ class Calls:
             span,
             lambda: {(): Entry(span)} | {(name,): _entry(value, self.lines) for name, value in values.items()},
             callee=title,
-            defaults=frozenset((name,) for name in values),
+            defaults=frozenset((name,) for name in values if default),
             example=self.example,
         )
 

@@ -31,6 +31,8 @@ class Index:
     loads: Counter[str] = field(default_factory=Counter)
     mutated: set[str] = field(default_factory=set)
     """Mappings that are changed by a method or under a computed key."""
+    updates: dict[str, list[tuple[ast.Call, Use]]] = field(default_factory=dict)
+    """Calls of `update` that name each key, by what they change."""
     items: dict[str, set[str]] = field(default_factory=dict)
     """Keys that are assigned to mappings after they were made."""
     texts: list[ast.Constant] = field(default_factory=list)

@@ -1,7 +1,7 @@
 """Expressions of Python code to values: names followed to their one assignment or default, nothing run."""
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -117,8 +117,23 @@ class Resolver:
             bindings = context.use.scope.find(text)
             if bindings:
                 items[key] = self.bound(text, bindings, node, context.deeper())
+        for call, use in self.found.updates.get(node.id, ()):
+            if use.scope is context.use.scope and use.place > context.use.place:
+                continue
+            for marker, label, given in self._updated(call):
+                again = label in self.found.items.get(node.id, ())
+                if marker is None or again or not context.use.block.within(use.block):
+                    return self.free(node.id, None, node, f"{node.id} is changed after it is made")
+                items[label] = keyed(self.value(given, context.deeper(use)), marker)
         data = {name: item.data for name, item in items.items()}
         return replace(value, data=data, items=tuple(items.items()))
+
+    @staticmethod
+    def _updated(call: ast.Call) -> Iterator[tuple[Located | None, str | int, ast.expr]]:
+        """Key node, key and value of each item that `update` sets."""
+        for source in (*call.args, call):
+            for key, name, given in pairs(source):
+                yield key, name if name is not None else "", given
 
     def bound(self, text: str, bindings: list[Binding], node: ast.expr, context: Context) -> Value:
         """The value that its bindings give a name, or `name.attribute`."""
