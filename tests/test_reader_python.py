@@ -716,3 +716,87 @@ def test_what_a_call_of_the_file_reads_is_said_there() -> None:
         f"{IMPORT}args.lora_r = 8\nargs.lora_alpha = 8\nLoraConfig(r=args.lora_r, lora_alpha=args.lora_alpha)"
     )
     assert [one.callee for one in found] == ["peft.LoraConfig"]
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        ("LORA_R = 16\nLORA_ALPHA = 32", {"lora_r": 16, "lora_alpha": 32}),
+        ("LORA_RANK: int = 8\nLORA_ALPHA = 2 * LORA_RANK", {"lora_rank": 8, "lora_alpha": 16}),
+        ("lora_r = 16\nlora_alpha = 32", {"lora_r": 16, "lora_alpha": 32}),
+        (
+            "lora_r, lora_alpha = 16, 32\nlog({'lora_rank': lora_r, 'lora_alpha': lora_alpha})",
+            {"lora_r": 16, "lora_alpha": 32},
+        ),
+        ("LORA_R = 16\nLORA_ALPHA = 32\nLORA_R = 8", None),
+        ("LORA_R = 16\nif big:\n    LORA_ALPHA = 32", None),
+        ("LORA_R = rank()\nLORA_ALPHA = 32", None),
+        ("LORA_R = 16\nLORA_ALPHA = 32\nlora_alpha = 8", None),
+        ("def f():\n    LORA_R = 16\n    LORA_ALPHA = 32", None),
+        ("LORA_R = 16\nLORA_ALPHA = 32\nLoraConfig(r=LORA_R, lora_alpha=LORA_ALPHA)", None),
+        ("LORA_R = 16\nLORA_ALPHA = 32\nFastModel.get_peft_model(m, r=LORA_R, lora_alpha=LORA_ALPHA)", None),
+        ("LORA_R = 16\nLORA_ALPHA = 32\nadd_lora(m, LORA_R, LORA_ALPHA)", None),
+    ],
+)
+def test_constants_that_no_call_of_the_file_takes_are_a_document(text: str, data: dict[str, object] | None) -> None:
+    found = [one.data for one in documents(text) if one.callee.startswith("constants ")]
+    assert found == ([data] if data else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "callee", "data"),
+    [
+        ("run(['python', 'x.py', '--lora_r', '8'])", "x.py", {"lora_r": "8"}),
+        ("cmd = ['x.py', '--lora_r', str(8), '--lora_alpha=16']", "x.py", {"lora_r": "8", "lora_alpha": "16"}),
+        ("R = 8\ncmd = (sys.executable, 'x.py', '--lora_r', str(R))", "x.py", {"lora_r": "8"}),
+        ("R = 8\ncmd = ['x.py', '--lora_r', f'{R}', f'--peft={2 * R}']", "x.py", {"lora_r": "8", "peft": "16"}),
+        ("def f(r):\n    run(['x.py', '--lora_r', str(r), '--a', '1'])", "x.py", {"lora_r": "?", "a": "1"}),
+        ("def f(r=4):\n    run(['x.py', '--lora_r', r])", "x.py", {"lora_r": "?"}),
+        ("cmd = ['x.py', '--name', 'a b', '--lora_r', '8']", "x.py", {"name": "a b", "lora_r": "8"}),
+        ("R = 8\nos.system(f'python x.py --lora_r {R}')", "x.py", {"lora_r": "8"}),
+        ("cmd = f'''\n  x.py\n  --lora_r={8}\n  --peft={a}'''.split()", "x.py", {"lora_r": "8", "peft": "?"}),
+        ("cmd = shlex.split(f'''x.py\n  --lora_r {8}''')", "x.py", {"lora_r": "8"}),
+    ],
+)  # fmt: skip
+def test_commands_that_code_puts_together_are_read(text: str, callee: str, data: dict[str, object]) -> None:
+    document = only(text)
+    assert isinstance(document.data, dict)
+    assert (document.syntax, document.callee, document.embedded) == ("shell", callee, True)
+    assert {key: shown(value) for key, value in document.data.items()} == data
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FLAGS = ['--lora_r']",
+        "print(f'--lora_r {r}')",
+        "a, b = '--lora', '--peft'",
+        "help = ['no --lora flag']",
+        "cmd += ['x.py', '--lora_r', '8']",
+        "cmd.extend(['x.py', '--lora_r', '8'])",
+        "run(base + ['x.py', '--lora_r', '8'])",
+        "cmd = f'x.py --lora_r {r}' + more",
+    ],
+)
+def test_words_that_are_no_command_are_none(text: str) -> None:
+    assert [one.data for one in documents(text) if one.data] == []
+
+
+def test_a_word_of_a_command_stands_where_it_is_written() -> None:
+    document = only("cmd = ['x.py',\n  '--lora_r', '64']")
+    assert written(document, document.span_of(("lora_r",))) == "64"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cmd = ['swift', 'sft', '--lora_rank', '8']\ncmd += ['--lora_alpha', '16']",
+        "cmd = ['swift', 'sft', '--lora_rank', '8']\ncmd.extend(more)",
+        "cmd = ['swift', 'sft', '--lora_rank', '8']\nif a:\n    cmd.append('--x')",
+        "cmd = ['swift', 'sft', '--lora_rank', '8']\nrun(cmd + more)",
+        "cmd = ['swift', 'sft', '--lora_rank', '8', *more]",
+        "cmd = f'swift sft --lora_rank {8}'\ncmd += ' --lora_alpha 16'",
+    ],
+)
+def test_a_command_to_which_words_are_added_is_open(text: str) -> None:
+    assert only(text).opened(("lora_alpha",)) == "more words are added to the command"

@@ -1,4 +1,4 @@
-"""A script's own rank and alpha: fields of a class, options of a parser, or what it assigns to a config."""
+"""A script's own rank and alpha: fields of a class, options of a parser, constants, what it assigns."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -33,7 +33,7 @@ class Config(Schema):
 def recognises(document: Document) -> tuple[str, ...]:
     """A class or a parser as the reader hands it over, which it does only where no LoRA call of the file reads it."""
     data = document.data
-    declared = document.callee == "add_argument" or document.callee.startswith(("class ", "assigned to "))
+    declared = document.callee == "add_argument" or document.callee.startswith(("class ", "constants ", "assigned to "))
     if document.syntax != "python" or not isinstance(data, dict) or not declared or document.callee in LIBRARIES:
         return ()
     return (document.callee, *(key for key in data if isinstance(key, str)))

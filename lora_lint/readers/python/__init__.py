@@ -9,6 +9,7 @@ from pathlib import PurePath
 
 from lora_lint.document import Document, Source, UnreadableError
 from lora_lint.readers.python.calls import Calls
+from lora_lint.readers.python.commands import commands
 from lora_lint.readers.python.definitions import index
 from lora_lint.readers.python.examples import examples, parsed, placed
 from lora_lint.readers.python.lines import Lines
@@ -36,7 +37,9 @@ def read(source: Source) -> Iterator[Document]:
     tree = _tree(source, lines)
     found = index(tree)
     test = is_test(source.inside)
-    yield from Calls(source, found, lines, test).documents()
+    calls = Calls(source, found, lines, test)
+    yield from calls.documents()
+    yield from commands(source, found, lines, calls.binder.resolver, example=test)
     for node in sorted(found.texts, key=lines.span)[:MAX_EXAMPLES]:
         for code in islice(examples(source.text, lines.span(node)), MAX_EXAMPLES):
             inner = parsed(code) if any(_MENTION.search(line) for _, line in code) else None

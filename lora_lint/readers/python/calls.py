@@ -65,6 +65,7 @@ class Calls:
         made += [self._document(*call) for call in direct if self._speaks(*call)]
         made += [self._declaration(*one) for one in islice(self.declared.values(), MAX_DOCUMENTS)]
         assigned = Assigned(self.found, self.binder.resolver, self.declared.read)
+        made += [self._declaration(*one, default=False) for one in self.declared.constants()]
         made += [
             self._declaration(f"assigned to {owner}", node, values, default=False)
             for owner, node, values in islice(assigned.values(), MAX_DOCUMENTS)

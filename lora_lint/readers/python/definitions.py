@@ -4,7 +4,7 @@ import ast
 from typing import Any
 
 from lora_lint.expression import dotted
-from lora_lint.readers.python.index import Index, parameters, type_name
+from lora_lint.readers.python.index import Index, has_flag, parameters, type_name
 from lora_lint.readers.python.scopes import (
     Binding,
     Block,
@@ -116,6 +116,11 @@ def _method(walk: Walk, node: ast.Call, function: ast.Attribute, use: Use) -> No
             walk.found.updates.setdefault(owner, []).append((node, use))
         else:
             walk.found.mutated.add(owner)
+    elif function.attr in ("append", "extend", "insert") and (owner := dotted(function.value)):
+        walk.found.extended.add(owner)
+        walk.found.partial.update(node.args)
+    elif function.attr == "split":
+        walk.found.split.add(node.args[0] if node.args else function.value)
     elif function.attr.startswith("DEFINE_") and len(node.args) > 1:
         flag = node.args[0]
         if isinstance(flag, ast.Constant) and isinstance(flag.value, str):
@@ -136,8 +141,25 @@ def _mapping(walk: Walk, node: ast.Dict, scope: Scope, block: Block) -> None:
         walk.found.interesting.append((node, Use(scope, block, start(node))))
 
 
+def _listed(walk: Walk, node: ast.List | ast.Tuple, scope: Scope, block: Block) -> None:
+    walk.push(node.elts, scope, block)
+    if isinstance(node.ctx, ast.Load) and has_flag(node.elts) and not _is_flag(node.elts[0]):
+        walk.found.commands.append((node, Use(scope, block, start(node))))
+
+
+def _is_flag(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and str(node.value).startswith("-")
+
+
+def _operated(walk: Walk, node: ast.BinOp, scope: Scope, block: Block) -> None:
+    walk.found.partial.update((node.left, node.right))
+    walk.push([node.left, node.right], scope, block)
+
+
 def _formatted(walk: Walk, node: ast.JoinedStr, scope: Scope, block: Block) -> None:
     """Only names are counted: the places inside f-strings are not to be trusted before Python 3.12."""
+    if has_flag(node.values):
+        walk.found.commands.append((node, Use(scope, block, start(node))))
     walk.found.loads.update(inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
 
 
@@ -164,6 +186,9 @@ DEFINITIONS: Handlers = {
     ast.Call: _call,
     ast.Dict: _mapping,
     ast.JoinedStr: _formatted,
+    ast.BinOp: _operated,
+    ast.List: _listed,
+    ast.Tuple: _listed,
     ast.FunctionDef: _defined,
     ast.AsyncFunctionDef: _defined,
     ast.Lambda: _anonymous,

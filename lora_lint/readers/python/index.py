@@ -3,6 +3,7 @@
 import ast
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lora_lint.expression import dotted
@@ -11,6 +12,7 @@ from lora_lint.readers.python.scopes import Class, Function, Parameter, Scope, U
 LORA = re.compile(r"(?<![eE]xp)([ld]ora|peft|lycoris)(?!tion)", re.IGNORECASE)
 """A name that speaks of LoRA; `exploration` doesn't."""
 LORA_KEY = re.compile(r"lora_(r$|r_|rank|alpha)", re.IGNORECASE)
+LORA_FLAG = re.compile(r"(?:^|\s)--[\w.-]*(?:lora|peft)", re.IGNORECASE)
 
 
 @dataclass(eq=False)
@@ -31,11 +33,23 @@ class Index:
     loads: Counter[str] = field(default_factory=Counter)
     mutated: set[str] = field(default_factory=set)
     """Mappings that are changed by a method or under a computed key."""
+    commands: list[tuple[ast.List | ast.Tuple | ast.JoinedStr, Use]] = field(default_factory=list)
+    """Lists of words and f-strings that hold a flag of LoRA's."""
+    partial: set[ast.AST] = field(default_factory=set)
+    """Expressions that are added to others."""
+    extended: set[str] = field(default_factory=set)
+    """Lists and texts to which more is added."""
+    split: set[ast.AST] = field(default_factory=set)
+    """Texts that are split at white space, line ends included."""
     updates: dict[str, list[tuple[ast.Call, Use]]] = field(default_factory=dict)
     """Calls of `update` that name each key, by what they change."""
     items: dict[str, set[str]] = field(default_factory=dict)
     """Keys that are assigned to mappings after they were made."""
     texts: list[ast.Constant] = field(default_factory=list)
+
+    def added(self, name: str) -> bool:
+        """Whether a name is an operand: `command + more`."""
+        return any(isinstance(node, ast.Name) and node.id == name for node in self.partial)
 
 
 def parameters(arguments: ast.arguments) -> list[Parameter]:
@@ -47,6 +61,12 @@ def parameters(arguments: ast.arguments) -> list[Parameter]:
         Parameter(argument.arg, argument, field_default(default))
         for argument, default in zip([*plain, *arguments.kwonlyargs], defaults, strict=True)
     ]
+
+
+def has_flag(parts: Sequence[ast.expr]) -> bool:
+    """Whether a constant among the parts of a command is, or holds, a LoRA flag."""
+    texts = (part.value for part in parts if isinstance(part, ast.Constant))
+    return any(isinstance(text, str) and "-" in text and LORA_FLAG.search(text) for text in texts)
 
 
 def type_name(node: ast.Call | ast.Dict) -> str:

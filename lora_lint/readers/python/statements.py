@@ -2,6 +2,7 @@
 
 import ast
 
+from lora_lint.expression import dotted
 from lora_lint.readers.python.scopes import Binding, Block, Class, Kind, Scope, Use, field_default
 from lora_lint.readers.python.walk import Handlers, Walk, start
 
@@ -40,6 +41,8 @@ def _field(
 
 def _augmented(walk: Walk, node: ast.AugAssign, scope: Scope, block: Block) -> None:
     walk.target(node.target, None, scope, block, node)
+    walk.found.extended.add(dotted(node.target) or "")
+    walk.found.partial.add(node.value)
     walk.push([node.value], scope, block)
 
 
