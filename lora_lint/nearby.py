@@ -75,6 +75,17 @@ class Nearby:
         checked = full[: -len(below)] if full.endswith(os.sep + below) else self.folder
         return os.path.realpath(_repository(self.folder) or checked)
 
+    def file(self, name: str) -> str | None:
+        """A file within the top that `name` means, from the folder, the working directory or the top."""
+        for folder in dict.fromkeys((self.folder, os.getcwd(), self.top)):
+            self.lookups += 1
+            if self.lookups > MAX_LOOKUPS or "\0" in name:
+                return None
+            full = os.path.realpath(os.path.join(folder, name))
+            if full.startswith(self.top.rstrip(os.sep) + os.sep) and os.path.isfile(full):
+                return full
+        return None
+
     def find(self, name: str, script: str) -> ConfigFile | None:
         """The file that `name` means, from the folder, the working directory, the top or that of the Python script."""
         if "\0" in name + script:

@@ -1,5 +1,6 @@
 """A command that names a config file: the file's data with what the command gives on top."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -10,10 +11,11 @@ from lora_lint.frameworks import LAST
 from lora_lint.frameworks import setup as setup_of
 from lora_lint.hydra.choices import chosen
 from lora_lint.hydra.composition import composes
+from lora_lint.hydra.script import config_of
 from lora_lint.interpolation import resolved
 from lora_lint.interpolation.language import as_value
 from lora_lint.interpolation.result import MISSING
-from lora_lint.nearby import CONFIG_FLAGS, Nearby, config_names
+from lora_lint.nearby import CONFIG_FLAGS, ConfigFile, Nearby, config_names, read
 
 
 def setup(document: Document, names: list[str], nearby: Nearby) -> tuple[Document, Setup | None]:
@@ -74,11 +76,8 @@ class _Overlaid(NamedTuple):
 
 def _overlaid(document: Document, nearby: Nearby) -> _Overlaid | None:
     """The command's document over that of the config file it names."""
-    data, names = document.data, list(config_names(document))
-    if not names or not isinstance(data, dict):
-        return None
-    found = next(((name, file) for name in names if (file := nearby.find(name, document.callee))), None)
-    if found is None or not isinstance(found[1].document.data, dict):
+    data, found = document.data, _named(document, nearby)
+    if found is None or not isinstance(data, dict) or not isinstance(found[1].document.data, dict):
         return None
     name, file = found
     base, alone, names, rest = file.document, file.document, list(file.names), data
@@ -94,6 +93,16 @@ def _overlaid(document: Document, nearby: Nearby) -> _Overlaid | None:
         merged = changed
     overlaid = _merged(document, name, base.syntax, merged, given)
     return _Overlaid(replace(overlaid, open=base.open, comes_from=base.comes_from), alone, names)
+
+
+def _named(document: Document, nearby: Nearby) -> tuple[str, ConfigFile] | None:
+    """The config file of a command, and what it is called: by the command, or by the script that it runs."""
+    names = list(config_names(document))
+    if names:
+        return next(((name, file) for name in names if (file := nearby.find(name, document.callee))), None)
+    path = config_of(document, nearby)
+    file = read(path, nearby.top) if path is not None else None
+    return (os.path.relpath(file.path, nearby.folder).replace(os.sep, "/"), file) if file is not None else None
 
 
 def _merged(

@@ -200,9 +200,11 @@ def _may_compose(name: str, data: bytes) -> bool:
 
 
 def _names_a_config(command: Document) -> bool:
+    """Whether a command names a config file, or sets keys of one that the script it runs may name."""
     from lora_lint.nearby import config_names
 
-    return any(config_names(command))
+    dotted = isinstance(command.data, dict) and any("." in str(key) for key in command.data)
+    return any(config_names(command)) or dotted
 
 
 def _unreadable(name: str, message: str) -> Reading:

@@ -238,3 +238,20 @@ def test_many_fragments_and_primaries_are_read_in_bounded_work() -> None:
     write({f"conf/config{i}.yaml": "defaults:\n- peft: p1\n- _self_\n" for i in range(60)})
     write({f"conf/peft/p{i}.yaml": LORA for i in range(100)})
     assert len(list(read_setups(["conf"]))) == 100
+
+
+@pytest.mark.parametrize(
+    ("main", "command", "found"),
+    [
+        ('config_path="../conf", config_name="config"', "python src/train.py model.lora_rank=64", "scale is 0.25"),
+        ('"../conf", "config", version_base=None', "python src/train.py model.lora_rank=64", "scale is 0.25"),
+        ('version_base=None, config_path="../conf", config_name="config.yaml"',
+         "torchrun --nproc 8 -m src.train model.lora_rank=64", "scale is 0.25"),
+        ('config_path="../conf", config_name="other"', "python src/train.py model.lora_rank=64", ""),
+        ('config_path="pkg://conf", config_name="config"', "python src/train.py model.lora_rank=64", ""),
+        ('config_path=PATH, config_name="config"', "python src/train.py model.lora_rank=64", ""),
+    ],
+)  # fmt: skip
+def test_a_command_goes_over_the_config_that_its_script_names(main: str, command: str, found: str) -> None:
+    write({**TREE, "src/train.py": f"import hydra\n\n@hydra.main({main})\ndef main(cfg): ...\n", "run.sh": command})
+    assert [message for _, _, message in said(lint(["run.sh"]))] == ([found] if found else [])
