@@ -164,6 +164,7 @@ def _add_setups(reading: Reading, names: list[str], beside: Callable[[], Checkpo
         parts = _of_tree(reading.documents[0], names, nearby)
         if parts is not None:
             reading.setups += map(_completed, parts)
+            reading.documents = [setup.document for setup in reading.setups] or reading.documents
             return
     for index, document in enumerate(reading.documents):
         if nearby is not None and document.syntax == "shell" and _names_a_config(document):

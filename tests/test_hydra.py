@@ -13,6 +13,7 @@ from lora_lint.finding import Report
 from lora_lint.hydra.composition import composed
 from lora_lint.linter import lint, read_setups
 from lora_lint.nearby import read
+from tests.conftest import Run
 
 EXPERIMENT = "# @package _global_\ndefaults:\n- override /g: b\n"
 LORA = "lora_rank: 16\nlora_alpha: 16\n"
@@ -255,3 +256,19 @@ def test_many_fragments_and_primaries_are_read_in_bounded_work() -> None:
 def test_a_command_goes_over_the_config_that_its_script_names(main: str, command: str, found: str) -> None:
     write({**TREE, "src/train.py": f"import hydra\n\n@hydra.main({main})\ndef main(cfg): ...\n", "run.sh": command})
     assert [message for _, _, message in said(lint(["run.sh"]))] == ([found] if found else [])
+
+
+def test_what_the_primary_config_overrides_can_be_mended_there(run: Run) -> None:
+    config = TREE["conf/config.yaml"] + "model:\n  lora_alpha: 8\n"
+    write({**TREE, "conf/config.yaml": config})
+    run("check", "--fix", "--unsafe-fixes", "conf")
+    assert Path("conf/config.yaml").read_text("utf-8") == config.replace("lora_alpha: 8", "lora_alpha: 32")
+    assert said(lint(["conf"])) == []
+
+
+@pytest.mark.parametrize(("line", "count"), [(6, 0), (2, 1)])
+def test_an_ignore_comment_covers_its_line_alone(line: int, count: int) -> None:
+    lines = (TREE["conf/config.yaml"] + "model:\n  lora_alpha: 8\n").splitlines()
+    lines.insert(line, "  # lora-lint: ignore[alpha-not-2r] because")
+    write({**TREE, "conf/config.yaml": "\n".join(lines)})
+    assert len([one for one in lint(["conf"]).diagnostics if one.rule == "alpha-not-2r"]) == count

@@ -10,6 +10,7 @@ from lora_lint.hydra.composition import Composition, composed, composes, inherit
 from lora_lint.hydra.members import Membership, memberships
 from lora_lint.interpolation import resolved
 from lora_lint.nearby import ConfigFile, Nearby, read
+from lora_lint.readers import yaml
 
 ABOVE = "a config under defaults may set it"
 
@@ -24,6 +25,8 @@ def of_file(document: Document, names: list[str], nearby: Nearby | None) -> list
     file = read(nearby.path, nearby.top) if nearby is not None else None
     if file is None or nearby is None:
         return _alone_with(document, names) if composes(document.data) else None
+    if file.document.source.text != document.source.text:
+        file = replace(file, document=next(yaml.composed(document.source)))
     whole = composed(file, nearby.top) if composes(document.data) else None
     if not names and (whole is None or not whole.names):
         return []
