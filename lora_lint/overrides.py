@@ -48,14 +48,12 @@ def _trimmed(found: Setup, alone: Setup | None) -> Setup | None:
     """What the command brings about; None where it is nothing."""
     given = {path for path in found.document.entries if path}
     before = {_signature(site) for site in alone.sites} if alone is not None else set()
-    found.sites = tuple(
+    sites = tuple(
         site
         for site in found.sites
         if site.rank.path in given or (site.alpha and site.alpha.path in given) or _signature(site) not in before
     )
-    found.bad_values = tuple(bad for bad in found.bad_values if bad.path in given)
-    found.unknown_keys = tuple(unknown for unknown in found.unknown_keys if unknown.path in given)
-    return found if found.sites or found.bad_values or found.unknown_keys else None
+    return found.narrowed(sites, given)
 
 
 def _signature(site: Site) -> tuple[object, ...]:

@@ -15,6 +15,7 @@ from lora_lint.linter import lint, read_setups
 from lora_lint.nearby import read
 from tests.conftest import Run
 
+TRL = "model_name_or_path: m\ndataset_name: d\nuse_peft: true\nlora_r: 8\nlora_alpha: 16\n"
 EXPERIMENT = "# @package _global_\ndefaults:\n- override /g: b\n"
 LORA = "lora_rank: 16\nlora_alpha: 16\n"
 
@@ -272,3 +273,26 @@ def test_an_ignore_comment_covers_its_line_alone(line: int, count: int) -> None:
     lines.insert(line, "  # lora-lint: ignore[alpha-not-2r] because")
     write({**TREE, "conf/config.yaml": "\n".join(lines)})
     assert len([one for one in lint(["conf"]).diagnostics if one.rule == "alpha-not-2r"]) == count
+
+
+def test_a_word_that_another_file_gives_is_found_there() -> None:
+    write({"c.yaml": f"defaults: [t]\n{TRL}", "t.yaml": "gradient_checkpointing_kwargs:\n  use_reentrant: false\n"})
+    (found,) = read_setups(["c.yaml"])
+    fact = found.training.use_reentrant
+    assert fact is not None
+    assert found.document.comes_from is not None
+    assert (fact.value, found.document.comes_from(fact.path)) == (False, "t.yaml:2")
+
+
+@pytest.mark.parametrize("word", ["use_reentrant", "learning_rate"])
+def test_a_word_that_a_missing_file_may_give_is_unknown(word: str) -> None:
+    write({"c.yaml": f"defaults: [t]\n{TRL}"})
+    (found,) = read_setups(["c.yaml"])
+    fact = getattr(found.training, word)
+    assert (fact.known, fact.reason) == (False, "t, which isn't here, may set it")
+
+
+def test_a_key_is_told_by_the_file_that_writes_it() -> None:
+    write({"c.yaml": "defaults: [t]\npeft_type: LORA\nr: 8\nlora_alpha: 16\n", "t.yaml": "use_dora: true\n"})
+    (found,) = read_setups(["c.yaml"])
+    assert [one.path for one in found.written_keys()] == [("peft_type",), ("r",), ("lora_alpha",)]

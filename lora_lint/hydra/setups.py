@@ -54,11 +54,7 @@ def _setup(
     found = setup_of(seen, list(dict.fromkeys((*names, *whole.names))), lambda: None)
     if found is None:
         return None
-    found.sites = tuple(site for site in found.sites if kept(site))
-    given = {path for path in seen.entries if path}
-    found.bad_values = tuple(bad for bad in found.bad_values if bad.path in given)
-    found.unknown_keys = tuple(unknown for unknown in found.unknown_keys if unknown.path in given)
-    return found if found.sites or found.bad_values or found.unknown_keys else None
+    return found.narrowed(tuple(site for site in found.sites if kept(site)), {path for path in seen.entries if path})
 
 
 def givers(site: Site, whole: Composition) -> set[str]:
