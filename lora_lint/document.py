@@ -145,6 +145,10 @@ class Document:
     """The options of the program that a command runs, with their defaults, where the program stands near the file."""
     base: str = ""
     """The config file that a command names; its values are in `data`, beneath those that the command gives."""
+    comes_from: Callable[[Path], str] | None = field(default=None, repr=False)
+    """The file and the line of a value that another file gives, where `base` is composed of several."""
+    open: Mapping[Path, str] = field(default_factory=dict)
+    """Mappings into which something that isn't read may put more keys, with the reason."""
 
     @property
     def called(self) -> str:
@@ -158,6 +162,12 @@ class Document:
     def entry(self, path: Path) -> Entry | None:
         """The entry of `path`, or None where nothing is written there."""
         return self.entries.get(path)
+
+    def opened(self, path: Path) -> str:
+        """Why nobody knows whether something sets the key at `path`; empty where the document is all there is."""
+        if not self.open:
+            return ""
+        return next((why for at, why in self.open.items() if path[: len(at)] == at or at[: len(path)] == path), "")
 
     def span_of(self, path: Path) -> Span:
         """Where `path` stands; parts that were never written (union tags, defaults) fall back to the parent."""

@@ -1,7 +1,7 @@
 """Facts: the one vocabulary that rules know, whatever framework and syntax they came from."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar
@@ -276,6 +276,14 @@ class Setup:
     """The same setup before the change that is looked at, where one is."""
     base_scale: float = math.nan
     """The scale of modules that no pattern names, where every module at hand has a pattern."""
+
+    def narrowed(self, sites: tuple[Site, ...], given: Collection[Path]) -> "Setup | None":
+        """The setup with some of its sites and what stands at the given paths alone; None where nothing is left."""
+        keys = self.written_keys
+        self.sites, self.written_keys = sites, lambda: (key for key in keys() if key.path in given)
+        self.bad_values = tuple(bad for bad in self.bad_values if bad.path in given)
+        self.unknown_keys = tuple(unknown for unknown in self.unknown_keys if unknown.path in given)
+        return self if self.sites or self.bad_values or self.unknown_keys else None
 
     @cached_property
     def sites_at(self) -> Mapping[Path, frozenset[int]]:

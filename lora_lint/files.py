@@ -15,6 +15,8 @@ SYNTAXES = {
     ".toml": "toml",
     ".sh": "shell",
     ".bash": "shell",
+    ".zsh": "shell",
+    ".ksh": "shell",
     ".slurm": "shell",
     ".sbatch": "shell",
     ".py": "python",

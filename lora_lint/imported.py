@@ -99,7 +99,7 @@ class _Search:
 
 
 def _read(path: str) -> Module | None:
-    from lora_lint.reading import decode
+    from lora_lint.decoding import decode
 
     try:
         with open(path, "rb") as file:

@@ -39,12 +39,21 @@ def config_names(document: Document) -> Iterator[str]:
         yield os.path.join(folder, name + ending)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ConfigFile:
-    """A config file as its reader gives it, interpolations not filled in, and the frameworks whose marks it holds."""
+    """A config file as its reader gives it, interpolations not filled in, and the frameworks whose marks it holds.
 
+    `package` is what its first lines say about the place that Hydra gives its values in the whole.
+    """
+
+    path: str
     document: Document
     names: tuple[str, ...]
+    package: str | None = None
+
+    @property
+    def name(self) -> str:
+        return os.path.basename(self.path)
 
 
 @dataclass(eq=False)
@@ -66,6 +75,17 @@ class Nearby:
         checked = full[: -len(below)] if full.endswith(os.sep + below) else self.folder
         return os.path.realpath(repository(self.folder) or checked)
 
+    def file(self, name: str) -> str | None:
+        """A file within the top that `name` means, from the folder, the working directory or the top."""
+        for folder in dict.fromkeys((self.folder, os.getcwd(), self.top)):
+            self.lookups += 1
+            if self.lookups > MAX_LOOKUPS or "\0" in name:
+                return None
+            full = os.path.realpath(os.path.join(folder, name))
+            if is_below(self.top, full) and os.path.isfile(full):
+                return full
+        return None
+
     def find(self, name: str, script: str) -> ConfigFile | None:
         """The file that `name` means, from the folder, the working directory, the top or that of the Python script."""
         if "\0" in name + script:
@@ -76,8 +96,7 @@ class Nearby:
             self.lookups += 1
             if self.lookups > MAX_LOOKUPS:
                 return None
-            full = os.path.realpath(os.path.join(folder, name))
-            if is_below(self.top, full) and (found := _read(full)) is not None:
+            if (found := read(os.path.join(folder, name), self.top)) is not None:
                 return found
         return None
 
@@ -103,8 +122,12 @@ def repository(folder: str) -> str | None:
     return folder
 
 
-def _read(path: str) -> ConfigFile | None:
+def read(path: str, top: str) -> ConfigFile | None:
+    """A config file within `top`, or None where there is none that can be read."""
     try:
+        path = os.path.realpath(path)
+        if not is_below(top, path):
+            return None
         status = os.stat(path)
     except (OSError, ValueError):
         return None
@@ -113,10 +136,11 @@ def _read(path: str) -> ConfigFile | None:
     return _parsed(path, status.st_mtime_ns)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _parsed(path: str, changed: int) -> ConfigFile | None:
     """The first document of a config file, or None where it can't be read alone; `changed` makes a new file new."""
-    from lora_lint.reading import decode
+    from lora_lint.decoding import decode
+    from lora_lint.hydra.element import header_of
 
     try:
         with open(path, "rb") as file:
@@ -125,9 +149,9 @@ def _parsed(path: str, changed: int) -> ConfigFile | None:
         document = next(_documents(source), None)
     except (OSError, UnreadableError):
         return None
-    if document is None or _composed_of_others(document.data):
+    if document is None:
         return None
-    return ConfigFile(document, tuple(candidates(data)))
+    return ConfigFile(path, document, tuple(candidates(data)), header_of(source.text))
 
 
 def _documents(source: Source) -> Iterator[Document]:
@@ -143,11 +167,3 @@ def _documents(source: Source) -> Iterator[Document]:
         from lora_lint.readers import toml
 
         yield from toml.read(source)
-
-
-def _composed_of_others(data: object) -> bool:
-    """Whether Hydra, or NeMo's loader, puts other files beneath this one."""
-    defaults = data.get("defaults") if isinstance(data, dict) else None
-    if isinstance(defaults, list):
-        return any(item != "_self_" for item in defaults)
-    return isinstance(defaults, str) and defaults.endswith(CONFIG_ENDINGS)

@@ -1,17 +1,21 @@
 """A command that names a config file: the file's data with what the command gives on top."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from lora_lint.document import Document, Entry, Path, Syntax, Unknown
 from lora_lint.facts import Checkpoint, Fact, Setup, Site
 from lora_lint.frameworks import LAST
 from lora_lint.frameworks import setup as setup_of
+from lora_lint.hydra.choices import chosen
+from lora_lint.hydra.composition import composes
+from lora_lint.hydra.script import config_of
 from lora_lint.interpolation import resolved
 from lora_lint.interpolation.language import as_value
 from lora_lint.interpolation.result import MISSING
-from lora_lint.nearby import CONFIG_FLAGS, ConfigFile, Nearby, config_names
+from lora_lint.nearby import CONFIG_FLAGS, ConfigFile, Nearby, config_names, read
 
 
 def setup(document: Document, names: list[str], nearby: Nearby) -> tuple[Document, Setup | None]:
@@ -21,10 +25,9 @@ def setup(document: Document, names: list[str], nearby: Nearby) -> tuple[Documen
     """
     overlaid = _overlaid(document, nearby)
     if overlaid is not None:
-        whole, file = overlaid
-        found = _recognised(whole, list(dict.fromkeys((*names, *file.names))))
+        found = _recognised(overlaid.document, list(dict.fromkeys((*names, *overlaid.names))))
         if found is not None:
-            alone = setup_of(resolved(file.document), [found.framework], _no_checkpoint)
+            alone = setup_of(resolved(overlaid.alone), [found.framework], _no_checkpoint)
             return found.document, _trimmed(found, alone)
     return document, setup_of(document, names, _no_checkpoint)
 
@@ -45,14 +48,12 @@ def _trimmed(found: Setup, alone: Setup | None) -> Setup | None:
     """What the command brings about; None where it is nothing."""
     given = {path for path in found.document.entries if path}
     before = {_signature(site) for site in alone.sites} if alone is not None else set()
-    found.sites = tuple(
+    sites = tuple(
         site
         for site in found.sites
         if site.rank.path in given or (site.alpha and site.alpha.path in given) or _signature(site) not in before
     )
-    found.bad_values = tuple(bad for bad in found.bad_values if bad.path in given)
-    found.unknown_keys = tuple(unknown for unknown in found.unknown_keys if unknown.path in given)
-    return found if found.sites or found.bad_values or found.unknown_keys else None
+    return found.narrowed(sites, given)
 
 
 def _signature(site: Site) -> tuple[object, ...]:
@@ -63,24 +64,43 @@ def _told(fact: Fact[Any]) -> tuple[object, ...]:
     return fact.path, fact.value if fact.known else fact.reason
 
 
-def _overlaid(document: Document, nearby: Nearby) -> tuple[Document, ConfigFile] | None:
+class _Overlaid(NamedTuple):
+    """A command over its config file, the file without the command, and the frameworks whose marks the files hold."""
+
+    document: Document
+    alone: Document
+    names: list[str]
+
+
+def _overlaid(document: Document, nearby: Nearby) -> _Overlaid | None:
     """The command's document over that of the config file it names."""
-    data, names = document.data, list(config_names(document))
-    if not names or not isinstance(data, dict):
-        return None
-    found = next(((name, file) for name in names if (file := nearby.find(name, document.callee))), None)
-    if found is None or not isinstance(found[1].document.data, dict):
+    data, found = document.data, _named(document, nearby)
+    if found is None or not isinstance(data, dict) or not isinstance(found[1].document.data, dict):
         return None
     name, file = found
-    base: dict[Any, Any] = file.document.data  # type: ignore[assignment]
-    given = {key: _path(key, base, file.document.syntax) for key in data if key not in CONFIG_FLAGS}
-    merged = base
+    base, alone, names, rest = file.document, file.document, list(file.names), data
+    if composes(base.data):
+        plain, whole, rest = chosen(file, name, data, nearby.top)
+        base, alone, names = whole.document(file), plain.document(file), [*plain.names, *whole.names]
+    merged: dict[Any, Any] = base.data  # type: ignore[assignment]
+    given = {key: _path(key, merged, base.syntax) for key in rest if key not in CONFIG_FLAGS}
     for key, place in given.items():
         changed = _with(merged, place, _value(data[key]))
         if changed is None:
             return None
         merged = changed
-    return _merged(document, name, file.document.syntax, merged, given), file
+    overlaid = _merged(document, name, base.syntax, merged, given)
+    return _Overlaid(replace(overlaid, open=base.open, comes_from=base.comes_from), alone, names)
+
+
+def _named(document: Document, nearby: Nearby) -> tuple[str, ConfigFile] | None:
+    """The config file of a command, and what it is called: by the command, or by the script that it runs."""
+    names = list(config_names(document))
+    if names:
+        return next(((name, file) for name in names if (file := nearby.find(name, document.callee))), None)
+    path = config_of(document, nearby)
+    file = read(path, nearby.top) if path is not None else None
+    return (os.path.relpath(file.path, nearby.folder).replace(os.sep, "/"), file) if file is not None else None
 
 
 def _merged(

@@ -125,8 +125,9 @@ def _related(document: Document, finding: Finding) -> Iterator[Related]:
     named = [path for path in dict.fromkeys((finding.at, *(path for path, _ in finding.related))) if path]
     if document.base:
         for path in named:
-            if document.entry(path) is None:
-                yield Related(f"{path[-1]} comes from {document.base}", _range(document, document.span_of(())))
+            there = document.comes_from(path) if document.comes_from is not None else document.base
+            if there and document.entry(path) is None:
+                yield Related(f"{path[-1]} comes from {there}", _range(document, document.span_of(())))
     if finding.file is None:
         for path in named:
             entry = document.entry(path)

@@ -8,15 +8,17 @@ from functools import cache
 from importlib import import_module
 from types import ModuleType
 
+from lora_lint.decoding import decode, syntax_of
 from lora_lint.document import Document, Problem, Source, Span, Syntax, UnreadableError
 from lora_lint.facts import Checkpoint, Setup
-from lora_lint.files import syntax_of_name
-from lora_lint.frameworks import LAST, candidates, framework, has_marker, owner
-from lora_lint.frameworks import setup as setup_of
+from lora_lint.frameworks import LAST, candidates, has_marker, holds_any, owner
 
 ADAPTER_NAMES = ("adapter_config.json", "adapter_model.safetensors")
 """Endings of files that are an adapter's whatever they hold, so that an unreadable one is always reported."""
 
+_BRINGING = (b"defaults:", b"--config-name")
+_ALONE = (".py", ".json", ".ipynb", ".toml", ".md", ".markdown")
+"""Endings of files whose own marks say whether they are about LoRA, whatever they bring in."""
 NO_SETTING = "holds no LoRA setting"
 _LORA_WEIGHTS = ("lora", "lokr", "loha", "locon", "lycoris", "adapter_model")
 """What the names of files with LoRA weights hold, in small letters."""
@@ -29,7 +31,6 @@ _WIDE = (b"\xff\xfe", b"\xfe\xff")
 """How text of two bytes a character begins, in which no marker can be found."""
 _NOTHING = Source("", "")
 """The source of files that hold nothing: a tree has many, and none of them is pointed into."""
-_BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 
 
 @dataclass(eq=False, slots=True)
@@ -132,6 +133,7 @@ def _header(path: str, name: str, *, named: bool) -> Reading:
 
 def _add_lone(reading: Reading, path: str, name: str) -> None:
     from lora_lint import lone
+    from lora_lint.setups import complete
 
     if (first := lone.first_shard(path)) is not None and first != os.path.basename(path):
         reading.reason = f"is read with {first}"
@@ -140,7 +142,7 @@ def _add_lone(reading: Reading, path: str, name: str) -> None:
     elif (setup := lone.setup_of(path, name)) is None:
         reading.reason = "names its tensors as no trainer that is known here"
     else:
-        reading.documents, reading.setups = [setup.document], [_completed(setup)]
+        reading.documents, reading.setups = [setup.document], [complete(setup)]
 
 
 def _holds_lora(path: str) -> bool:
@@ -186,13 +188,13 @@ def read_bytes(
     try:
         reading.documents = list(documents(source, syntax))
     except UnreadableError as error:
-        if not (named or ours) and _names(reading, only) == [LAST]:
+        if not (named or ours) and _names(reading, only) in ([LAST], []):
             reading.reason = f"holds no LoRA setting that can be read: {error.problem.message}"
         else:
             reading.problem = error.problem
         return reading
     names = _names(reading, only)
-    _add_setups(reading, names, beside, path)
+    _understand(reading, names, beside, path)
     if not reading.setups:
         seen = ", ".join(names) or "no framework"
         reading.reason = f"nothing in it is a LoRA setup (keys of {seen})"
@@ -208,84 +210,31 @@ def _names(reading: Reading, only: str | None) -> list[str]:
     return candidates(reading.source.text.encode("utf-8", "surrogatepass"))
 
 
-def _add_setups(reading: Reading, names: list[str], beside: Callable[[], Checkpoint | None], path: str) -> None:
-    """What the documents say; those of commands become what is meant, with the config files that they name."""
-    nearby = None
-    for index, document in enumerate(reading.documents):
-        if path and document.syntax == "shell" and names and _names_a_config(document):
-            from lora_lint.nearby import Nearby
-            from lora_lint.overrides import setup
+def _understand(reading: Reading, names: list[str], beside: Callable[[], Checkpoint | None], path: str) -> None:
+    from lora_lint.setups import setups
 
-            nearby = nearby or Nearby(path, reading.source.inside)
-            reading.documents[index], found = setup(document, names, nearby)
-        else:
-            found = setup_of(document, names, (lambda: None) if document.embedded else beside)
-            if path and document.syntax == "shell" and names and document.callee:
-                from lora_lint.nearby import Nearby
-                from lora_lint.program import completed
-
-                nearby = nearby or Nearby(path, reading.source.inside)
-                reading.documents[index], found = completed(document, found, names, nearby)
-        if found is not None:
-            found.path = path
-            reading.setups.append(_completed(found))
-
-
-def _names_a_config(command: Document) -> bool:
-    from lora_lint.nearby import config_names
-
-    return any(config_names(command))
+    meant = list(setups(reading.documents, names, beside, path))
+    reading.documents = [document for document, _ in meant]
+    reading.setups = [found for _, found in meant if found is not None]
 
 
 def _silent(name: str, data: bytes) -> bool:
     """Whether a file can't say anything about LoRA: so little of most trees does that this is asked first."""
-    return not (name.endswith(ADAPTER_NAMES) or has_marker(data) or data.startswith(_WIDE))
+    told = name.endswith(ADAPTER_NAMES) or has_marker(data) or data.startswith(_WIDE)
+    return not (told or _brings_others(name, data))
+
+
+def _brings_others(name: str, data: bytes) -> bool:
+    """Whether a file without a mark of its own may bring in others that have some."""
+    if name.endswith(_ALONE) or not holds_any(data, _BRINGING):
+        return False
+    if name.endswith((".yaml", ".yml")) and (data.startswith(b"defaults:") or b"\ndefaults:" in data):
+        return True
+    return b"--config-name" in data
 
 
 def _unreadable(name: str, message: str) -> Reading:
     return Reading(name, Source(name, ""), problem=Problem(message))
-
-
-def _completed(setup: Setup) -> Setup:
-    setup.title = framework(setup.framework).TITLE
-    data = setup.document.data
-    weights = setup.checkpoint is not None and bool(setup.checkpoint.files)
-    saved = isinstance(data, dict) and data.get("inference_mode") is True
-    setup.trained = setup.kind == "checkpoint" and (weights or saved)
-    return setup
-
-
-def syntax_of(name: str, data: bytes) -> Syntax | None:
-    """The syntax by the name's ending; without one, by a shebang or the brace of JSON."""
-    if (syntax := syntax_of_name(name.rpartition("/")[2])) is not None:
-        return syntax  # type: ignore[return-value]
-    ending = os.path.splitext(name)[1]
-    first = data[:128].partition(b"\n")[0]
-    if first.startswith(b"#!"):
-        return "python" if b"python" in first else "shell" if b"sh" in first else None
-    return "json" if not ending and data.lstrip()[:1] == b"{" else None
-
-
-def decode(data: bytes) -> str:
-    """The text of a file, without its byte order mark.
-
-    Raises:
-        UnreadableError: for bytes that aren't UTF-8 (or UTF-16 with a mark), or NUL bytes.
-    """
-    encoding = "utf-8"
-    for mark, of_mark in _BOMS:
-        if data.startswith(mark):
-            data, encoding = data[len(mark) :], of_mark
-            break
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise UnreadableError(
-            f"isn't {encoding.upper()}: byte {data[error.start]:#04x} at offset {error.start}"
-        ) from None
-    if "\0" in text:
-        raise UnreadableError("holds NUL bytes; it is binary, or was cut off by a crash")
-    return text
 
 
 def documents(source: Source, syntax: Syntax) -> Iterator[Document]:

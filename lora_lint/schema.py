@@ -229,6 +229,8 @@ class View(Generic[M]):
         if key is None:
             if document.words == ("**",):
                 return Fact(Unknown(name, "more keywords come in through **"), self.path, "unknown")
+            if reason := document.opened((*self.path, spellings[0])):
+                return Fact(Unknown(name, reason), self.path, "unknown")
             if name in self.not_own:
                 return Fact(self.not_own[name], self.path, "unknown")
             key = next((key for key in spellings if key in self.own), spellings[0])
@@ -258,7 +260,8 @@ class View(Generic[M]):
         try:
             value = lookup(data, path)
         except KeyError:
-            return None
+            reason = self.document.opened(path)
+            return Fact(Unknown(dotted, reason), path[:-1], "unknown") if reason else None
         if isinstance(value, Unknown):
             return Fact(value, path, "unknown")
         return Fact(value, path, "default" if path in self.document.defaults else "written")
@@ -289,7 +292,7 @@ class View(Generic[M]):
     @property
     def settled(self) -> bool:
         """Whether every field is known, so that nobody has to ask one by one."""
-        return not (self.unknown or self.bad_values or self.document.words == ("**",))
+        return not (self.unknown or self.bad_values or self.document.open or self.document.words == ("**",))
 
     def has(self, name: str) -> bool:
         """Whether the key, in any spelling, is written in the document."""

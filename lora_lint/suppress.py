@@ -52,7 +52,7 @@ def ignores(
         return
     ends: dict[int, int] = {}
     for document in documents:
-        if document.syntax in ("shell", "python") or document.base:
+        if document.syntax in ("shell", "python") or (document.base and document.words):
             line = source.position(document.span.start).line
             ends[line] = max(ends.get(line, 0), source.position(document.span.end).line)
     for match in _COMMENT.finditer(source.text):

@@ -202,6 +202,7 @@ WORKFLOWS: Mapping[str, tuple[str, tuple[object, object], tuple[int, str]]] = {
     "single quotes": (f"- run: 'echo ''x'' && {TRAIN} --lora_r 8\n    --lora_alpha 16'\n", (8, 16), (2, "16")),
     "a plain string on two lines": (f"- run: {TRAIN} --lora_r 8\n    --lora_alpha 16\n", (8, 16), (2, "16")),
     "lines of GitLab": (f"j:\n  script:\n    - R=8\n    - {TRAIN} --lora_r $R --lora_alpha 16\n", (8, 16), (4, "16")),
+    "a task of go-task": (f"tasks:\n  t:\n    cmds:\n    - {TRAIN} --lora_r 8 --lora_alpha 16\n", (8, 16), (4, "16")),
     "a stage of DVC": (f"stages:\n  t:\n    cmd: {TRAIN} --lora_r 8 --lora_alpha 16\n", (8, 16), (3, "16")),
     "words": (
         "command: [deepspeed, llava/train/train_mem.py]\nargs: [--lora_enable=True, --lora_r, 8, --lora_alpha, '16']\n",

@@ -10,12 +10,13 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lora_lint.decoding import syntax_of
 from lora_lint.document import Document, Source, Span
 from lora_lint.finding import Delete, Edit, Insert, RenameKey, Replace, Safety
 from lora_lint.fix import edited, suggestion
 from lora_lint.linter import lint
 from lora_lint.readers import yaml as yaml_reader
-from lora_lint.reading import documents, syntax_of
+from lora_lint.reading import documents
 from tests.conftest import Run
 
 AXOLOTL = "base_model: org/m\nadapter: lora\n"

@@ -138,8 +138,6 @@ def test_the_file_is_looked_for_where_people_keep_it(script: str, config: str, c
         ("nothing.yaml", None),
         ("x.yaml", "a: [1\n"),
         ("x.yaml", "- 1\n"),
-        ("x.yaml", "defaults: [base, _self_]\n" + AXOLOTL),
-        ("x.yaml", "defaults: ../base.yaml\n" + AXOLOTL),
         ("x.yaml", AXOLOTL + "#" * 1024 * 1024),
         ("x.yaml", AXOLOTL.replace("lora_r: 16", "lora_r: {a: 1}")),
     ],
@@ -151,6 +149,20 @@ def test_without_a_file_that_can_be_used_the_scale_is_undecided_and_the_reason_n
     report = lint(["run.sh"])
     assert said(report) == []
     assert [reason for _, _, reason in report.undecided] == [f"{name} may set it"]
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ("defaults: [base]\n", "base, which isn't here, may set it"),
+        ("defaults: ../base.yaml\n", "../base.yaml, which isn't here, may set it"),
+    ],
+)
+def test_what_is_composed_of_missing_files_is_undecided_and_the_reason_names_them(config: str, reason: str) -> None:
+    write({"run.sh": "axolotl train x.yaml --lora-r 64\n", "x.yaml": config + AXOLOTL.replace("lora_alpha: 32\n", "")})
+    report = lint(["run.sh"])
+    assert said(report) == []
+    assert [one for _, _, one in report.undecided] == [reason]
 
 
 @pytest.mark.parametrize("written", ["../outside.yaml", "{outside}", "link.yaml", "folder/outside.yaml"])

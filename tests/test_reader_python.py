@@ -607,3 +607,236 @@ def test_hostile_code_ends_in_documents_or_an_error(name: str) -> None:
     done = subprocess.run(command, input=HOSTILE[name], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr[-500:]
     assert done.stdout.startswith(("documents", "unreadable"))
+
+
+USED = "\nget_peft_model(model, config)\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("config.r = 64" + USED, (64, 16)),
+        ("config.r = 32\nconfig.r = 64" + USED, (64, 16)),
+        ("config.r = 64\nconfig.lora_alpha = 2 * 64" + USED, (64, 128)),
+        ("config.r: int = 64" + USED, (64, 16)),
+        ("config.r += 8" + USED, ("?", 16)),
+        ("setattr(config, 'r', 64)" + USED, (64, 16)),
+        ("config.update({'r': 64})" + USED, (64, 16)),
+        ("config.update(dict(r=64), lora_alpha=8)" + USED, (64, 8)),
+        ("config['r'] = 64" + USED, (64, 16)),
+        ("if big:\n    config.r = 64" + USED, ("?", 16)),
+        ("for r in (4, 64):\n    config.r = r\n    get_peft_model(model, config)\n", ("?", 16)),
+        ("def change():\n    config.r = 64\n" + USED, ("?", 16)),
+        ("def other(config):\n    config.r = 64\n" + USED, (8, 16)),
+        ("print(config)\nconfig.r = 64" + USED, (64, 16)),
+        (USED + "config.r = 64\n", (8, 16)),
+        (USED + "config.r = 64" + USED, ("?", 16)),
+        ("config = other()\nconfig.r = 64" + USED, (8, 16)),
+        ("config.r = args.rank" + USED, ("?", 16)),
+        ("config.inference_mode = True" + USED, (8, 16)),
+    ],
+)
+def test_the_last_assignment_before_the_first_use_counts(text: str, expected: tuple[object, object]) -> None:
+    (document, *_) = [
+        one for one in documents(f"{IMPORT}config = LoraConfig(r=8, lora_alpha=16)\n{text}") if one.span.start < 80
+    ]
+    assert rank_and_alpha(document) == expected
+
+
+def test_an_assignment_after_a_call_stands_where_it_is_written() -> None:
+    (document, *_) = documents(f"{IMPORT}config = LoraConfig(r=8, lora_alpha=16)\nconfig.r = 64{USED}")
+    assert document.source.position(document.span_of(("r",)).start).line == 3
+    assert written(document, document.entries[("r",)].literal) == "64"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("config = replace(config, r=64)", [(64, 16)]),
+        ("config = dataclasses.replace(config, lora_alpha=64)" + USED, [(8, 64)]),
+        ("config = attrs.evolve(config, r=2, lora_alpha=2)", [(2, 2)]),
+        ("other = replace(config, r=64)" + USED, [(8, 16), (64, 16)]),
+        ("other = replace(config, **changes)", [(8, 16)]),
+        ("name = name.replace('a', 'b')", [(8, 16)]),
+        ("if big:\n    config = replace(config, r=64)" + USED, [(64, 16)]),
+    ],
+)
+def test_a_copy_has_the_values_of_the_original_and_its_own(text: str, expected: list[tuple[object, object]]) -> None:
+    found = documents(f"{IMPORT}config = LoraConfig(r=8, lora_alpha=16)\n{text}")
+    assert [rank_and_alpha(one) for one in found if one.callee == "peft.LoraConfig"] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("args.update(r=64)", (64, 16)),
+        ("args.update({'lora_alpha': 64})", (8, 64)),
+        ("args['r'] = 64\nargs.update(lora_alpha=64)", (64, 64)),
+        ("args['r'] = 64\nargs.update(r=32)", ("absent", "absent")),
+        ("if big:\n    args.update(r=64)", ("absent", "absent")),
+        ("args.update(others)", ("absent", "absent")),
+    ],
+)
+def test_a_dict_is_what_its_updates_make_it(text: str, expected: tuple[object, object]) -> None:
+    document = documents(f"{IMPORT}args = dict(r=8, lora_alpha=16)\n{text}\nLoraConfig(**args)\n")[-1]
+    assert rank_and_alpha(document) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "callee", "data"),
+    [
+        ("cfg.peft.dim = 8\ncfg.peft.alpha = 32", "assigned to cfg.peft", {"dim": 8, "alpha": 32}),
+        ("cfg['lora']['rank'] = 8\ncfg['lora']['alpha'] = 8", "assigned to cfg['lora']", {"rank": 8, "alpha": 8}),
+        ("args.lora_r = 8\nargs.lora_alpha = 8", "assigned to args", {"lora_r": 8, "lora_alpha": 8}),
+        ("a.peft.dim = 4\na.peft.dim = 8\na.peft.alpha = 8", "assigned to a.peft", {"dim": 8, "alpha": 8}),
+        ("def f(a):\n    a.peft.dim = 8\n    a.peft.alpha = 8", "assigned to a.peft", {"dim": 8, "alpha": 8}),
+        ("cfg.peft.dim = 8", "assigned to cfg.peft", {"dim": 8}),
+        ("cfg.peft.dim += 8\ncfg.peft.alpha = 8", "assigned to cfg.peft", {"dim": "?", "alpha": 8}),
+        ("a.lora['r'] = 8\na.lora['alpha'] = 2 * a.lora['r']", "assigned to a.lora", {"r": 8, "alpha": 16}),
+    ],
+)
+def test_rank_and_alpha_that_are_assigned_to_a_config_are_a_document(
+    text: str, callee: str, data: dict[str, object]
+) -> None:
+    document = only(text)
+    assert isinstance(document.data, dict)
+    assert (document.callee, {key: shown(value) for key, value in document.data.items()}) == (callee, data)
+
+
+def test_what_a_branch_assigns_goes_over_what_is_assigned_before() -> None:
+    found = documents("a.peft.dim = 8\na.peft.alpha = 8\nif big:\n    a.peft.alpha = 16\n")
+    assert [one.data for one in found] == [{"dim": 8, "alpha": 8}, {"dim": 8, "alpha": 16}]
+
+
+def test_a_function_that_assigns_its_parameters_speaks_through_its_callers() -> None:
+    found = documents("def f(a, r, alpha):\n    a.peft.dim = r\n    a.peft.alpha = alpha\nf(x, 8, 16)\nf(x, 4, 4)\n")
+    assert [(one.callee, one.through, one.data) for one in found] == [
+        ("f", "assigned to a.peft", {"dim": 8, "alpha": 16}),
+        ("f", "assigned to a.peft", {"dim": 4, "alpha": 4}),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "blend.alpha = 8\nblend.dim = 3  # lora",
+        "self.lora.r = 8\nself.lora.alpha = 8",
+        "layer.lora.r = r\nlayer.lora.alpha = alpha",
+        "layer.lora.r += 1\ndel layer.lora.alpha",
+    ],
+)
+def test_other_assignments_are_none(text: str) -> None:
+    assert documents(text) == []
+
+
+def test_what_a_call_of_the_file_reads_is_said_there() -> None:
+    found = documents(
+        f"{IMPORT}args.lora_r = 8\nargs.lora_alpha = 8\nLoraConfig(r=args.lora_r, lora_alpha=args.lora_alpha)"
+    )
+    assert [one.callee for one in found] == ["peft.LoraConfig"]
+
+
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        ("LORA_R = 16\nLORA_ALPHA = 32", {"lora_r": 16, "lora_alpha": 32}),
+        ("LORA_RANK: int = 8\nLORA_ALPHA = 2 * LORA_RANK", {"lora_rank": 8, "lora_alpha": 16}),
+        ("lora_r = 16\nlora_alpha = 32", {"lora_r": 16, "lora_alpha": 32}),
+        (
+            "lora_r, lora_alpha = 16, 32\nlog({'lora_rank': lora_r, 'lora_alpha': lora_alpha})",
+            {"lora_r": 16, "lora_alpha": 32},
+        ),
+        ("LORA_R = 16\nLORA_ALPHA = 32\nLORA_R = 8", None),
+        ("LORA_R = 16\nif big:\n    LORA_ALPHA = 32", None),
+        ("LORA_R = rank()\nLORA_ALPHA = 32", None),
+        ("LORA_R = 16\nLORA_ALPHA = 32\nlora_alpha = 8", None),
+        ("def f():\n    LORA_R = 16\n    LORA_ALPHA = 32", None),
+        ("LORA_R = 16\nLORA_ALPHA = 32\nLoraConfig(r=LORA_R, lora_alpha=LORA_ALPHA)", None),
+        ("LORA_R = 16\nLORA_ALPHA = 32\nFastModel.get_peft_model(m, r=LORA_R, lora_alpha=LORA_ALPHA)", None),
+        ("LORA_R = 16\nLORA_ALPHA = 32\nadd_lora(m, LORA_R, LORA_ALPHA)", None),
+    ],
+)
+def test_constants_that_no_call_of_the_file_takes_are_a_document(text: str, data: dict[str, object] | None) -> None:
+    found = [one.data for one in documents(text) if one.callee.startswith("constants ")]
+    assert found == ([data] if data else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "callee", "data"),
+    [
+        ("run(['python', 'x.py', '--lora_r', '8'])", "x.py", {"lora_r": "8"}),
+        ("cmd = ['x.py', '--lora_r', str(8), '--lora_alpha=16']", "x.py", {"lora_r": "8", "lora_alpha": "16"}),
+        ("R = 8\ncmd = (sys.executable, 'x.py', '--lora_r', str(R))", "x.py", {"lora_r": "8"}),
+        ("R = 8\ncmd = ['x.py', '--lora_r', f'{R}', f'--peft={2 * R}']", "x.py", {"lora_r": "8", "peft": "16"}),
+        ("def f(r):\n    run(['x.py', '--lora_r', str(r), '--a', '1'])", "x.py", {"lora_r": "?", "a": "1"}),
+        ("def f(r=4):\n    run(['x.py', '--lora_r', r])", "x.py", {"lora_r": "?"}),
+        ("cmd = ['x.py', '--name', 'a b', '--lora_r', '8']", "x.py", {"name": "a b", "lora_r": "8"}),
+        ("R = 8\nos.system(f'python x.py --lora_r {R}')", "x.py", {"lora_r": "8"}),
+        ("cmd = f'''\n  x.py\n  --lora_r={8}\n  --peft={a}'''.split()", "x.py", {"lora_r": "8", "peft": "?"}),
+        ("cmd = shlex.split(f'''x.py\n  --lora_r {8}''')", "x.py", {"lora_r": "8"}),
+        ("cmd = ['x.py', '--lora_r', '8']\ncmd += ['--a', '16']", "x.py", {"lora_r": "8", "a": "16"}),
+        ("cmd = ['x.py', '--lora_r', '8']\nif b:\n    cmd.append('--a')", "x.py", {"lora_r": "8", "a": "?"}),
+        ("cmd = f'x.py --lora_r {8}'\ncmd += ' --a 16'", "x.py", {"lora_r": "8", "a": "16"}),
+        ("cmd = f'x.py --lora_r {8}'\nrun(cmd.split())", "x.py", {"lora_r": "8"}),
+        ("c = 'x.py'\nc += f' --lora_r {8}'\nrun(c, shell=True)\nrun(c, shell=True)", "x.py", {"lora_r": "8"}),
+        ("b = 'x.py --a 1'\nc = b + f' --lora_r {8}'", "x.py", {"a": "1", "lora_r": "8"}),
+        (
+            "if b:\n    c = ['torchrun', '--n', '8']\nelse:\n    c = ['sh']\nc += ['x.py', '--lora_r', '8']\nrun(c)",
+            "x.py",
+            {"lora_r": "8"},
+        ),
+        ("for cmd in [['x.py', '--lora_r', '8'], ['y.py']]:\n    run(cmd)", "x.py", {"lora_r": "8"}),
+        ("jobs = {'a': ['x.py', '--lora_r', '8']}", "x.py", {"lora_r": "8"}),
+        ("def f():\n    return f'x.py --lora_r {8}'", "x.py", {"lora_r": "8"}),
+        ("c = ['x.py', '--lora_r', '8']\nc = c + ['--a', '16']\nrun(c)", "x.py", {"lora_r": "8", "a": "16"}),
+        ("c = ['x.py']\nprint(' '.join(c))\nc += ['--lora_r', '8']\nos.system(' '.join(c))", "x.py", {"lora_r": "8"}),
+        ("def f():\n    c = f'x.py --lora_r {8}'\n    go(c)\ndef go(c):\n    os.system(c)", "x.py", {"lora_r": "8"}),
+    ],
+)  # fmt: skip
+def test_commands_that_code_puts_together_are_read(text: str, callee: str, data: dict[str, object]) -> None:
+    document = only(text)
+    assert isinstance(document.data, dict)
+    assert (document.syntax, document.callee, document.embedded) == ("shell", callee, True)
+    assert document.opened(("lora_alpha",)) == ""
+    assert {key: shown(value) for key, value in document.data.items()} == data
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FLAGS = ['--lora_r']",
+        "print(f'--lora_r {r}')",
+        "print(f'run x.py --lora_r {r}')",
+        "raise ValueError(f'run x.py --lora_r {r}')",
+        "a, b = '--lora', '--peft'",
+        "help = ['no --lora flag']",
+        "cmd += ['x.py', '--lora_r', '8']",
+        "cmd.extend(['x.py', '--lora_r', '8'])",
+        "run(base + ['x.py', '--lora_r', '8'])",
+        "cmd = f'x.py --lora_r {r}' + more",
+    ],
+)
+def test_words_that_are_no_command_are_none(text: str) -> None:
+    assert [one.data for one in documents(text) if one.data] == []
+
+
+def test_a_word_of_a_command_stands_where_it_is_written() -> None:
+    document = only("cmd = ['x.py',\n  '--lora_r', '64']")
+    assert written(document, document.span_of(("lora_r",))) == "64"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cmd = ['swift', 'sft', '--lora_rank', '8']\ncmd += more(args)",
+        "cmd = ['swift', 'sft', '--lora_rank', '8']\ncmd.insert(2, more)",
+        "cmd = ['swift', 'sft', '--lora_rank', '8']\ncmd.extend(more)",
+        "cmd = ['swift', 'sft', '--lora_rank', '8']\nrun(cmd + more)",
+        "cmd = ['swift', 'sft', '--lora_rank', '8', *more]",
+        "cmd = f'swift sft --lora_rank {8}'\nif a:\n    cmd += ' --lora_alpha 16'",
+        "if b:\n    cmd = f'swift sft --lora_rank {8}'\ncmd += ' --lora_alpha 16'",
+        "c = ''\nif b:\n    c = f'cd {b}; '\nc += f'swift sft --lora_rank {8}'\nif a:\n    c += ' --lora_alpha 8'",
+    ],
+)
+def test_a_command_to_which_words_are_added_is_open(text: str) -> None:
+    assert only(text).opened(("lora_alpha",)) == "more words are added to the command"

@@ -157,6 +157,8 @@ COUNTS = [
     ("eval python x.py --r 8", 1),
     ('CMD="python x.py --r 8"; $CMD', 1),
     ('CMD="python x.py --r 8"\necho $CMD\neval "$CMD"', 1),
+    ('CMD="python x.py --r 8\n--a 16"\neval $CMD', 1),
+    ('CMD="python x.py --r 8\npython y.py --r 8"\neval "$CMD"', 2),
     ('CMD="python x.py --r 8"; bash -c "$CMD"', 1),
     ('ssh host "cd x; python x.py --r 8"', 1),
     ("tmux send-keys -t a 'python x.py --r 8' C-m", 1),

@@ -75,8 +75,8 @@ def _replace(reading: "Reading", text: str) -> bool:
 
 
 def _decoded(data: bytes) -> str | None:
+    from lora_lint.decoding import decode
     from lora_lint.document import UnreadableError
-    from lora_lint.reading import decode
 
     try:
         return decode(data)

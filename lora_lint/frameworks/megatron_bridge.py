@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site
-from lora_lint.frameworks.blocks import blocks, instantiated, overrides
+from lora_lint.frameworks.blocks import block, blocks, instantiated, overrides
 from lora_lint.frameworks.commands import unless_set_by
 from lora_lint.frameworks.derivation import from_rank
 from lora_lint.scaling import classic
@@ -51,7 +51,9 @@ _ASSIGNED = re.compile(r"(?:peft|lora)\w*\.(dim|alpha)\s*=(?!=)", re.IGNORECASE)
 def recognises(document: Document) -> tuple[str, ...]:
     if document.syntax == "python":
         called = document.called
-        return (called,) if _is_ours(called) or _is_assigned(document) else ()
+        if _is_assigned(document):
+            return (called, "import", *(str(key) for key in block(document.data, ())))
+        return (called,) if _is_ours(called) else ()
     if document.syntax == "shell":
         words = " ".join((document.callee, *document.words))
         ours = "automodel" not in words and any(program in words for program in _PROGRAMS)
@@ -66,7 +68,8 @@ def _is_ours(name: str) -> bool:
 def _is_assigned(document: Document) -> bool:
     """Whether rank or alpha of a recipe's `peft` are assigned one by one."""
     known = isinstance(document.data, dict) and any(key in document.data for key in _KEYS)
-    return known and document.called.endswith(".peft") and _IMPORTED.search(document.source.text) is not None
+    assigned = document.called.startswith("assigned to ") and document.called.endswith(".peft")
+    return known and assigned and _IMPORTED.search(document.source.text) is not None
 
 
 def _targets(document: Document) -> Iterator[tuple[str, Path]]:

@@ -1,4 +1,4 @@
-"""A training script's own settings: `lora_r` and `lora_alpha` in a class, as options of a parser, or in a dict."""
+"""A script's own rank and alpha: fields of a class, options of a parser, a dict, constants, what it assigns."""
 
 import re
 from collections.abc import Iterator
@@ -20,6 +20,8 @@ MOST = "warning"
 
 _LIBRARY = re.compile(r"\b(peft|trl|mlx|mlx_lm|mlx_vlm|unsloth|loralib|swift|wandb)\b|\bLora[A-Z]\w*\(|inject_\w*lora")
 """Where a file trains with a library itself, or hands settings to a log, a dict is a record of them."""
+RANKS = ("lora_r", "lora_rank", "lora_dim", "r", "rank", "dim")
+ALPHAS = ("lora_alpha", "alpha")
 LIBRARIES = ("class LoraConfig", "class LoRAConfig")
 """Classes of libraries: their defaults are the library's, not a setting of anybody's run."""
 
@@ -27,8 +29,8 @@ LIBRARIES = ("class LoraConfig", "class LoRAConfig")
 class Config(Schema):
     """What the Python reader calls a rank and an alpha; the scale is what the script hands to PEFT."""
 
-    rank: NonNegativeInt = Field(0, validation_alias=AliasChoices("lora_r", "lora_rank", "lora_dim", "r", "rank"))
-    lora_alpha: Number = 0
+    rank: NonNegativeInt = Field(0, validation_alias=AliasChoices(*RANKS))
+    lora_alpha: Number = Field(0, validation_alias=AliasChoices(*ALPHAS))
     use_rslora: bool = False
     use_dora: bool = False
 
@@ -43,7 +45,10 @@ def recognises(document: Document) -> tuple[str, ...]:
         settings = "lora_alpha" in keys and any(name in keys for name in NAMED_RANKS)
         settings = settings and _LIBRARY.search(document.source.text) is None
         return ("dict", *(key for key in keys if "lora" in key)) if settings else ()
-    declared = document.callee == "add_argument" or document.callee.startswith("class ")
+    if document.called.startswith("assigned to "):
+        whole = any(name in keys for name in RANKS) and any(name in keys for name in ALPHAS)
+        return (document.called, *keys) if whole else ()
+    declared = document.callee == "add_argument" or document.callee.startswith(("class ", "constants "))
     return (document.callee, *keys) if declared else ()
 
 

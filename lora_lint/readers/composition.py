@@ -38,6 +38,10 @@ class Composition:
         self._parts += other._parts
         self._places.extend(other._places)
 
+    def places(self, start: int, end: int) -> Sequence[int]:
+        """Where a part of the script stands in the file."""
+        return self._places[start:end]
+
     def word(self, text: str, places: Sequence[int]) -> None:
         """Text that the shell is to take as one word, and a space; `$(NAME)` is Kubernetes' way to use a variable."""
         if _PLAIN.fullmatch(text):

@@ -24,7 +24,7 @@ _MERGE = "tag:yaml.org,2002:merge"
 _TEMPLATE = re.compile(r"\{\{|\{%")
 _COMMAND = re.compile(
     r"(?:^[ \t-]*+|[{,][ \t]*+)[\"']?"
-    r"(?:run|(?:before_|after_)?script|inlineScript|bash|setup|commands?|cmd|entrypoint|args)[\"']?[ \t]*:",
+    r"(?:run|(?:before_|after_)?script|inlineScript|bash|setup|commands?|cmds?|entrypoint|args)[\"']?[ \t]*:",
     re.MULTILINE,
 )
 """A key of which `yaml_commands` reads the value."""

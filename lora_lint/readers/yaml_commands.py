@@ -19,6 +19,7 @@ _SCRIPTS = frozenset(
         "setup",
         "commands",
         "cmd",
+        "cmds",
     )
 )
 """Keys whose string, or list of strings, is a script: GitHub, GitLab, Azure, SkyPilot, dstack, DVC."""

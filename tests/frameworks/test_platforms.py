@@ -140,7 +140,7 @@ RECIPES: Table = [
     ),
     (
         python("import nemo_run as run", NEMO_2, "a.peft = run.Config(llm.peft.LoRA, dropout=0)", "a.peft.dim = 8"),
-        [Row(ALL, "?", 32, "?", "ud"), Row(ALL, 8, "?", "?", "wu")],
+        [Row(ALL, 8, 32, 4, "wd")],
     ),
     (
         python("from megatron.bridge.peft.lora import LoRA", "LoRA(['linear_qkv'], [], {}, 8, 16)"),
@@ -155,7 +155,7 @@ RECIPES: Table = [
         ),
         [Row(ALL, 8, 32, 4, "ww")],
     ),
-    (python("import other", "cfg.peft.dim = 8", "cfg.peft.alpha = 8"), []),
+    (python("import other", "cfg.peft.dim = 8"), []),
     (python(NEMO_2, "recipe.model.config.dim = 8", "recipe.optim.alpha = 8"), []),
 ]
 

@@ -284,6 +284,14 @@ FILES = {
             "class A:\n    lora_r: int = 8\n    lora_alpha: int = 8\ntrain(lora_r=a.lora_r, lora_alpha=a.lora_alpha)",
             [Row(8, 8, 1, "dd")],
         ),
+        ("a.py", "import other\ncfg.peft.dim = 8\ncfg.peft.alpha = 8", [Row(8, 8, 1, "ww")]),
+        ("a.py", "args.lora_r = 8\nargs.lora_alpha = 2 * args.lora_r", [Row(8, 16, 2, "ww")]),
+        (
+            "a.py",
+            "def f(c, r, alpha):\n    c['lora']['r'] = r\n    c['lora']['alpha'] = alpha\nf(c, 4, 8)",
+            [Row(4, 8, 2, "ww")],
+        ),
+        ("a.py", "LORA_R = 16\nLORA_ALPHA = 32", [Row(16, 32, 2, "ww")]),
     ],
     "generic": [
         ("a.yaml", "model:\n  lora_rank: 64\n  lora_alpha: 128\n", [Row(64, 128, 2, "ww")]),

@@ -12,7 +12,6 @@ from lora_lint.document import Document, Source, UnreadableError
 from lora_lint.readers.python.calls import Calls
 from lora_lint.readers.python.definitions import index
 from lora_lint.readers.python.examples import examples, parsed, placed
-from lora_lint.readers.python.index import Index
 from lora_lint.readers.python.lines import Lines
 from lora_lint.readers.python.usage import usages
 
@@ -22,7 +21,7 @@ files of CPython, torch and PEFT that are not tables of data have 60,000."""
 
 MAX_EXAMPLES = 200
 _MARKS = "\n({,=+-*/<>;[.:|&%@^~"
-FLAG = re.compile(r"""["'\s]--?[\w.-]*lora""", re.IGNORECASE)
+FLAG = re.compile(r"""["'\s]--?[\w.-]*(?:lora|peft)""", re.IGNORECASE)
 """What a file holds in which a command says something about LoRA."""
 _MENTION = re.compile("lora|peft|lycoris", re.IGNORECASE)
 _TEST = re.compile(r"test_.*\.py|.*_test\.py|conftest\.py")
@@ -43,7 +42,7 @@ def read(source: Source) -> Iterator[Document]:
     calls = Calls(source, found, lines, test)
     yield from calls.documents()
     if FLAG.search(source.text):
-        yield from _commands(source, found, tree, calls)
+        yield from _commands(tree, calls)
     for node in sorted(found.texts, key=lines.span)[:MAX_EXAMPLES]:
         for code in islice(examples(source.text, lines.span(node)), MAX_EXAMPLES):
             inner = parsed(code) if any(_MENTION.search(line) for _, line in code) else None
@@ -52,10 +51,12 @@ def read(source: Source) -> Iterator[Document]:
         yield from usages(source, lines.span(node))
 
 
-def _commands(source: Source, found: Index, tree: ast.Module, calls: Calls) -> Iterator[Document]:
+def _commands(tree: ast.Module, calls: Calls) -> Iterator[Document]:
+    from lora_lint.readers.python.command_script import CommandScript
     from lora_lint.readers.python.commands import Commands
 
-    for document in Commands(source, found, calls.lines, calls.binder.resolver).documents(tree):
+    script = CommandScript(calls.source, calls.lines, calls.binder.resolver)
+    for document in Commands(calls.found, script).documents(tree):
         yield replace(document, example=calls.example)
 
 

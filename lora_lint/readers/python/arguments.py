@@ -8,9 +8,10 @@ from typing import NamedTuple
 from lora_lint.document import Unknown
 from lora_lint.expression import dotted
 from lora_lint.readers.python.index import Index, type_of
+from lora_lint.readers.python.later import Later
 from lora_lint.readers.python.names import Resolver
-from lora_lint.readers.python.parts import class_of
-from lora_lint.readers.python.scopes import Class, Function, Parameter, Scope, Use
+from lora_lint.readers.python.scopes import Function, Parameter, Scope, Use
+from lora_lint.readers.python.targets import Target, Targets
 from lora_lint.readers.python.values import Context, Environment, Value, is_dict_call, keyed
 
 RANKS = ("r", "rank", "lora_r", "lora_rank", "lora_dim", "network_dim", "dim")
@@ -41,20 +42,18 @@ class Arguments:
         return next((self.values[name] for name in ALPHAS if name in self.values), None)
 
 
-class Target(NamedTuple):
-    """The function of the file that a call runs, and whether its first parameter is given already."""
-
-    function: Function
-    bound: bool
-
-
 @dataclass(eq=False)
 class Binder:
     """Gives the arguments of calls their names and values."""
 
     found: Index
     resolver: Resolver
-    _records: dict[Class, Function] = field(default_factory=dict)
+    later: Later = field(init=False)
+    targets: Targets = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.later = Later(self.found, self.resolver)
+        self.targets = Targets(self.found, self.resolver)
 
     def evaluate(self, chain: Sequence[Place], environment: Environment | None = None) -> Arguments:
         """The arguments of the first call of `chain`, which the second one leads to, when the last one is made."""
@@ -118,6 +117,7 @@ class Binder:
         result.values.update(explicit)
         if target is not None and not result.open:
             self._fill(node, target.function, result)
+        result.values.update(self.later.values(node, use.scope, _TELLING | result.values.keys(), environment))
         return result
 
     def _positional(
@@ -145,59 +145,7 @@ class Binder:
 
     def target(self, place: Place) -> Target | None:
         """The function or class of the file that a call runs, where that is clear."""
-        node, use = place
-        function = node.func if isinstance(node, ast.Call) else None
-        if isinstance(function, ast.Name):
-            definition = next((b.node for b in use.scope.find(function.id) if b.kind == "definition"), None)
-            if definition is None:
-                return None
-            if definition in self.found.functions:
-                return Target(self.found.functions[definition], bound=False)
-            return self._constructor(self.found.classes.get(definition))
-        return self._method(function, use) if isinstance(function, ast.Attribute) else None
-
-    def _method(self, function: ast.Attribute, use: Use) -> Target | None:
-        owner, any_class = self._receiver(function.value, use)
-        method = owner.methods.get(function.attr) if owner is not None else None
-        if owner is None and any_class:
-            methods = self.found.methods.get(function.attr, ())
-            method = methods[0] if len(methods) == 1 else None
-        if method is None:
-            return None
-        through_class = (
-            owner is not None and isinstance(function.value, ast.Name) and function.value.id == owner.node.name
-        )
-        return Target(method, method.bound and not through_class)
-
-    def _receiver(self, node: ast.expr, use: Use) -> tuple[Class | None, bool]:
-        """The class of the file whose method is called, and whether any class may be meant."""
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "super":
-            around = use.scope.enclosing_class()
-            bases = around.node.bases if around is not None else []
-            return next(filter(None, (class_of(self.resolver, base, use) for base in bases)), None), False
-        if not isinstance(node, ast.Name):
-            return None, dotted(node) is not None
-        if node.id in ("self", "cls"):
-            around = use.scope.enclosing_class()
-            return around, around is None
-        known = any(binding.kind in ("import", "definition") for binding in use.scope.find(node.id))
-        return class_of(self.resolver, node, use), not known
-
-    def _constructor(self, owner: Class | None) -> Target | None:
-        if owner is None:
-            return None
-        if "__init__" in owner.methods:
-            return Target(owner.methods["__init__"], bound=True)
-        if not owner.is_record:
-            return None
-        record = self._records.get(owner)
-        if record is None:
-            defaults = {name: owner.attributes[name][0].value for name in owner.fields if owner.attributes.get(name)}
-            parameters = [Parameter(name, node, defaults.get(name)) for name, node in owner.fields.items()]
-            use = Use(owner.scope, owner.scope.block, (owner.node.end_lineno or 0, 0))
-            record = Function(owner.node.name, None, owner.scope, use, parameters, ordered=not owner.node.bases)
-            self._records[owner] = record
-        return Target(record, bound=False)
+        return self.targets.of(place.node, place.use)
 
     def callee(self, place: Place) -> str:
         """The dotted name of the function, with imports undone; the type of a dict that stands for a call."""

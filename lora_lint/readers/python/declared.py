@@ -1,17 +1,18 @@
-"""Classes and parsers that declare a rank and an alpha with defaults, unless a LoRA call of the file reads them."""
+"""Classes, parsers and constants that declare a rank and an alpha, unless a LoRA call of the file reads them."""
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lora_lint.readers.python.arguments import Arguments, Place
 from lora_lint.readers.python.index import Index
 from lora_lint.readers.python.names import Resolver
 from lora_lint.readers.python.scopes import Use
-from lora_lint.readers.python.values import Value, keyed
+from lora_lint.readers.python.values import Value, at, keyed
 
 _RANKS = ("lora_r", "lora_rank", "lora_dim", "r", "rank")
+_NAMED_RANKS = ("lora_r", "lora_rank", "lora_dim")
 _ALPHA = "lora_alpha"
 _BESIDE = ("use_rslora", "use_dora")
 _READS = re.compile(
@@ -28,6 +29,8 @@ class Declared:
 
     found: Index
     resolver: Resolver
+    assigned: Sequence[Place] = ()
+    """What is assigned to configs, as calls."""
     read: set[str] = field(default_factory=set)
 
     def note(self, callee: str, place: Place, arguments: Arguments) -> None:
@@ -54,6 +57,39 @@ class Declared:
         if values := self._pair(options):
             yield "add_argument", next(node for name in values if (node := options[name][0]) is not None), values
 
+    def constants(self) -> Iterator[tuple[str, ast.expr, Mapping[str, Value]]]:
+        """`LORA_R = 16` and `LORA_ALPHA = 32` of a module that others import, under the names of options."""
+        module = self.found.module
+        named: dict[str, list[str]] = {}
+        for name in module.bindings:
+            named.setdefault(name.lower(), []).append(name)
+        rank = next((named[name] for name in _NAMED_RANKS if name in named), [])
+        alpha = named.get(_ALPHA, [])
+        if (
+            len(rank) != 1
+            or len(alpha) != 1
+            or not self.read.isdisjoint((*rank, *alpha))
+            or self._is_taken(*rank, *alpha)
+        ):
+            return
+        bindings = [module.bindings[name] for name in (*rank, *alpha)]
+        if any(len(found) != 1 or found[0].block is not module.block for found in bindings):
+            return
+        nodes = [(found[0].value, at(found[0])) for found in bindings]
+        values = [self.resolver.resolve(node, use, {}) for node, use in nodes if node is not None]
+        if len(values) == 2 and all(_is_number(value) for value in values) and (first := nodes[0][0]) is not None:
+            yield (
+                f"constants {rank[0]} and {alpha[0]}",
+                first,
+                dict(zip((rank[0].lower(), _ALPHA), values, strict=True)),
+            )
+
+    def _is_taken(self, rank: str, alpha: str) -> bool:
+        """Whether one call that speaks of LoRA takes both, or a dict of PEFT's keywords; other dicts are reports."""
+        nodes = (node for node, _ in (*self.found.interesting, *self.assigned))
+        takers = (node for node in nodes if isinstance(node, ast.Call) or "r" in _keys(node))
+        return any({rank, alpha} <= set(_words(node)) for node in takers)
+
     def _pair(self, given: Mapping[str, tuple[ast.expr | None, Use, ast.expr | None]]) -> dict[str, Value]:
         rank = next((name for name in _RANKS if name in given), None)
         if rank is None or _ALPHA not in given or not self.read.isdisjoint((rank, _ALPHA)):
@@ -69,6 +105,10 @@ class Declared:
 
 def _is_number(value: Value | None) -> bool:
     return value is not None and isinstance(value.data, int | float) and not isinstance(value.data, bool)
+
+
+def _keys(node: ast.Dict) -> set[object]:
+    return {key.value for key in node.keys if isinstance(key, ast.Constant)}
 
 
 def _words(node: ast.expr) -> Iterator[str]:

@@ -17,15 +17,14 @@ from lora_lint.readers.python.scopes import (
     option_default,
 )
 from lora_lint.readers.python.statements import STATEMENTS
+from lora_lint.readers.python.values import is_dict_call, pairs
 from lora_lint.readers.python.walk import Handlers, Walk, start
 
 _MUTATING = frozenset(("update", "setdefault", "pop", "popitem", "clear"))
 
 
 def index(tree: ast.Module) -> Index:
-    found = Walk({**STATEMENTS, **DEFINITIONS}).run(tree)
-    found.interesting += found.assigned.calls()
-    return found
+    return Walk({**STATEMENTS, **DEFINITIONS}).run(tree)
 
 
 def _defined(walk: Walk, node: Callable_, scope: Scope, block: Block) -> None:
@@ -96,6 +95,7 @@ def _call(walk: Walk, node: ast.Call, scope: Scope, block: Block) -> None:
     walk.found.calls.setdefault(name, []).append((node, use))
     if name == "Config" and (later := _later(walk, node)) is not None:
         walk.found.interesting.append((later, use))
+        walk.found.meant[node] = later
     elif (
         walk.is_lora(name)
         or walk.has_lora_keys(keyword.arg for keyword in node.keywords)
@@ -132,11 +132,21 @@ def _method(walk: Walk, node: ast.Call, function: ast.Attribute, use: Use) -> No
             if keyword.arg:
                 walk.found.options[keyword.arg] = [(keyword.value, use)]
     elif function.attr in _MUTATING and (owner := dotted(function.value)):
-        walk.found.mutated.add(owner)
+        if function.attr == "update" and _is_written_out(node):
+            walk.found.updates.setdefault(owner, []).append((node, use))
+        else:
+            walk.found.mutated.add(owner)
     elif function.attr.startswith("DEFINE_") and len(node.args) > 1:
         flag = node.args[0]
         if isinstance(flag, ast.Constant) and isinstance(flag.value, str):
             walk.found.options.setdefault(flag.value, []).append((node.args[1], use))
+
+
+def _is_written_out(update: ast.Call) -> bool:
+    """Whether an update names each key: `settings.update({"r": 8}, lora_alpha=16)`."""
+    given = [*update.args, *(keyword.value for keyword in update.keywords if keyword.arg is None)]
+    whole = all(isinstance(one, ast.Dict) or is_dict_call(one) for one in given) and len(update.args) <= 1
+    return whole and all(isinstance(label, str) for one in (*given, update) for _, label, _ in pairs(one))
 
 
 def _mapping(walk: Walk, node: ast.Dict, scope: Scope, block: Block) -> None:

@@ -4,14 +4,24 @@ import ast
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from lora_lint.expression import dotted
-from lora_lint.readers.python.assigned import Assigned
 from lora_lint.readers.python.scopes import Class, Function, Parameter, Scope, Use, field_default
 
 LORA = re.compile(r"(?<![eE]xp)([ld]ora|peft|lycoris)(?!tion)", re.IGNORECASE)
 """A name that speaks of LoRA; `exploration` doesn't."""
 LORA_KEY = re.compile(r"lora_(r$|r_|rank|alpha|parameters$)", re.IGNORECASE)
+
+
+class Change(NamedTuple):
+    """`owner.key = value` or `owner["key"] = value`; `value` is None where no expression gives it."""
+
+    owner: str
+    key: str
+    value: ast.expr | None
+    target: ast.Attribute | ast.Subscript
+    use: Use
 
 
 @dataclass(eq=False)
@@ -32,10 +42,15 @@ class Index:
     loads: Counter[str] = field(default_factory=Counter)
     mutated: set[str] = field(default_factory=set)
     """Mappings that are changed by a method or under a computed key."""
+    updates: dict[str, list[tuple[ast.Call, Use]]] = field(default_factory=dict)
+    """Calls of `update` that name each key, by what they change."""
     items: dict[str, set[str]] = field(default_factory=dict)
     """Keys that are assigned to mappings after they were made."""
     texts: list[ast.Constant] = field(default_factory=list)
-    assigned: Assigned = field(default_factory=Assigned)
+    changes: list[Change] = field(default_factory=list)
+    """Attributes and items that are set, in the order of the text."""
+    meant: dict[ast.expr, ast.Call] = field(default_factory=dict)
+    """Calls that stand for others, which are in `interesting`."""
 
 
 def parameters(arguments: ast.arguments) -> list[Parameter]:

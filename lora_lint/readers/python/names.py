@@ -3,12 +3,12 @@
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from itertools import islice
 
 from lora_lint.document import Unknown
 from lora_lint.readers.python.arithmetic import arithmetic
 from lora_lint.readers.python.index import Index
 from lora_lint.readers.python.lines import Lines, Located
+from lora_lint.readers.python.mappings import MAX_ITEMS, mapping, with_later_items
 from lora_lint.readers.python.parts import part
 from lora_lint.readers.python.scopes import Binding, Function, Scope, Use, settled
 from lora_lint.readers.python.values import (
@@ -20,14 +20,11 @@ from lora_lint.readers.python.values import (
     Value,
     elsewhere,
     is_dict_call,
-    keyed,
     lookup_call,
-    pairs,
 )
 
 MAX_STEPS = 20_000
 """Expressions looked at in one file, so that no web of names costs more than half a second; PEFT's tests need 1,700."""
-MAX_ITEMS = 10_000
 
 
 @dataclass(eq=False)
@@ -80,19 +77,7 @@ class Resolver:
 
     def mapping(self, node: ast.expr, context: Context) -> Value:
         """A dict literal or a call of `dict`, with what `**` brings in."""
-        items: dict[str | int, Value] = {}
-        unclear = False
-        for key, name, given in islice(pairs(node), MAX_ITEMS):
-            value = self.value(given, context.deeper())
-            if key is None:
-                unclear = unclear or value.open or not isinstance(value.data, dict)
-                items.update(self.taken(value))
-            elif name is None:
-                unclear = True
-            else:
-                items[name] = keyed(value, key)
-        data = {name: item.data for name, item in items.items()}
-        return Value(data, node, literal=node, items=tuple(items.items()), open=unclear)
+        return mapping(self, node, context)
 
     def taken(self, value: Value) -> Mapping[str | int, Value]:
         """The items of a mapping that becomes a part of something else."""
@@ -107,18 +92,7 @@ class Resolver:
             return value
         if node.id in self.found.mutated:
             return self.free(node.id, None, node, f"{node.id} is changed after it is made")
-        return self._with_later_items(node, value, context)
-
-    def _with_later_items(self, node: ast.Name, value: Value, context: Context) -> Value:
-        """A mapping with what `name["key"] = value` added to it."""
-        items = dict(value.items or ())
-        for key in sorted(self.found.items.get(node.id, ())):
-            text = f"{node.id}[{key!r}]"
-            bindings = context.use.scope.find(text)
-            if bindings:
-                items[key] = self.bound(text, bindings, node, context.deeper())
-        data = {name: item.data for name, item in items.items()}
-        return replace(value, data=data, items=tuple(items.items()))
+        return with_later_items(self, node, value, context)
 
     def bound(self, text: str, bindings: list[Binding], node: ast.expr, context: Context) -> Value:
         """The value that its bindings give a name, or `name.attribute`."""

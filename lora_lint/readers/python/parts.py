@@ -195,7 +195,7 @@ class _Search:
     def item(self, made: ast.expr, key: str | int, name: str) -> ast.expr | None:
         """The expression under a key of a dict, or the keyword of a call that makes a record."""
         found = self.resolver.found
-        if name in found.mutated or not (isinstance(made, ast.Dict) or makes_record(made)):
+        if name in found.mutated or name in found.updates or not (isinstance(made, ast.Dict) or makes_record(made)):
             return None
         item: ast.expr | None = None
         for marker, label, given in pairs(made):

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from lora_lint.expression import dotted
-from lora_lint.readers.python.index import LORA, LORA_KEY, Index
-from lora_lint.readers.python.scopes import Binding, Block, Kind, Place, Scope
+from lora_lint.readers.python.index import LORA, LORA_KEY, Change, Index
+from lora_lint.readers.python.scopes import Binding, Block, Kind, Place, Scope, Use
+from lora_lint.readers.python.values import part_of
 
 _EXAMPLE = re.compile(r">>>|```|--?[\w.-]*(?:lora|peft)", re.IGNORECASE)
 _SHORTEST_EXAMPLE = 15
@@ -91,8 +92,6 @@ class Walk:
     def part(self, node: ast.expr, value: ast.expr | None, scope: Scope, block: Block, at: Any) -> None:
         """Bind an attribute or an item: `self.rank = 8` in the class, `args.rank = 8` in the scope."""
         self.children(node, scope, block)
-        if isinstance(node, ast.Attribute) and value is not None and self.is_lora(_last_word(node.value)):
-            self.found.assigned.add(node, value, scope, block)
         owner = scope.enclosing_class()
         kind: Kind = "assign" if value else "opaque"
         if owner and isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
@@ -100,14 +99,14 @@ class Walk:
             owner.attributes.setdefault(node.attr, []).append(binding)
             return
         name = dotted(node)
-        if name is not None:
+        if name is not None and isinstance(node, ast.Attribute | ast.Subscript):
             self.bind(name, kind, scope, block, at, value)
-            if (
-                isinstance(node, ast.Subscript)
-                and isinstance(node.slice, ast.Constant)
-                and isinstance(node.slice.value, str)
-            ):
-                self.found.items.setdefault(dotted(node.value) or "", set()).add(node.slice.value)
+            owner_name, key = dotted(node.value) or "", part_of(node)
+            if isinstance(key, str):
+                use = Use(scope, block, (at.end_lineno, at.end_col_offset))
+                self.found.changes.append(Change(owner_name, key, value, node, use))
+                if isinstance(node, ast.Subscript):
+                    self.found.items.setdefault(owner_name, set()).add(key)
         elif isinstance(node, ast.Subscript) and (name := dotted(node.value)):
             self.found.mutated.add(name)
 
@@ -126,10 +125,6 @@ class Walk:
             if known:
                 return True
         return False
-
-
-def _last_word(node: ast.expr) -> str:
-    return node.attr if isinstance(node, ast.Attribute) else ""
 
 
 Handlers = Mapping[type[ast.AST], Callable[[Walk, Any, Scope, Block], None]]

@@ -50,6 +50,9 @@ _QUIET = frozenset(
 )  # fmt: skip
 """Programs that read no LoRA settings; what they print isn't run."""
 
+_LINE_END = re.compile(r"\\?\r?\n")
+"""A line's end in a variable without quotes, where the shell splits words at it."""
+
 _PREFIX_OPTION = re.compile(r"-|[A-Za-z_][A-Za-z0-9_]*=")
 
 
@@ -147,7 +150,12 @@ class Script:
         elif program in SETS:
             self._set(command, text)
         elif program == "eval":
-            yield from self.read(joined(command.words[1:], text, self.expander), depth + 1)
+            script = joined(command.words[1:], text, self.expander)
+            if any(
+                piece.kind == "variable" and not piece.quoted for word in command.words[1:] for piece in word.pieces
+            ):
+                script = Text(_LINE_END.sub(lambda end: " " * len(end[0]), script.chars), script.at)
+            yield from self.read(script, depth + 1)
         else:
             yield from self._run(command, text, depth)
         for name in self.functions.get(program, ()):
