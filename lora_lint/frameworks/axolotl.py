@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
+from pydantic import AliasChoices, Field
+
 from lora_lint.document import Document, Unknown
 from lora_lint.facts import Fact, Site, State, TargetSyntax
 from lora_lint.frameworks.commands import config_file
@@ -68,7 +70,7 @@ class Config(Schema, strict=False):
     }
 
     base_model: str | None = None
-    revision_of_model: str | None = None
+    revision_of_model: str | None = Field(None, validation_alias=AliasChoices("revision_of_model", "model_revision"))
     rl: Any = None
     tokens: list[str] | None = None
     learning_rate: Any = None
