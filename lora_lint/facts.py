@@ -189,7 +189,7 @@ class BadValue(NamedTuple):
     """A value that the framework would refuse or misread."""
 
     path: Path
-    kind: Literal["wrong-type", "out-of-range", "number-as-text", "text-as-boolean"]
+    kind: Literal["wrong-type", "out-of-range", "number-as-text", "text-as-boolean", "not-accepted"]
     message: str
     replacement: str | None = None
 
@@ -210,6 +210,22 @@ class UnknownKey(NamedTuple):
     key: str
     reaction: str
     suggestion: str | None
+
+
+class OldKey(NamedTuple):
+    """A key that the framework, or a library that it passes the key on to, no longer has.
+
+    `release` is the first one of `library` without it, `reaction` what that one does about the key, `new` what the key
+    is called since, and `neutral` whether its value changes nothing.
+    """
+
+    path: Path
+    key: str
+    library: str
+    release: str
+    reaction: str
+    new: str = ""
+    neutral: bool = False
 
 
 def _says_nothing(word: str) -> None:
@@ -235,6 +251,7 @@ class Setup:
     sites: tuple[Site, ...] = ()
     bad_values: tuple[BadValue, ...] = ()
     unknown_keys: tuple[UnknownKey, ...] = ()
+    old_keys: tuple[OldKey, ...] = ()
     checkpoint: Checkpoint | None = None
     title: str = ""
     """The framework's name as its users write it."""
@@ -305,9 +322,13 @@ class Setup:
     @cached_property
     def peft_pin(self) -> "Pin | None":
         """The release of PEFT that the project around the file is held to."""
+        return self.pin("peft")
+
+    def pin(self, library: str) -> "Pin | None":
+        """The release of a library that the project around the file is held to."""
         from lora_lint.project import pinned
 
-        return pinned(self.folder.path, "peft") if self.folder is not None else None
+        return pinned(self.folder.path, library) if self.folder is not None else None
 
     @property
     def fragment(self) -> bool:

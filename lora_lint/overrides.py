@@ -52,7 +52,8 @@ def _trimmed(found: Setup, alone: Setup | None) -> Setup | None:
     )
     found.bad_values = tuple(bad for bad in found.bad_values if bad.path in given)
     found.unknown_keys = tuple(unknown for unknown in found.unknown_keys if unknown.path in given)
-    return found if found.sites or found.bad_values or found.unknown_keys else None
+    found.old_keys = tuple(old for old in found.old_keys if old.path in given)
+    return found if found.sites or found.bad_values or found.unknown_keys or found.old_keys else None
 
 
 def _signature(site: Site) -> tuple[object, ...]:

@@ -8,6 +8,8 @@ from lora_lint.finding import Finding, Severity
 
 LONGEST_NAME = 80
 """Characters of a name that a message shows."""
+HEAD = "main"
+"""The branch that is taken where nobody says anything else."""
 
 
 def hard_coded_token(setup: Setup) -> Iterator[Finding]:
@@ -46,7 +48,7 @@ def remote_code_required(setup: Setup) -> Iterator[Finding]:
 
 def revision_unpinned(setup: Setup) -> Iterator[Finding]:
     revision, trusts = setup.adapter.revision, setup.training.trust_remote_code
-    if revision is None or revision.origin != "written" or not revision.value or not setup.active:
+    if revision is None or revision.origin != "written" or revision.value in ("", HEAD) or not setup.active:
         return
     base, told = setup.base_model, trusts is not None and trusts.known and trusts.value
     if base is not None and base.where == "hub" and not base.pinned and not told:

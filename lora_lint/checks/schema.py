@@ -86,6 +86,32 @@ def peft_too_old(setup: Setup) -> Iterator[Finding]:
             )
 
 
+def removed_key(setup: Setup) -> Iterator[Finding]:
+    for old in setup.old_keys:
+        if not old.new and not setup.fragment:
+            yield Finding(
+                f"{old.library} has no {old.key} since {old.release} and {old.reaction}"
+                + ("; its value changes nothing" if old.neutral else ""),
+                at=old.path,
+                fix=Delete(old.path) if old.neutral else None,
+                severity=Severity.NOTE if old.neutral and "refuses" not in old.reaction else None,
+                on_key=True,
+            )
+
+
+def renamed_key(setup: Setup) -> Iterator[Finding]:
+    for old in setup.old_keys:
+        pin = setup.pin(old.library.lower()) if old.new and not old.neutral else None
+        if not old.new or old.neutral or (pin is not None and _parts(pin.version) < _parts(old.release)):
+            continue
+        yield Finding(
+            f"{old.library} has no {old.key} since {old.release} and {old.reaction}; it is called {old.new}",
+            at=old.path,
+            fix=RenameKey(old.path, old.new),
+            on_key=True,
+        )
+
+
 FIRST_PINNED = "0.4.0"
 """Older keys are in every release that still installs beside today's transformers."""
 LENIENT = "0.14.0"

@@ -11,11 +11,14 @@ from lora_lint.frameworks.commands import config_file
 from lora_lint.frameworks.derivation import trained_before
 from lora_lint.frameworks.required import required
 from lora_lint.scaling import classic, rslora
-from lora_lint.schema import Int, PositiveInt, Schema, View
+from lora_lint.schema import Int, Old, PositiveInt, Schema, View
 
 NAME = "axolotl"
 TITLE = "axolotl"
 DOCS = "https://docs.axolotl.ai/docs/config-reference.html"
+
+
+_OFF, _REFUSES = (None, False), "refuses to start"
 
 
 class Config(Schema, strict=False):
@@ -41,6 +44,13 @@ class Config(Schema, strict=False):
         "use_dora": "peft_use_dora",
     }
 
+    OLD: ClassVar[Mapping[str, Old]] = {
+        # utils/schemas/deprecated.py:69 and validation.py:61 at 067b021c; commits c16ec398 and 9de5b763.
+        "evaluation_strategy": Old("axolotl", "0.5.1", "eval_strategy", reaction="ignores it with a line in the log"),
+        "unsloth_lora_mlp": Old("axolotl", "0.17.0", "lora_mlp_kernel", _OFF, _REFUSES),
+        "unsloth_lora_qkv": Old("axolotl", "0.17.0", "lora_qkv_kernel", _OFF, _REFUSES),
+        "unsloth_lora_o": Old("axolotl", "0.17.0", "lora_o_kernel", _OFF, _REFUSES),
+    }
     TARGETS: ClassVar[TargetSyntax] = "peft"
     SPELLED: ClassVar[Mapping[str, str]] = {
         "target_modules": "lora_target_modules",

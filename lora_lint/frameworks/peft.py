@@ -10,7 +10,7 @@ from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import BadValue, Fact, Kind, Site, TargetSyntax, UnknownFact
 from lora_lint.per_module import PerModule
 from lora_lint.scaling import classic
-from lora_lint.schema import Int, Number, PositiveInt, Schema, View, since
+from lora_lint.schema import Int, Number, Old, PositiveInt, Schema, View, since
 
 NAME = "peft"
 TITLE = "PEFT"
@@ -61,7 +61,10 @@ class Config(Schema):
     }
     TARGETS: ClassVar[TargetSyntax] = "peft"
     SPELLED: ClassVar[Mapping[str, str]] = {"base_model": "base_model_name_or_path"}
-    NEUTRAL: ClassVar[Mapping[str, tuple[object, ...]]] = {"enable_lora": (None,), "merge_weights": (None, False)}
+    OLD: ClassVar[Mapping[str, Old]] = {
+        "enable_lora": Old("PEFT", "0.3.0", neutral=(None,)),
+        "merge_weights": Old("PEFT", "0.3.0", neutral=(None, False)),
+    }
 
     peft_type: str | None = since("0.0.1", None)
     task_type: (
