@@ -28,12 +28,6 @@ class BaseModel(NamedTuple):
     name: str
     path: Path
     where: Where
-    revision: str = ""
-
-    @property
-    def pinned(self) -> bool:
-        """Whether the revision is a commit, which nobody can change."""
-        return _COMMIT.fullmatch(self.revision) is not None
 
     @property
     def repository(self) -> str:
@@ -48,9 +42,12 @@ def base_model(adapter: "Adapter") -> BaseModel | None:
     if fact is None or fact.origin != "written" or not fact.known or not isinstance(fact.value, str | None):
         return None
     name = (fact.value or "").strip()
-    revision = adapter.revision
-    given = revision.value if revision is not None and revision.known else ""
-    return BaseModel(name, fact.path, where(name), given)
+    return BaseModel(name, fact.path, where(name))
+
+
+def is_commit(revision: str) -> bool:
+    """Whether a revision is a commit, which nobody can move."""
+    return _COMMIT.fullmatch(revision) is not None
 
 
 def where(name: str) -> Where:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 from typing import NamedTuple
 
 from lora_lint.document import Span
@@ -40,6 +41,8 @@ _FORMS = {
 }
 """Kind -> the form of its tokens, as the services issue them and as gitleaks and GitHub's secret scanning know them."""
 
+_HINTS = [(hint, kind) for kind, form in _FORMS.items() for hint in form.hints]
+
 _STAND_IN = re.compile(
     r"your|token|here|example|replace|dummy|fake|placeholder|secret|redacted|xxx|abcdef|123456|qwerty", re.IGNORECASE
 )
@@ -51,10 +54,9 @@ MOST = 20
 
 def credentials(text: str) -> Iterator[Credential]:
     """The tokens of a text; what stands in for one in a guide is none."""
-    for kind, form in _FORMS.items():
-        if any(hint in text for hint in form.hints):
-            matches = (match.span(1) for match in _pattern(form).finditer(text) if _is_real(match[1]))
-            yield from (Credential(kind, Span(*span)) for span, _ in zip(matches, range(MOST), strict=False))
+    for kind in dict.fromkeys([kind for hint, kind in _HINTS if hint in text]):
+        spans = (match.span(1) for match in _pattern(_FORMS[kind]).finditer(text) if _is_real(match[1]))
+        yield from (Credential(kind, Span(*span)) for span in islice(spans, MOST))
 
 
 @cache

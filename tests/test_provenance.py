@@ -42,6 +42,12 @@ def test_a_token_is_known_by_its_form(text: str, kind: str, token: str | None) -
         assert text[slice(*found.span)] == token
 
 
+def test_tokens_are_told_once_each_and_no_more_than_twenty_of_a_kind() -> None:
+    both = f"WANDB_API_KEY={DIGITS}\nwandb login {DIGITS[::-1]}\n{HF}"
+    assert [one.kind for one in credentials(both)] == ["Hugging Face token", "W&B key", "W&B key"]
+    assert len(list(credentials(f"{HF}\n" * 30))) == 20
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from lora_lint.base_model import is_commit, where
 from lora_lint.facts import Setup
 from lora_lint.finding import Finding, Severity
 
@@ -41,19 +42,20 @@ def remote_code_required(setup: Setup) -> Iterator[Finding]:
     trusts = setup.training.trust_remote_code
     if trusts is None or not trusts.value or not setup.active:
         return
-    base = setup.base_model
-    if base is not None and base.where == "hub" and not base.pinned:
+    base, revision = setup.base_model, setup.adapter.revision
+    if base is not None and base.where == "hub" and not (revision is not None and is_commit(revision.value)):
         yield Finding(f"what code {base.name[:LONGEST_NAME]} holds is run, and no commit pins it", at=trusts.path)
 
 
 def revision_unpinned(setup: Setup) -> Iterator[Finding]:
-    revision, trusts = setup.adapter.revision, setup.training.trust_remote_code
+    revision = setup.adapter.revision
     if revision is None or revision.origin != "written" or revision.value in ("", HEAD) or not setup.active:
         return
-    base, told = setup.base_model, trusts is not None and trusts.known and trusts.value
-    if base is not None and base.where == "hub" and not base.pinned and not told:
+    base, trusts = setup.base_model, setup.training.trust_remote_code
+    told = trusts is not None and trusts.known and trusts.value
+    if base is not None and base.where == "hub" and not is_commit(revision.value) and not told:
         yield Finding(
-            f"revision {base.revision[:LONGEST_NAME]} of {base.name[:LONGEST_NAME]} is a branch or a tag, "
+            f"revision {revision.value[:LONGEST_NAME]} of {base.name[:LONGEST_NAME]} is a branch or a tag, "
             "which can be moved or be missing",
             at=revision.path,
         )
@@ -81,7 +83,5 @@ _PACKED = re.compile(
 
 def _is(said: str, base: str) -> bool:
     """Whether a card names the base model, maybe a mirror of it or a quantised copy."""
-    from lora_lint.base_model import where
-
     names = [_PACKED.sub("", name[-1000:].lower().rpartition("/")[2]).removeprefix("meta-") for name in (said, base)]
     return where(said) != "path" and names[0] == names[1]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 from lora_lint.document import Problem, Span
 from lora_lint.facts import BadValue, Setup
@@ -118,6 +119,7 @@ LENIENT = "0.14.0"
 """The first release that drops unknown keys (peft/config.py, `_check_and_remove_unused_kwargs`)."""
 
 
+@cache
 def _parts(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
 
