@@ -64,6 +64,18 @@ def _stated(metadata: dict[str, str]) -> Iterator[tuple[str, str]]:
                 yield key, str(value)
 
 
+_PROJECTOR = "non_lora_trainables.bin"
+
+
+def missing_projector(setup: Setup) -> Iterator[Finding]:
+    folder = setup.folder if setup.checkpoint is not None and setup.active else None
+    if folder is None or "config.json" not in folder.names or _PROJECTOR in folder.names:
+        return
+    kind = (folder.json("config.json") or {}).get("mm_projector_type")
+    if kind is not None and not any("projector" in name or name.startswith("non_lora_") for name in folder.names):
+        yield Finding(f"config.json has an mm_projector_type, {str(kind)[:40]}, but there is no {_PROJECTOR} beside it")
+
+
 def missing_tensors(setup: Setup) -> Iterator[Finding]:
     checkpoint = setup.checkpoint
     active = [site for site in setup.sites if site.state == "active"]
