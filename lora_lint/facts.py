@@ -226,6 +226,8 @@ class OldKey(NamedTuple):
     reaction: str
     new: str = ""
     neutral: bool = False
+    package: str = ""
+    """What the library is imported as."""
 
 
 def _says_nothing(word: str) -> None:
@@ -329,6 +331,12 @@ class Setup:
         from lora_lint.project import pinned
 
         return pinned(self.folder.path, library) if self.folder is not None else None
+
+    def lies_in(self, package: str) -> bool:
+        """Whether the file belongs to a copy of a package, whose release is its own."""
+        from lora_lint.project import holds
+
+        return self.folder is not None and holds(self.folder.path, package)
 
     @property
     def fragment(self) -> bool:

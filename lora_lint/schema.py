@@ -43,7 +43,8 @@ Words = Annotated[list[str], BeforeValidator(_one_or_many)]
 class Old(NamedTuple):
     """A key of earlier releases: the first release of a library without it, and the values that change nothing.
 
-    `reaction` is what that release does about it, the schema's `UNKNOWN_KEYS` when not given.
+    `reaction` is what that release does about it, the schema's `UNKNOWN_KEYS` when not given; `package` is what the
+    library is imported as, its name in small letters when not given.
     """
 
     library: str
@@ -51,6 +52,7 @@ class Old(NamedTuple):
     new: str = ""
     neutral: tuple[object, ...] = ()
     reaction: str = ""
+    package: str = ""
 
 
 class Schema(BaseModel):
@@ -296,7 +298,8 @@ class View(Generic[M]):
                 neutral = (key,) not in self.unknown and any(self.data[key] is value for value in old.neutral)
                 reaction = old.reaction or getattr(self.model, "UNKNOWN_KEYS", "")
                 new = "" if self._is_written(old.new) else old.new
-                yield OldKey(self._full((key,)), key, old.library, old.release, reaction, new, neutral)
+                package = old.package or old.library.lower()
+                yield OldKey(self._full((key,)), key, old.library, old.release, reaction, new, neutral, package)
 
     def _is_written(self, key: str) -> bool:
         return key in self.data or (key,) in self.unknown

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from lora_lint.document import Problem, Span
-from lora_lint.facts import BadValue, Setup
+from lora_lint.facts import BadValue, OldKey, Setup
 from lora_lint.finding import Delete, Finding, RenameKey, Replace, Severity
 
 
@@ -102,8 +102,7 @@ def removed_key(setup: Setup) -> Iterator[Finding]:
 
 def renamed_key(setup: Setup) -> Iterator[Finding]:
     for old in setup.old_keys:
-        pin = setup.pin(old.library.lower()) if old.new and not old.neutral else None
-        if not old.new or old.neutral or (pin is not None and _parts(pin.version) < _parts(old.release)):
+        if not old.new or old.neutral or _holds_older(setup, old):
             continue
         yield Finding(
             f"{old.library} has no {old.key} since {old.release} and {old.reaction}; it is called {old.new}",
@@ -111,6 +110,19 @@ def renamed_key(setup: Setup) -> Iterator[Finding]:
             fix=RenameKey(old.path, old.new),
             on_key=True,
         )
+
+
+def _holds_older(setup: Setup, old: OldKey) -> bool:
+    """Whether the file is meant for a release that has the key: a pinned one, or a copy that it is a part of.
+
+    So may be what stands inside a guide, which belongs to no project.
+    """
+    pin = setup.pin(old.library.lower())
+    return (
+        setup.folder is None
+        or (pin is not None and _parts(pin.version) < _parts(old.release))
+        or setup.lies_in(old.package)
+    )
 
 
 FIRST_PINNED = "0.4.0"
