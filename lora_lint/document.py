@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
+    from lora_lint.credentials import Credential
     from lora_lint.expression import Expression
 
 Path = tuple[str | int, ...]
@@ -102,11 +103,22 @@ class Source:
         line = bisect_right(self.line_starts, offset)
         return Position(line, offset - self.line_starts[line - 1] + 1)
 
+    @cached_property
+    def credentials(self) -> "tuple[Credential, ...]":
+        """The tokens of services that stand in the text."""
+        from lora_lint.credentials import credentials
+
+        return tuple(credentials(self.text))
+
     def line(self, number: int) -> str:
-        """The text of a line, counted from 1, without its end."""
+        """The text of a line, counted from 1, without its end; tokens are blotted out, as it is to be shown."""
         start = self.line_starts[number - 1]
         end = self.line_starts[number] if number < len(self.line_starts) else len(self.text)
-        return self.text[start:end].rstrip("\r\n")
+        text = self.text[start:end].rstrip("\r\n")
+        for _, span in self.credentials:
+            if start <= span.start < end:
+                text = text[: span.start - start] + "*" * (span.end - span.start) + text[span.end - start :]
+        return text
 
 
 def _nowhere() -> Mapping[Path, Entry]:

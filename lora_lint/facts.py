@@ -11,6 +11,7 @@ from lora_lint.scaling import Formula, number
 
 if TYPE_CHECKING:
     from lora_lint.base_files import BaseFiles
+    from lora_lint.base_name import BaseName
     from lora_lint.expression import Expression
     from lora_lint.folder import Folder
     from lora_lint.project import Pin
@@ -212,7 +213,7 @@ class BadValue(NamedTuple):
     """A value that the framework would refuse or misread."""
 
     path: Path
-    kind: Literal["wrong-type", "out-of-range", "number-as-text", "text-as-boolean"]
+    kind: Literal["wrong-type", "out-of-range", "number-as-text", "text-as-boolean", "not-accepted"]
     message: str
     replacement: str | None = None
 
@@ -233,6 +234,24 @@ class UnknownKey(NamedTuple):
     key: str
     reaction: str
     suggestion: str | None
+
+
+class OldKey(NamedTuple):
+    """A key that the framework, or a library that it passes the key on to, no longer has.
+
+    `release` is the first one of `library` without it, `reaction` what that one does about the key, `new` what the key
+    is called since, and `neutral` whether its value changes nothing.
+    """
+
+    path: Path
+    key: str
+    library: str
+    release: str
+    reaction: str
+    new: str = ""
+    neutral: bool = False
+    package: str = ""
+    """What the library is imported as."""
 
 
 def _says_nothing(word: str) -> None:
@@ -258,6 +277,7 @@ class Setup:
     sites: tuple[Site, ...] = ()
     bad_values: tuple[BadValue, ...] = ()
     unknown_keys: tuple[UnknownKey, ...] = ()
+    old_keys: tuple[OldKey, ...] = ()
     checkpoint: Checkpoint | None = None
     title: str = ""
     """The framework's name as its users write it."""
@@ -283,7 +303,8 @@ class Setup:
         self.sites, self.written_keys = sites, lambda: (key for key in keys() if key.path in given)
         self.bad_values = tuple(bad for bad in self.bad_values if bad.path in given)
         self.unknown_keys = tuple(unknown for unknown in self.unknown_keys if unknown.path in given)
-        return self if self.sites or self.bad_values or self.unknown_keys else None
+        self.old_keys = tuple(old for old in self.old_keys if old.path in given)
+        return self if self.sites or self.bad_values or self.unknown_keys or self.old_keys else None
 
     @cached_property
     def sites_at(self) -> Mapping[Path, frozenset[int]]:
@@ -325,6 +346,13 @@ class Setup:
         return targets(self.adapter.target_modules, self.target_syntax)
 
     @cached_property
+    def base_name(self) -> "BaseName | None":
+        """The base model as it is written; None where it isn't, or isn't known."""
+        from lora_lint.base_name import base_name
+
+        return base_name(self.adapter)
+
+    @cached_property
     def folder(self) -> "Folder | None":
         """The files beside the document, where it stands in a file of its own."""
         from lora_lint.folder import Folder
@@ -353,9 +381,19 @@ class Setup:
     @cached_property
     def peft_pin(self) -> "Pin | None":
         """The release of PEFT that the project around the file is held to."""
+        return self.pin("peft")
+
+    def pin(self, library: str) -> "Pin | None":
+        """The release of a library that the project around the file is held to."""
         from lora_lint.project import pinned
 
-        return pinned(self.folder.path, "peft") if self.folder is not None else None
+        return pinned(self.folder.path, library) if self.folder is not None else None
+
+    def lies_in(self, package: str) -> bool:
+        """Whether the file belongs to a copy of a package, whose release is its own."""
+        from lora_lint.project import holds
+
+        return self.folder is not None and holds(self.folder.path, package)
 
     @property
     def lone(self) -> bool:

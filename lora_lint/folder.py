@@ -2,14 +2,24 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from lora_lint.checkpoint import leads_out
+from lora_lint.document import Source, UnreadableError
 
 LARGEST = 4 * 2**20
 """Bytes of a file that is read whole: configs and model cards are far smaller, tokenizers aren't needed whole."""
+
+CARD = "README.md"
+
+
+class Said(NamedTuple):
+    """What a model card says in its head, and the line that says it."""
+
+    value: str
+    line: int
 
 
 class Folder:
@@ -63,3 +73,28 @@ class Folder:
             return os.path.getsize(path) if os.path.isfile(path) else 0
         except OSError:
             return 0
+
+    @cached_property
+    def card_base_models(self) -> tuple[Said, ...]:
+        """The base models that the head of the model card names: one, or those of a merge."""
+        text = (self.text(CARD) or "").replace("\r\n", "\n")
+        head, mark, _ = text.removeprefix("---\n").partition("\n---")
+        if not mark or not text.startswith("---\n") or "base_model" not in head:
+            return ()
+        return tuple(_base_models(Source(CARD, f"---\n{head}\n")))
+
+
+def _base_models(head: Source) -> Iterator[Said]:
+    from lora_lint.readers.yaml import read
+
+    try:
+        documents = list(read(head))
+    except UnreadableError:
+        return
+    for document in documents:
+        data = document.data
+        named = data.get("base_model") if isinstance(data, dict) else None
+        for at, value in enumerate(named if isinstance(named, list) else [named]):
+            if isinstance(value, str) and value:
+                span = document.span_of(("base_model", at) if isinstance(named, list) else ("base_model",))
+                yield Said(value, head.position(span.start).line)

@@ -39,6 +39,19 @@ def pinned(folder: str, name: str) -> Pin | None:
     return pinned(above, name)
 
 
+def holds(folder: str, package: str) -> bool:
+    """Whether a folder, or one above it up to the top of the repository, holds the source of a package itself."""
+    folder = os.path.abspath(folder)
+    while True:
+        places = (os.path.join(folder, *parents, package, "__init__.py") for parents in ((), ("src",)))
+        if any(map(os.path.isfile, places)):
+            return True
+        above = os.path.dirname(folder)
+        if above == folder or os.path.exists(os.path.join(folder, ".git")):
+            return False
+        folder = above
+
+
 def _pins(folder: str, name: str) -> Iterator[Pin]:
     try:
         files = os.listdir(folder)

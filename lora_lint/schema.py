@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from lora_lint.document import Document, Path, Unknown, lookup
-from lora_lint.facts import BadValue, Checkpoint, Fact, TargetSyntax, UnknownKey, WrittenKey
+from lora_lint.facts import BadValue, Checkpoint, Fact, OldKey, TargetSyntax, UnknownKey, WrittenKey
 from lora_lint.refusals import NUMBER, Refusal, by_path, copied, is_text, remove
 
 if TYPE_CHECKING:
@@ -40,6 +40,21 @@ Words = Annotated[list[str], BeforeValidator(_one_or_many)]
 """One word or several, as flags and lenient YAML have them."""
 
 
+class Old(NamedTuple):
+    """A key of earlier releases: the first release of a library without it, and the values that change nothing.
+
+    `reaction` is what that release does about it, the schema's `UNKNOWN_KEYS` when not given; `package` is what the
+    library is imported as, its name in small letters when not given.
+    """
+
+    library: str
+    release: str
+    new: str = ""
+    neutral: tuple[object, ...] = ()
+    reaction: str = ""
+    package: str = ""
+
+
 class Schema(BaseModel):
     """The keys that a framework reads, with types, bounds and defaults; other keys are kept and may be reported.
 
@@ -51,7 +66,8 @@ class Schema(BaseModel):
     is said of them where it's empty. `EXPONENTS` says that the framework's YAML loader reads a plain `1e-4` as a
     number, as OmegaConf does and PyYAML doesn't. `FLAT` says that the loader takes the keys of all sections as one
     mapping, the last of a name counting. `ARGPARSE` names the syntaxes whose keys end as flags of argparse, which takes
-    the beginning of a flag for the whole: `--lora_r` for `--lora_rank`.
+    the beginning of a flag for the whole: `--lora_r` for `--lora_rank`. `OLD` are keys that
+    earlier releases had.
     """
 
     model_config = ConfigDict(
@@ -65,7 +81,7 @@ class Schema(BaseModel):
     EXPONENTS: ClassVar[bool] = False
     FLAT: ClassVar[bool] = False
     ARGPARSE: ClassVar[tuple[str, ...]] = ()
-    NEUTRAL: ClassVar[Mapping[str, tuple[object, ...]]] = {}
+    OLD: ClassVar[Mapping[str, Old]] = {}
 
 
 M = TypeVar("M", bound=Schema, covariant=True)
@@ -315,15 +331,25 @@ class View(Generic[M]):
         A key is suggested only where it isn't written already.
         """
         for at, (path, key) in enumerate(self.unknown_keys):
-            if (
-                key.startswith(("_", "x-"))
-                or key in self.document.program
-                or self.data.get(key) in self.model.NEUTRAL.get(key, ())
-            ):
+            if key.startswith(("_", "x-")) or key in self.document.program or key in old_keys(type(self.model)):
                 continue
             meant = self._meant(key) if at < _MOST_GUESSES else None
             if meant or not only_near:
                 yield UnknownKey(path, key, reaction, meant if meant not in self.data else None)
+
+    @property
+    def old_keys(self) -> Iterator[OldKey]:
+        """Written keys that the framework no longer has, told of here rather than as unknown ones."""
+        for key, old in old_keys(type(self.model)).items():
+            if self._is_written(key):
+                neutral = (key,) not in self.unknown and any(self.data[key] is value for value in old.neutral)
+                reaction = old.reaction or getattr(self.model, "UNKNOWN_KEYS", "")
+                new = "" if self._is_written(old.new) else old.new
+                package = old.package or old.library.lower()
+                yield OldKey(self._full((key,)), key, old.library, old.release, reaction, new, neutral, package)
+
+    def _is_written(self, key: str) -> bool:
+        return key in self.data or (key,) in self.unknown
 
     def _meant(self, key: str) -> str | None:
         if key in self.model.MEANT:
@@ -382,6 +408,15 @@ def _words(model: type[Schema]) -> Mapping[str, tuple[str, ...]]:
     for name, keys_ in _spellings(model).items():
         for key in keys_:
             found[key] = (spelled[name], name) if name in spelled else (name,)
+    return found
+
+
+@cache
+def old_keys(model: type[Schema]) -> Mapping[str, Old]:
+    """Keys of earlier releases, those of the schemas it builds on included."""
+    found: dict[str, Old] = {}
+    for parent in reversed(model.__mro__):
+        found |= vars(parent).get("OLD", {})
     return found
 
 

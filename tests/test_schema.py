@@ -13,7 +13,7 @@ from lora_lint.document import Path, Source, Unknown
 from lora_lint.facts import UnknownFact
 from lora_lint.readers import json as json_reader
 from lora_lint.readers import yaml as yaml_reader
-from lora_lint.schema import Int, NonNegativeInt, Number, PositiveInt, Probability, Schema, View, Words, since
+from lora_lint.schema import Int, NonNegativeInt, Number, Old, PositiveInt, Probability, Schema, View, Words, since
 from lora_lint.spelling import distance, nearest
 
 
@@ -21,7 +21,10 @@ class Config(Schema):
     """A field of every kind that frameworks use."""
 
     MEANT: ClassVar[dict[str, str]] = {"rank": "r", "lora_rank": "r"}
-    NEUTRAL: ClassVar[dict[str, tuple[object, ...]]] = {"merge_weights": (None, False)}
+    OLD: ClassVar[dict[str, Old]] = {
+        "merge_weights": Old("PEFT", "0.3.0", neutral=(None, False)),
+        "old_target": Old("PEFT", "0.9.0", "target"),
+    }
 
     r: PositiveInt = 8
     lora_alpha: Number | None = 8
@@ -217,7 +220,7 @@ def test_a_value_that_is_not_finite_is_a_number() -> None:
         ("something_else: 1", [("something_else", None)]),
         ("_private: 1\nx-note: 2", []),
         ("merge_weights: false", []),
-        ("merge_weights: true", [("merge_weights", None)]),
+        ("merge_weights: true", []),
         ("lora_alpa: {{ x }}", [("lora_alpa", "lora_alpha")]),
         ("train.target: q", []),
         ("-1: x\n7: y\ntrue: z", [("-1", None), ("7", None), ("True", None)]),
@@ -226,6 +229,25 @@ def test_a_value_that_is_not_finite_is_a_number() -> None:
 def test_an_unknown_key_is_reported_with_the_key_that_was_meant(text: str, found: list[tuple[str, str | None]]) -> None:
     keys = [(key.key, key.suggestion) for key in yaml_view(text).report_unknown("drops it")]
     assert keys == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("merge_weights: false", [("merge_weights", "0.3.0", "", True)]),
+        ("merge_weights:", [("merge_weights", "0.3.0", "", True)]),
+        ("merge_weights: 0", [("merge_weights", "0.3.0", "", False)]),
+        ("merge_weights: true", [("merge_weights", "0.3.0", "", False)]),
+        ("merge_weights: {{ x }}", [("merge_weights", "0.3.0", "", False)]),
+        ("old_target: q", [("old_target", "0.9.0", "target", False)]),
+        ("old_target: q\ntarget: v", [("old_target", "0.9.0", "", False)]),
+        ("r: 8", []),
+    ],
+)
+def test_a_key_of_earlier_releases_is_told_with_what_became_of_it(
+    text: str, found: list[tuple[str, str, str, bool]]
+) -> None:
+    assert [(old.key, old.release, old.new, old.neutral) for old in yaml_view(text).old_keys] == found
 
 
 def test_only_near_misses_are_reported_of_a_schema_that_is_not_known_whole() -> None:

@@ -59,7 +59,7 @@ def test_a_finding_that_a_change_elsewhere_in_the_file_brings_is_reported(reposi
 
 def test_an_alpha_that_was_taken_out_is_compared_by_its_default(repository: Path) -> None:
     path = repository / "train.sh"
-    command = "swift sft --model a --train_type lora --lora_rank 16 \\\n  --lora_alpha 32 \\\n  --seed 1\n"
+    command = "swift sft --model a --tuner_type lora --lora_rank 16 \\\n  --lora_alpha 32 \\\n  --seed 1\n"
     path.write_text(command, "utf-8")
     commit(repository)
     path.write_text(command.replace("  --lora_alpha 32 \\\n", ""), "utf-8")

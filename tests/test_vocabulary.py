@@ -56,6 +56,9 @@ def test_a_word_of_the_run_is_found_where_the_framework_has_it(
         ),
         ("a.json", PEFT + '"modules_to_save": ["lm_head"]}', "modules_to_save", ["lm_head"], ("modules_to_save",)),
         ("a.yaml", AXOLOTL, "base_model", "org/model", ("base_model",)),
+        ("a.yaml", AXOLOTL + "revision_of_model: v2", "revision", "v2", ("revision_of_model",)),
+        ("a.yaml", AXOLOTL + "model_revision: v2", "revision", "v2", ("model_revision",)),
+        ("a.yaml", FACTORY + "model_revision: v2", "revision", "v2", ("model_revision",)),
         ("a.yaml", AXOLOTL + "peft_use_dora: true", "use_dora", True, ("peft_use_dora",)),
         (
             "a.yaml",

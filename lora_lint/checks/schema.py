@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 from lora_lint.document import Problem, Span
-from lora_lint.facts import BadValue, Setup
+from lora_lint.facts import BadValue, OldKey, Setup
 from lora_lint.finding import Delete, Finding, RenameKey, Replace, Severity
 
 
@@ -85,10 +86,49 @@ def peft_too_old(setup: Setup) -> Iterator[Finding]:
             )
 
 
+def removed_key(setup: Setup) -> Iterator[Finding]:
+    for old in setup.old_keys:
+        if not old.new and not setup.fragment:
+            yield Finding(
+                f"{old.library} has no {old.key} since {old.release} and {old.reaction}"
+                + ("; its value changes nothing" if old.neutral else ""),
+                at=old.path,
+                fix=Delete(old.path) if old.neutral else None,
+                severity=Severity.NOTE if old.neutral and "refuses" not in old.reaction else None,
+                on_key=True,
+            )
+
+
+def renamed_key(setup: Setup) -> Iterator[Finding]:
+    for old in setup.old_keys:
+        if not old.new or old.neutral or _holds_older(setup, old):
+            continue
+        yield Finding(
+            f"{old.library} has no {old.key} since {old.release} and {old.reaction}; it is called {old.new}",
+            at=old.path,
+            fix=RenameKey(old.path, old.new),
+            on_key=True,
+        )
+
+
+def _holds_older(setup: Setup, old: OldKey) -> bool:
+    """Whether the file is meant for a release that has the key: a pinned one, or a copy that it is a part of.
+
+    So may be what stands inside a guide, which belongs to no project.
+    """
+    pin = setup.pin(old.library.lower())
+    return (
+        setup.folder is None
+        or (pin is not None and _parts(pin.version) < _parts(old.release))
+        or setup.lies_in(old.package)
+    )
+
+
 LENIENT = "0.14.0"
 """The first release that drops unknown keys (peft/config.py, `_check_and_remove_unused_kwargs`)."""
 
 
+@cache
 def _parts(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
 

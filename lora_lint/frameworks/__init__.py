@@ -247,6 +247,7 @@ def setup(document: Document, names: list[str], beside: Callable[[], Checkpoint 
         if hasattr(module, "base_scale"):
             result.base_scale = optional.base_scale(view)
         result.bad_values += tuple(view.bad_values)
+        result.old_keys += tuple(view.old_keys)
         if reaction := getattr(model, "UNKNOWN_KEYS", ""):
             near = getattr(model, "UNKNOWN_KEYS_NEAR", False)
             result.unknown_keys += tuple(view.report_unknown(reaction, only_near=near))

@@ -3,17 +3,22 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
+from pydantic import AliasChoices, Field
+
 from lora_lint.document import Document, Unknown
 from lora_lint.facts import Fact, Site, State, TargetSyntax
 from lora_lint.frameworks.commands import config_file
 from lora_lint.frameworks.derivation import trained_before
 from lora_lint.frameworks.required import required
 from lora_lint.scaling import classic, rslora
-from lora_lint.schema import Int, PositiveInt, Schema, View
+from lora_lint.schema import Int, Old, PositiveInt, Schema, View
 
 NAME = "axolotl"
 TITLE = "axolotl"
 DOCS = "https://docs.axolotl.ai/docs/config-reference.html"
+
+
+_OFF, _REFUSES = (None, False), "refuses to start"
 
 
 class Config(Schema, strict=False):
@@ -39,6 +44,13 @@ class Config(Schema, strict=False):
         "use_dora": "peft_use_dora",
     }
 
+    OLD: ClassVar[Mapping[str, Old]] = {
+        # utils/schemas/deprecated.py:69 and validation.py:61 at 067b021c; commits c16ec398 and 9de5b763.
+        "evaluation_strategy": Old("axolotl", "0.5.1", "eval_strategy", reaction="ignores it with a line in the log"),
+        "unsloth_lora_mlp": Old("axolotl", "0.17.0", "lora_mlp_kernel", _OFF, _REFUSES),
+        "unsloth_lora_qkv": Old("axolotl", "0.17.0", "lora_qkv_kernel", _OFF, _REFUSES),
+        "unsloth_lora_o": Old("axolotl", "0.17.0", "lora_o_kernel", _OFF, _REFUSES),
+    }
     TARGETS: ClassVar[TargetSyntax] = "peft"
     SPELLED: ClassVar[Mapping[str, str]] = {
         "target_modules": "lora_target_modules",
@@ -68,7 +80,7 @@ class Config(Schema, strict=False):
     }
 
     base_model: str | None = None
-    revision_of_model: str | None = None
+    revision_of_model: str | None = Field(None, validation_alias=AliasChoices("revision_of_model", "model_revision"))
     rl: Any = None
     tokens: list[str] | None = None
     learning_rate: Any = None

@@ -53,7 +53,7 @@ def sites(config: View[Config]) -> Iterator[Site]:
         rank = Fact(Unknown("", "rank is not set"), config.path, "unknown")
     if config.has("alpha"):
         message = f"alpha is given; {TITLE} forces it to the rank and refuses to start"
-        config.bad_values.append(BadValue((*config.path, "alpha"), "out-of-range", message))
+        config.bad_values.append(BadValue((*config.path, "alpha"), "not-accepted", message))
     method = config.model.type
     yield Site(
         ("*",),

@@ -49,11 +49,13 @@ class Config(TrainingArguments):
 
     SPELLED: ClassVar[Mapping[str, str]] = {
         "base_model": "model_name_or_path",
+        "revision": "model_revision",
         "target_modules": "lora_target",
         "modules_to_save": "additional_target",
     }
 
     model_name_or_path: str | None = Field(None, validation_alias=_spelled("model_name_or_path"))
+    model_revision: Any = None
     finetuning_type: Literal["lora", "oft", "freeze", "full"] = Field(
         "lora", validation_alias=_spelled("finetuning_type")
     )

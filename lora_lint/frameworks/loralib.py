@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from lora_lint.document import Document, Path
+from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site, State
 from lora_lint.frameworks.commands import flags, runs
 from lora_lint.frameworks.gates import state_of
@@ -41,6 +41,8 @@ class Glue(Schema):
     lora_alpha: Number | None = None
 
 
+_GLUE = ("run_glue", "run_glue_no_trainer")
+"""Programs whose `--apply_lora` has no defaults behind it; another's may have its own."""
 _LAYERS = ("Linear", "MergedLinear", "Embedding", "ConvLoRA", "Conv1d", "Conv2d", "Conv3d")
 
 
@@ -49,7 +51,7 @@ def recognises(document: Document) -> tuple[str, ...]:
         library, _, name = document.callee.rpartition(".")
         return (document.callee,) if library in ("loralib", "loralib.layers") and name in _LAYERS else ()
     lora = flags(document, "lora_dim", "apply_lora", "lora_r", "lora_alpha")
-    program = runs(document, "gpt2_ft", "gpt2_beam", "run_glue", "run_glue_no_trainer")
+    program = runs(document, "gpt2_ft", "gpt2_beam", *_GLUE)
     known = "--apply_lora" in lora or (program and "--lora_dim" in lora)
     return (*program, *lora) if known else ()
 
@@ -62,11 +64,20 @@ def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
 
 
 def sites(config: View[Any]) -> Iterator[Site]:
-    rank: Fact[Any] = required(config.fact(_rank_key(config.model)), "lora_r")
+    rank, alpha = (_in_program(config, config.fact(key)) for key in (_rank_key(config.model), "lora_alpha"))
+    rank = required(rank, "lora_r")
     state: State = "off" if rank.known and rank.value == 0 else "active"
     if isinstance(config.model, Glue) and state == "active":
         state = state_of(config.fact("apply_lora"))
-    yield Site(("*",), rank, config.fact("lora_alpha"), classic, state)
+    yield Site(("*",), rank, alpha, classic, state)
+
+
+def _in_program(config: View[Any], fact: Fact[Any]) -> Fact[Any]:
+    """What a program of somebody else's isn't given, it may have a default for."""
+    foreign = isinstance(config.model, Glue) and not runs(config.document, *_GLUE)
+    if foreign and fact.origin == "default":
+        return Fact(Unknown("", f"{config.document.callee} may have a default of its own"), fact.path, "unknown")
+    return fact
 
 
 def _rank_key(model: Schema) -> str:

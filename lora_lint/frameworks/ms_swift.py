@@ -12,7 +12,7 @@ from lora_lint.frameworks.blocks import block
 from lora_lint.frameworks.commands import flags, runs, unless_in_file
 from lora_lint.frameworks.derivation import trained_before
 from lora_lint.scaling import classic, rslora
-from lora_lint.schema import Number, PositiveInt, Schema, View, Words
+from lora_lint.schema import Number, Old, PositiveInt, Schema, View, Words
 
 NAME = "ms_swift"
 TITLE = "ms-swift"
@@ -53,8 +53,26 @@ class Config(Schema, strict=False):
     init_weights: str | bool = Field("true", validation_alias=AliasChoices("init_weights", "init_lora_weights"))
 
 
+_LOST_IN_4 = {"train_type": Old("ms-swift", "4.1.0", "tuner_type", package="swift")}
+"""swift/arguments/base_args/base_args.py:73 of 4.0.4 has the key, that of 4.1.0 hasn't."""
+_LOST_IN_3 = {
+    "sft_type": Old("ms-swift", "3.0.0", "tuner_type", package="swift"),
+    "lora_target_modules": Old("ms-swift", "3.0.0", "target_modules", package="swift"),
+    "lora_dropout_p": Old("ms-swift", "3.0.0", "lora_dropout", package="swift"),
+}
+"""swift/llm/utils/argument.py:617-896 of 2.6.1 has the keys, swift/llm/argument of 3.0.0 hasn't."""
+
+
+class Command(Config):
+    """The command of whatever release is installed; a script that lies beside its caller is of one release."""
+
+    OLD: ClassVar[Mapping[str, Old]] = _LOST_IN_3 | _LOST_IN_4
+
+
 class Megatron(Config):
     """swift/megatron/arguments/megatron_args.py:449-470 at 36023605: the default is to train everything."""
+
+    OLD: ClassVar[Mapping[str, Old]] = _LOST_IN_4
 
     tuner_type: str = Field("full", validation_alias=AliasChoices(*_GATES))
 
@@ -126,7 +144,8 @@ def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
         return
     megatron = "megatron" in document.callee.lower()
     nested = "train" in block(document.data, ()) and any(key in block(document.data, ("train",)) for key in _GATES)
-    yield Megatron if megatron else Config, ("train",) if nested else ()
+    model = Megatron if megatron else Command if document.callee == "swift" else Config
+    yield model, ("train",) if nested else ()
 
 
 def sites(config: View[Any]) -> Iterator[Site]:

@@ -10,7 +10,7 @@ from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import BadValue, Fact, Kind, Site, TargetSyntax, UnknownFact
 from lora_lint.per_module import PerModule
 from lora_lint.scaling import classic
-from lora_lint.schema import Int, Number, PositiveInt, Schema, View, since
+from lora_lint.schema import Int, Number, Old, PositiveInt, Schema, View, since
 
 NAME = "peft"
 TITLE = "PEFT"
@@ -61,7 +61,10 @@ class Config(Schema):
     }
     TARGETS: ClassVar[TargetSyntax] = "peft"
     SPELLED: ClassVar[Mapping[str, str]] = {"base_model": "base_model_name_or_path"}
-    NEUTRAL: ClassVar[Mapping[str, tuple[object, ...]]] = {"enable_lora": (None,), "merge_weights": (None, False)}
+    OLD: ClassVar[Mapping[str, Old]] = {
+        "enable_lora": Old("PEFT", "0.3.0", neutral=(None,)),
+        "merge_weights": Old("PEFT", "0.3.0", neutral=(None, False)),
+    }
 
     peft_type: str | None = since("0.0.1", None)
     task_type: (
@@ -177,6 +180,9 @@ def sites(config: View[Any]) -> Iterator[Site]:
         rank, alpha = (_number_or_unknown(config.fact(name)) for name in ("r", "alpha"))
         yield Site(("*",), rank, alpha, classic, state="not-lora", method=method)
         return
+    if config.data.get("r") == 0 and config.data.get("target_modules") == []:
+        yield _without_adapter(config)
+        return
     settings = PerModule(config)
     for name, keys in (("rank_pattern", settings.rank_keys), ("alpha_pattern", settings.alpha_keys)):
         for key, fault in keys.faults.items():
@@ -185,6 +191,13 @@ def sites(config: View[Any]) -> Iterator[Site]:
             config.bad_values.append(BadValue(path, "out-of-range", f"{name} key {shown!r} {fault}"))
     modules = settings.real_modules()
     yield from settings.grouped(modules) if modules is not None else settings.as_written()
+
+
+def _without_adapter(config: View[Any]) -> Site:
+    """Servers stand a config of rank 0 without targets for the bare model; only a layer refuses the rank."""
+    path = config.fact("r").path
+    config.bad_values[:] = [bad for bad in config.bad_values if bad.path != path]
+    return Site(("*",), Fact(0, path), config.fact("lora_alpha"), classic, state="off")
 
 
 def base_scale(config: View[Any]) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from lora_lint.schema import Schema
+from lora_lint.schema import Old, Schema
 
 
 class TrainingArguments(Schema):
@@ -14,6 +14,11 @@ class TrainingArguments(Schema):
     """
 
     SPELLED: ClassVar[Mapping[str, str]] = {"resume_from": "resume_from_checkpoint", "base_model": "model_name_or_path"}
+
+    OLD: ClassVar[Mapping[str, Old]] = {
+        # training_args.py of 4.50.3 has the key, that of 4.51.0 hasn't.
+        "evaluation_strategy": Old("transformers", "4.51.0", "eval_strategy", reaction="refuses to start"),
+    }
 
     model_name_or_path: Any = None
     eval_strategy: str | None = None

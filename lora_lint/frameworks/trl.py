@@ -1,7 +1,7 @@
 """TRL: `--use_peft --lora_r N --lora_alpha M`, the same keys in YAML (alignment-handbook's too), `ModelConfig(...)`."""
 
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -42,9 +42,11 @@ class Config(TrainingArguments, strict=False):
         "target_parameters": "lora_target_parameters",
         "modules_to_save": "lora_modules_to_save",
         "task_type": "lora_task_type",
+        "revision": "model_revision",
         "use_reentrant": "gradient_checkpointing_kwargs.use_reentrant",
     }
 
+    model_revision: Any = None
     use_peft: bool = False
     lora_r: PositiveInt = 16
     lora_alpha: Number = 32

@@ -144,6 +144,9 @@ COMMANDS = [
     ("python run_glue.py --apply_lora --lora_r 8 --lora_alpha 16\n", Row("loralib", "*", 8, 16, 2, "ww")),
     ("python run_glue.py --apply_lora --lora_r 8\n", Row("loralib", "*", 8, None, "?", "wd")),
     ("python run_glue.py --apply_lora --lora_alpha 16\n", Row("loralib", "*", "?", 16, "?", "uw")),
+    ("python run_pruning.py --apply_lora\n", Row("loralib", "*", "?", "?", "?", "uu")),
+    ("python run_pruning.py --apply_lora --lora_r 8\n", Row("loralib", "*", 8, "?", "?", "wu")),
+    ("python run_pruning.py --apply_lora --lora_r 8 --lora_alpha 16\n", Row("loralib", "*", 8, 16, 2, "ww")),
     (
         "python training/supervised_finetuning.py --use_peft True --lora_rank 8 --lora_alpha 16\n",
         Row("medical_gpt", "all", 8, 16, 2, "ww"),
@@ -267,3 +270,17 @@ def test_a_key_of_another_library_is_named(name: str, text: str, key: str, react
 )
 def test_what_trains_no_adapter_is_no_setup(name: str, text: str) -> None:
     assert setups(name, text) == []
+
+
+PLACEHOLDER = "from peft import LoraConfig\nLoraConfig(r=0, target_modules=[{}])\n"
+"""lmdeploy/pytorch/models/patch.py of InternLM/lmdeploy stands it for requests without an adapter."""
+
+
+@pytest.mark.parametrize(
+    ("targets", "state", "faults"),
+    [("", "off", []), ("'q_proj'", "active", ["r is 0; PEFT needs more than 0"])],
+)
+def test_a_rank_of_0_without_targets_is_no_adapter(targets: str, state: str, faults: list[str]) -> None:
+    (setup,) = setups("a.py", PLACEHOLDER.format(targets))
+    assert [site.state for site in setup.sites] == [state]
+    assert [bad.message for bad in setup.bad_values] == faults

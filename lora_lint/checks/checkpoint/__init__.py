@@ -15,6 +15,7 @@ from lora_lint.checks.checkpoint.contents import (
     base_weights_in_adapter,
     empty_tensors,
     index_path_escape,
+    missing_projector,
     missing_tensors,
     tensors_outside_targets,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "empty_tensors",
     "index_path_escape",
     "merged_model_inconsistent",
+    "missing_projector",
     "missing_tensors",
     "mixed_rank_without_alpha",
     "mutated_base_init_unconverted",

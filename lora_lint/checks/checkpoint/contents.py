@@ -59,6 +59,18 @@ def _without_tensors(active: list[Site], setup: Setup) -> Iterator[Finding]:
             )
 
 
+_PROJECTOR = "non_lora_trainables.bin"
+
+
+def missing_projector(setup: Setup) -> Iterator[Finding]:
+    folder = setup.folder if setup.checkpoint is not None and setup.active and not setup.lone else None
+    if folder is None or "config.json" not in folder.names or _PROJECTOR in folder.names:
+        return
+    kind = (folder.json("config.json") or {}).get("mm_projector_type")
+    if kind is not None and not any("projector" in name or name.startswith("non_lora_") for name in folder.names):
+        yield Finding(f"config.json has an mm_projector_type, {str(kind)[:40]}, but there is no {_PROJECTOR} beside it")
+
+
 EMPTY_PICKLE = 1500
 """Bytes: torch.save writes 1,161 for no tensor at all, PEFT 1,941 for one layer of rank 1."""
 

@@ -1,0 +1,87 @@
+"""Where do the base model, its code and the weights come from, and what goes out with the file?"""
+
+import re
+from collections.abc import Iterator
+
+from lora_lint.base_name import is_commit, where
+from lora_lint.facts import Setup
+from lora_lint.finding import Finding, Severity
+
+LONGEST_NAME = 80
+"""Characters of a name that a message shows."""
+HEAD = "main"
+"""The branch that is taken where nobody says anything else."""
+
+
+def hard_coded_token(setup: Setup) -> Iterator[Finding]:
+    for kind, span in setup.document.source.credentials:
+        yield Finding(f"a {kind} of {span.end - span.start} characters is written out", span=span)
+
+
+def pickle_adapter(setup: Setup) -> Iterator[Finding]:
+    checkpoint = setup.checkpoint
+    for file in checkpoint.files if checkpoint is not None else ():
+        if file.endswith(".bin"):
+            yield Finding("the weights are pickled, and loading a pickle can run any code", file=file)
+
+
+def local_base_path(setup: Setup) -> Iterator[Finding]:
+    base = setup.base_name if setup.trained else None
+    if base is None or base.where not in ("path", "nowhere"):
+        return
+    if base.where == "nowhere":
+        yield Finding("no base model is named", at=base.path, severity=Severity.NOTE)
+        return
+    instead = f"; it was downloaded from {base.repository}" if base.repository else ""
+    yield Finding(
+        f"the base model is {base.name[:LONGEST_NAME]}, a path of the machine that trained it{instead}", at=base.path
+    )
+
+
+def remote_code_required(setup: Setup) -> Iterator[Finding]:
+    trusts = setup.training.trust_remote_code
+    if trusts is None or not trusts.value or not setup.active:
+        return
+    base, revision = setup.base_name, setup.adapter.revision
+    if base is not None and base.where == "hub" and not (revision is not None and is_commit(revision.value)):
+        yield Finding(f"what code {base.name[:LONGEST_NAME]} holds is run, and no commit pins it", at=trusts.path)
+
+
+def revision_unpinned(setup: Setup) -> Iterator[Finding]:
+    revision = setup.adapter.revision
+    if revision is None or revision.origin != "written" or revision.value in ("", HEAD) or not setup.active:
+        return
+    base, trusts = setup.base_name, setup.training.trust_remote_code
+    told = trusts is not None and trusts.known and trusts.value
+    if base is not None and base.where == "hub" and not is_commit(revision.value) and not told:
+        yield Finding(
+            f"revision {revision.value[:LONGEST_NAME]} of {base.name[:LONGEST_NAME]} is a branch or a tag, "
+            "which can be moved or be missing",
+            at=revision.path,
+        )
+
+
+def stale_base_model_metadata(setup: Setup) -> Iterator[Finding]:
+    base = setup.base_name if setup.checkpoint is not None else None
+    if base is None or base.where != "hub" or setup.folder is None:
+        return
+    said = setup.folder.card_base_models
+    if said and not any(_is(one.value, base.name) for one in said):
+        first = said[0]
+        yield Finding(
+            f"the base model is {base.name[:LONGEST_NAME]}, README.md says {first.value[:LONGEST_NAME]} "
+            f"in line {first.line}",
+            at=base.path,
+        )
+
+
+_PACKED = re.compile(
+    r"(?:[-_.](?:unsloth|bnb|dynamic|quantized|4bit|8bit|int4|int8|fp8|bf16|fp16|nf4|awq|gptq|gguf|mlx|hf|w\d+a\d+))+\Z"
+)
+"""Endings that tell how weights are stored, not which they are."""
+
+
+def _is(said: str, base: str) -> bool:
+    """Whether a card names the base model, maybe a mirror of it or a quantised copy."""
+    names = [_PACKED.sub("", name[-1000:].lower().rpartition("/")[2]).removeprefix("meta-") for name in (said, base)]
+    return where(said) != "path" and names[0] == names[1]
