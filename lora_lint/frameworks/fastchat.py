@@ -6,15 +6,16 @@ from typing import Any, ClassVar
 from lora_lint.document import Document
 from lora_lint.facts import Site
 from lora_lint.frameworks.commands import flags, runs
+from lora_lint.frameworks.trainer import Rates
 from lora_lint.scaling import classic
-from lora_lint.schema import Int, PositiveInt, Schema, View, Words
+from lora_lint.schema import Int, PositiveInt, View, Words
 
 NAME = "fastchat"
 TITLE = "FastChat"
 DOCS = "https://github.com/lm-sys/FastChat/blob/main/docs/training.md"
 
 
-class Config(Schema):
+class Config(Rates):
     """fastchat/train/train_lora.py:56-65 at 0e6d3e4b, train_lora_t5.py:59-66 the same; HfArgumentParser is strict."""
 
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"

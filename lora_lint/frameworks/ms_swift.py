@@ -11,6 +11,7 @@ from lora_lint.frameworks import peft
 from lora_lint.frameworks.blocks import block
 from lora_lint.frameworks.commands import flags, runs, unless_in_file
 from lora_lint.frameworks.derivation import trained_before
+from lora_lint.frameworks.trainer import TrainingArguments
 from lora_lint.scaling import classic, rslora
 from lora_lint.schema import Number, PositiveInt, Schema, View, Words
 
@@ -22,7 +23,7 @@ _GATES = ("tuner_type", "train_type", "sft_type")
 """Since v4, in v3, before December 2024."""
 
 
-class Config(Schema, strict=False):
+class Config(TrainingArguments, strict=False):
     """swift/arguments/tuner_args.py:126-152 and base_args/base_args.py:93 at 36023605; YAML becomes flags there.
 
     v2 and v3 have the same defaults. An adapter that training goes on from keeps its own rank and alpha
@@ -33,6 +34,21 @@ class Config(Schema, strict=False):
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
     MEANT: ClassVar[Mapping[str, str]] = {"lora_r": "lora_rank", "lora_target": "target_modules"}
 
+    SPELLED: ClassVar[Mapping[str, str]] = {
+        "base_model": "model",
+        "optim": "optimizer",
+        "quantization_bit": "quant_bits",
+        "loraplus_lr_ratio": "lorap_lr_ratio",
+        "init_lora_weights": "init_weights",
+        "adapter_path": "adapters",
+        "stage": "rlhf_type",
+    }
+
+    model: Any = None
+    optimizer: Any = None
+    quant_bits: Any = None
+    lorap_lr_ratio: Any = None
+    rlhf_type: Any = None
     tuner_type: str = Field("lora", validation_alias=AliasChoices(*_GATES))
     adapters: Words | None = None
     resume_from_checkpoint: str | None = None
