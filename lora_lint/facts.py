@@ -10,9 +10,12 @@ from lora_lint.document import Document, Path, Problem, Unknown
 from lora_lint.scaling import Formula, number
 
 if TYPE_CHECKING:
+    from lora_lint.distributed import Zero
     from lora_lint.expression import Expression
     from lora_lint.folder import Folder
     from lora_lint.project import Pin
+    from lora_lint.readers.python.frozen import Frozen
+    from lora_lint.resumed import Resumed
     from lora_lint.targets import Targets
     from lora_lint.vocabulary import Adapter, Training
 
@@ -297,9 +300,45 @@ class Setup:
     @cached_property
     def peft_pin(self) -> "Pin | None":
         """The release of PEFT that the project around the file is held to."""
+        return self.pin("peft")
+
+    def near(self, name: str) -> Mapping[Any, Any] | None:
+        """The mapping in a small config file that the document names, seen from its folder or from one above it."""
+        if not self.path or self.document.embedded:
+            return None
+        from lora_lint.nearby import Nearby
+
+        document = Nearby(self.path, self.document.source.inside).above(name)
+        return document.data if document is not None and isinstance(document.data, dict) else None
+
+    @cached_property
+    def zero(self) -> "Zero | None":
+        """DeepSpeed's ZeRO, where its configuration can be read."""
+        from lora_lint.distributed import zero
+
+        return zero(self)
+
+    @cached_property
+    def resumed(self) -> "Resumed | None":
+        """The saved adapter that the run goes on from, where it lies near the file."""
+        from lora_lint.resumed import resumed
+
+        return resumed(self)
+
+    @cached_property
+    def frozen_loads(self) -> "tuple[Frozen, ...]":
+        """Saved adapters that the Python file around the document loads frozen and trains."""
+        if self.document.syntax != "python" or self.document.example:
+            return ()
+        from lora_lint.readers.python.frozen import frozen
+
+        return frozen(self.document.source)
+
+    def pin(self, package: str) -> "Pin | None":
+        """The release of a package that the project around the file is held to."""
         from lora_lint.project import pinned
 
-        return pinned(self.folder.path, "peft") if self.folder is not None else None
+        return pinned(self.folder.path, package) if self.folder is not None else None
 
     @property
     def fragment(self) -> bool:

@@ -154,6 +154,8 @@ class Training(Vocabulary):
     max_grad_norm = Said(number)
     fp16 = Said(flag)
     bf16 = Said(flag)
+    fp16_weights = Said(flag)
+    """Whether the base model itself is loaded in float16, where that goes with `fp16`."""
     mixed_precision = Said(text)
     """As accelerate and the image trainers have it: `no`, `fp16` or `bf16`."""
     gradient_checkpointing = Said(flag)

@@ -66,6 +66,7 @@ class Config(Schema, strict=False):
         "resume_from": "resume_from_checkpoint",
         "adapter_path": "lora_model_dir",
         "adapter_kind": "adapter",
+        "fp16_weights": "fp16",
         "autocast_adapter_dtype": "peft_autocast_adapter_dtype",
         "stage": "rl",
     }

@@ -1,0 +1,98 @@
+"""Saved adapters that Python code loads frozen and hands to a trainer."""
+
+import ast
+import warnings
+from functools import lru_cache
+from typing import NamedTuple
+
+from lora_lint.document import Source, Span
+from lora_lint.expression import dotted
+from lora_lint.readers.python.lines import Lines
+
+MARKS = ("PeftModel", "from_pretrained", "Trainer(")
+"""What a file holds that may do so."""
+_CLASSES = ("PeftModel", "PeftModelForCausalLM", "AutoPeftModelForCausalLM")
+_THAWS = ("merge_and_unload", "requires_grad", "requires_grad_", "set_requires_grad", "unload", "load_adapter")
+"""What, once done to the model, means that it isn't trained as it was loaded."""
+
+
+class Frozen(NamedTuple):
+    """The call that loads the adapter, and the class of the trainer that is given the model."""
+
+    span: Span
+    trainer: str
+
+
+@lru_cache(maxsize=1)
+def frozen(source: Source) -> tuple[Frozen, ...]:
+    """The loads without `is_trainable` whose model a trainer in the same function, or module, trains as it is."""
+    if not all(mark in source.text for mark in MARKS) or "is_trainable" in source.text:
+        return ()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source.text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ()
+    lines = Lines.of(source)
+    found: list[Frozen] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef):
+            flow = _Flow(source.text)
+            flow.run(node.body, {})
+            found += [Frozen(lines.span(load), trainer) for load, trainer in flow.trained.items()]
+    return tuple(found)
+
+
+Loads = dict[str, ast.Call]
+"""Names with the call that loaded their adapter frozen."""
+
+
+class _Flow:
+    """One function's statements in their order; branches are followed one by one and joined."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.trained: dict[ast.Call, str] = {}
+
+    def run(self, body: list[ast.stmt], loads: Loads) -> Loads:
+        """The loads that are still frozen after some statements; none where they leave the function."""
+        for statement in body:
+            if isinstance(statement, ast.If):
+                loads = self.run(statement.body, dict(loads)) | self.run(statement.orelse, dict(loads))
+            elif isinstance(statement, ast.For | ast.While | ast.With | ast.Try):
+                for part in ("body", "handlers", "orelse", "finalbody"):
+                    for inner in getattr(statement, part, ()):
+                        loads = self.run([inner] if isinstance(inner, ast.stmt) else inner.body, loads)
+            elif isinstance(statement, ast.Return | ast.Raise):
+                return {}
+            elif not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                loads = self.after(statement, loads)
+        return loads
+
+    def after(self, statement: ast.stmt, loads: Loads) -> Loads:
+        """What one plain statement makes of the loads."""
+        if any(isinstance(node, ast.Attribute) and node.attr in _THAWS for node in ast.walk(statement)):
+            return {}
+        if not isinstance(statement, ast.Assign) or not isinstance(statement.value, ast.Call):
+            return loads
+        names = [name for target in statement.targets if (name := dotted(target)) is not None]
+        call = statement.value
+        trainer = (dotted(call.func) or "").rpartition(".")[2]
+        given = loads.get(_model(call) or "")
+        if given is not None and trainer.endswith("Trainer") and any(f"{name}.train(" in self.text for name in names):
+            self.trained[given] = trainer
+        kept = {name: load for name, load in loads.items() if name not in names}
+        return kept | dict.fromkeys(names, call) if _is_load(call) else kept
+
+
+def _is_load(call: ast.Call) -> bool:
+    owner, _, method = (dotted(call.func) or "").rpartition(".")
+    return method == "from_pretrained" and owner.rpartition(".")[2] in _CLASSES
+
+
+def _model(call: ast.Call) -> str | None:
+    """The name of the model that a trainer is given."""
+    named = next((keyword.value for keyword in call.keywords if keyword.arg == "model"), None)
+    node = named if named is not None else call.args[0] if call.args else None
+    return dotted(node) if node is not None else None
