@@ -100,7 +100,7 @@ def _same_rate(setup: Setup, rate: Fact[float], other: object) -> bool:
 
 
 def loraplus_ratio_suspicious(setup: Setup, *, least: float = 1.0, most: float = 64.0) -> Iterator[Finding]:
-    ratio = setup.training.loraplus_lr_ratio
+    ratio = setup.training.loraplus_lr_ratio if setup.kind == "training" else None
     if ratio is None or not setup.active or ratio.origin != "written" or not ratio.value:
         return
     groups = setup.training.lr_groups
@@ -116,12 +116,12 @@ def loraplus_ratio_suspicious(setup: Setup, *, least: float = 1.0, most: float =
 
 
 def quantisation_flags_inconsistent(setup: Setup) -> Iterator[Finding]:
-    training = setup.training
-    four, eight, bits = training.load_in_4bit, training.load_in_8bit, training.quantization_bit
-    quantised = next((one for one in (four, eight, bits) if one is not None and one.value), None)
-    kind = training.adapter_kind
-    if setup.kind != "training" or setup.fragment or (quantised is None and kind is None):
+    if setup.kind != "training" or setup.fragment:
         return
+    training = setup.training
+    four, eight, kind = training.load_in_4bit, training.load_in_8bit, training.adapter_kind
+    loads = (four, eight, training.quantization_bit)
+    quantised = next((one for one in loads if one is not None and one.value), None)
     if quantised is not None and setup.sites and all(site.state == "off" for site in setup.sites):
         yield Finding(f"{quantised.path[-1]} without an adapter: a quantised model can't be trained", at=quantised.path)
     elif kind is not None and kind.value == "qlora":
@@ -135,7 +135,7 @@ def quantisation_flags_inconsistent(setup: Setup) -> Iterator[Finding]:
         )
     elif four is not None and four.value and kind is not None and not _quantised_already(setup):
         yield Finding(
-            f"{kind.value} quantises to 8 bits alone: load_in_4bit needs qlora, and the base model isn't quantised",
+            f"load_in_4bit does nothing beside {kind.value}: the base model isn't quantised, qlora does that",
             at=four.path,
             related=((kind.path, "the adapter"),),
             severity=Severity.WARNING,
@@ -163,8 +163,9 @@ def _quantised_already(setup: Setup) -> bool:
 
 
 def fp16_trainable_weights(setup: Setup) -> Iterator[Finding]:
-    half, other = setup.training.fp16_weights, setup.training.bf16
-    if half is None or not setup.active or not half.value or (other is not None and other.value):
+    half = setup.training.fp16_weights if setup.kind == "training" else None
+    other = setup.training.bf16 if half is not None and half.value else None
+    if half is None or not half.value or not setup.active or (other is not None and other.value):
         return
     cast, saved = setup.adapter.autocast_adapter_dtype, setup.adapter.modules_to_save
     if cast is not None and not cast.value and not _quantised(setup):

@@ -58,26 +58,29 @@ class _Flow:
     def run(self, body: list[ast.stmt], loads: Loads) -> Loads:
         """The loads that are still frozen after some statements; none where they leave the function."""
         for statement in body:
-            if isinstance(statement, ast.If):
-                loads = self.run(statement.body, dict(loads)) | self.run(statement.orelse, dict(loads))
-            elif isinstance(statement, ast.For | ast.While | ast.With | ast.Try):
-                for part in ("body", "handlers", "orelse", "finalbody"):
-                    for inner in getattr(statement, part, ()):
-                        loads = self.run([inner] if isinstance(inner, ast.stmt) else inner.body, loads)
-            elif isinstance(statement, ast.Return | ast.Raise):
+            if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                continue
+            if isinstance(statement, ast.Return | ast.Raise):
                 return {}
-            elif not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                loads = self.after(statement, loads)
+            loads = self.after(statement, loads)
+            if any(isinstance(node, ast.Attribute) and node.attr in _THAWS for node in ast.walk(statement)):
+                loads = {}
         return loads
 
     def after(self, statement: ast.stmt, loads: Loads) -> Loads:
-        """What one plain statement makes of the loads."""
-        if any(isinstance(node, ast.Attribute) and node.attr in _THAWS for node in ast.walk(statement)):
-            return {}
-        if not isinstance(statement, ast.Assign) or not isinstance(statement.value, ast.Call):
-            return loads
-        names = [name for target in statement.targets if (name := dotted(target)) is not None]
-        call = statement.value
+        """What one statement makes of the loads, thawing apart."""
+        if isinstance(statement, ast.If):
+            return self.run(statement.body, dict(loads)) | self.run(statement.orelse, dict(loads))
+        if isinstance(statement, ast.For | ast.While | ast.With | ast.Try):
+            for part in ("body", "handlers", "orelse", "finalbody"):
+                for inner in getattr(statement, part, ()):
+                    loads = self.run([inner] if isinstance(inner, ast.stmt) else inner.body, loads)
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call):
+            return self.assigned([dotted(target) or "" for target in statement.targets], statement.value, loads)
+        return loads
+
+    def assigned(self, names: list[str], call: ast.Call, loads: Loads) -> Loads:
+        """A call's result has new names: an adapter that is loaded, a trainer that is given one, or something else."""
         trainer = (dotted(call.func) or "").rpartition(".")[2]
         given = loads.get(_model(call) or "")
         if given is not None and trainer.endswith("Trainer") and any(f"{name}.train(" in self.text for name in names):
