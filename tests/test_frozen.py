@@ -38,6 +38,7 @@ def indented(text: str) -> str:
         ("reference" + LOAD.removeprefix("model") + "t = DPOTrainer(model=base, ref_model=reference)\nt.train()\n", []),
         (LOAD + "def f(model):\n" + indented(TRAIN), []),
         (LOAD + TRAIN + "(", []),
+        ("if a:\n    pass\n" + "elif a:\n    pass\n" * 900 + LOAD + TRAIN, []),
     ],
 )
 def test_an_adapter_is_trained_frozen_where_nothing_thaws_it_on_the_way(code: str, trainers: list[str]) -> None:

@@ -149,7 +149,8 @@ def _against_qlora(setup: Setup, kind: Path) -> Iterator[Finding]:
             yield Finding(f"{what} with qlora, which is 4 bits: the framework refuses to start", at=fact.path)
             return
     four = training.load_in_4bit
-    if four is None or not four.value:
+    # What a command leaves out, the file that it names may hold.
+    if (four is None and setup.document.syntax != "shell") or (four is not None and not four.value):
         yield Finding(
             "qlora without load_in_4bit: the framework refuses to start",
             at=four.path if four is not None and four.origin == "written" else kind,

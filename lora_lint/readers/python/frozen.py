@@ -2,6 +2,7 @@
 
 import ast
 import warnings
+from bisect import bisect_left, bisect_right
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -35,13 +36,16 @@ def frozen(source: Source) -> tuple[Frozen, ...]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ()
     lines = Lines.of(source)
-    found: list[Frozen] = []
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(tree))
+    thaws = sorted(node.lineno for node in nodes if isinstance(node, ast.Attribute) and node.attr in _THAWS)
+    flow = _Flow(source.text, thaws)
+    for node in nodes:
         if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef):
-            flow = _Flow(source.text)
-            flow.run(node.body, {})
-            found += [Frozen(lines.span(load), trainer) for load, trainer in flow.trained.items()]
-    return tuple(found)
+            try:
+                flow.run(node.body, {})
+            except RecursionError:
+                return ()
+    return tuple(Frozen(lines.span(load), trainer) for load, trainer in flow.trained.items())
 
 
 Loads = dict[str, ast.Call]
@@ -49,10 +53,12 @@ Loads = dict[str, ast.Call]
 
 
 class _Flow:
-    """One function's statements in their order; branches are followed one by one and joined."""
+    """A function's statements in their order; branches are followed one by one and joined."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, thaws: list[int]) -> None:
         self.text = text
+        self.thaws = thaws
+        """The lines that thaw a model, sorted."""
         self.trained: dict[ast.Call, str] = {}
 
     def run(self, body: list[ast.stmt], loads: Loads) -> Loads:
@@ -63,7 +69,7 @@ class _Flow:
             if isinstance(statement, ast.Return | ast.Raise):
                 return {}
             loads = self.after(statement, loads)
-            if any(isinstance(node, ast.Attribute) and node.attr in _THAWS for node in ast.walk(statement)):
+            if bisect_left(self.thaws, statement.lineno) < bisect_right(self.thaws, statement.end_lineno or 0):
                 loads = {}
         return loads
 
