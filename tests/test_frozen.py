@@ -32,6 +32,7 @@ def indented(text: str) -> str:
         ("model = PeftModel.from_pretrained(base, path).merge_and_unload()\n" + TRAIN, []),
         (LOAD + "for p in model.parameters():\n    if p.ndim > 1:\n        p.requires_grad = True\n" + TRAIN, []),
         ("if path:\n" + indented(LOAD + "thaw.requires_grad_()") + TRAIN, []),
+        (LOAD + "if a:\n    def hook(m, i, output):\n        output.requires_grad_(True)\n" + TRAIN, ["Trainer"]),
         (LOAD + "model = get_peft_model(base, config)\n" + TRAIN, []),
         (TRAIN + LOAD, []),
         (LOAD + "trainer = Trainer(model=model)\ntrainer.evaluate()\n", []),

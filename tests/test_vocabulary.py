@@ -72,6 +72,7 @@ def setup(name: str, text: str) -> Setup:
         ("a.sh", SWIFT + " --learning_rate 1e-4", "learning_rate", 1e-4, "written", ("learning_rate",)),
         ("a.sh", SWIFT + " --quant_bits 4", "quantization_bit", 4, "written", ("quant_bits",)),
         ("a.sh", SWIFT + " --lorap_lr_ratio 16", "loraplus_lr_ratio", 16, "written", ("lorap_lr_ratio",)),
+        ("a.sh", SWIFT + " --lora_lr_ratio 16", "loraplus_lr_ratio", 16, "written", ("lora_lr_ratio",)),
         ("a.yaml", TORCHTUNE, "learning_rate", 3e-4, "written", ("optimizer", "lr")),
         ("a.yaml", TORCHTUNE, "optim", "torch.optim.AdamW", "written", ("optimizer", "_component_")),
         ("a.yaml", LITGPT, "learning_rate", 2e-4, "written", ("optimizer", "init_args", "lr")),

@@ -26,8 +26,8 @@ _GATES = ("tuner_type", "train_type", "sft_type")
 class Config(TrainingArguments, strict=False):
     """swift/arguments/tuner_args.py:126-152 and base_args/base_args.py:93 at 36023605; YAML becomes flags there.
 
-    v2 and v3 have the same defaults. An adapter that training goes on from keeps its own rank and alpha
-    (pipelines/train/tuner.py:389).
+    v2 and v3 have the same defaults; v2's names for two of the keys are the second ones here. An adapter that training
+    goes on from keeps its own rank and alpha (pipelines/train/tuner.py:389).
     """
 
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
@@ -46,8 +46,8 @@ class Config(TrainingArguments, strict=False):
 
     model: Any = None
     optimizer: Any = None
-    quant_bits: Any = None
-    lorap_lr_ratio: Any = None
+    quant_bits: Any = Field(None, validation_alias=AliasChoices("quant_bits", "quantization_bit"))
+    lorap_lr_ratio: Any = Field(None, validation_alias=AliasChoices("lorap_lr_ratio", "lora_lr_ratio"))
     rlhf_type: Any = None
     tuner_type: str = Field("lora", validation_alias=AliasChoices(*_GATES))
     adapters: Words | None = None

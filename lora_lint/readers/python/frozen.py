@@ -3,6 +3,7 @@
 import ast
 import warnings
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -36,16 +37,27 @@ def frozen(source: Source) -> tuple[Frozen, ...]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ()
     lines = Lines.of(source)
-    nodes = list(ast.walk(tree))
-    thaws = sorted(node.lineno for node in nodes if isinstance(node, ast.Attribute) and node.attr in _THAWS)
-    flow = _Flow(source.text, thaws)
-    for node in nodes:
+    found: list[Frozen] = []
+    for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef):
+            flow = _Flow(source.text, sorted(_thaws(node)))
             try:
                 flow.run(node.body, {})
             except RecursionError:
                 return ()
-    return tuple(Frozen(lines.span(load), trainer) for load, trainer in flow.trained.items())
+            found += [Frozen(lines.span(load), trainer) for load, trainer in flow.trained.items()]
+    return tuple(found)
+
+
+def _thaws(body: ast.AST) -> Iterator[int]:
+    """The lines of a function that thaw a model; a hook that it defines, which thaws inputs, is another function."""
+    pending = list(ast.iter_child_nodes(body))
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Attribute) and node.attr in _THAWS:
+            yield node.lineno
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            pending += ast.iter_child_nodes(node)
 
 
 Loads = dict[str, ast.Call]
