@@ -12,9 +12,12 @@ from lora_lint.scaling import Formula, number
 if TYPE_CHECKING:
     from lora_lint.base_files import BaseFiles
     from lora_lint.base_name import BaseName
+    from lora_lint.distributed import Zero
     from lora_lint.expression import Expression
     from lora_lint.folder import Folder
     from lora_lint.project import Pin
+    from lora_lint.readers.python.frozen import Frozen
+    from lora_lint.resumed import Resumed
     from lora_lint.targets import Targets
     from lora_lint.vocabulary import Adapter, Training
 
@@ -399,6 +402,38 @@ class Setup:
     def lone(self) -> bool:
         """Whether it is a file of weights that no config lies beside."""
         return self.document.syntax == "safetensors"
+
+    def near(self, name: str) -> Mapping[Any, Any] | None:
+        """The mapping in a small config file that the document names, seen from its folder or from one above it."""
+        if not self.path or self.document.embedded:
+            return None
+        from lora_lint.nearby import Nearby
+
+        document = Nearby(self.path, self.document.source.inside).above(name)
+        return document.data if document is not None and isinstance(document.data, dict) else None
+
+    @cached_property
+    def zero(self) -> "Zero | None":
+        """DeepSpeed's ZeRO, where its configuration can be read."""
+        from lora_lint.distributed import zero
+
+        return zero(self)
+
+    @cached_property
+    def resumed(self) -> "Resumed | None":
+        """The saved adapter that the run goes on from, where it lies near the file."""
+        from lora_lint.resumed import resumed
+
+        return resumed(self)
+
+    @cached_property
+    def frozen_loads(self) -> "tuple[Frozen, ...]":
+        """Saved adapters that the Python file around the document loads frozen and trains."""
+        if self.document.syntax != "python" or self.document.example:
+            return ()
+        from lora_lint.readers.python.frozen import frozen
+
+        return frozen(self.document.source)
 
     @property
     def fragment(self) -> bool:

@@ -1,15 +1,23 @@
 """The config files that stand near a script, as far as its commands may name them."""
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 from lora_lint.document import Document, Source, UnreadableError
 from lora_lint.frameworks import candidates
 
+if TYPE_CHECKING:
+    from lora_lint.facts import Setup
+
 MAX_BYTES = 1024 * 1024
 """A larger file isn't a config that somebody wrote."""
+
+MAX_NAME = 1_000
+"""Characters of a path that is looked for."""
 
 MAX_LOOKUPS = 5_000
 """Places in which the config files of one file's commands are looked for."""
@@ -99,6 +107,32 @@ class Nearby:
             if (found := read(os.path.join(folder, name), self.top)) is not None:
                 return found
         return None
+
+    def above(self, name: str) -> Document | None:
+        """The file that a config names, seen from its own folder or from one above it, up to the top."""
+        if "\0" in name or len(name) > MAX_NAME:
+            return None
+        for folder in upwards(os.path.realpath(self.folder)):
+            if (found := read(os.path.join(folder, name), self.top)) is not None:
+                return found.document
+            if folder == self.top:
+                break
+        return None
+
+
+_LORA_IN_NAME = re.compile(r"q?d?lora", re.IGNORECASE)
+_FULL_IN_NAME = ("full", "fft", "full_finetune", "full-ft")
+
+
+def full_sibling(setup: "Setup") -> Document | None:
+    """The config beside a setup's own that differs in its name alone: `8B_full.yaml` beside `8B_lora.yaml`."""
+    folder = setup.folder
+    if folder is None or setup.document.syntax not in ("yaml", "json", "toml"):
+        return None
+    name = os.path.basename(setup.path)
+    others = (_LORA_IN_NAME.sub(word, name) for word in _FULL_IN_NAME)
+    other = next((one for one in others if one != name and one in folder.names), None)
+    return Nearby(setup.path, setup.document.source.inside).above(other) if other is not None else None
 
 
 def upwards(folder: str) -> Iterator[str]:

@@ -61,12 +61,12 @@ class Schema(BaseModel):
     Data formats are checked strictly; `class Config(Schema, strict=False)` is for a framework whose own loader turns
     `"16"` into 16. `POSITIONAL` names the parameters of a Python call in order. `MEANT` maps keys that people bring
     from other frameworks to this one's. `SPELLED` maps words of `lora_lint.vocabulary` to the field, or to the dotted
-    path from the document's root, that stands for them here; fields of the same name need no entry. `TARGETS` says how
-    target modules are written: as PEFT reads them, as one text with commas, or as shell patterns (`*.q_proj`); nothing
-    is said of them where it's empty. `EXPONENTS` says that the framework's YAML loader reads a plain `1e-4` as a
-    number, as OmegaConf does and PyYAML doesn't. `FLAT` says that the loader takes the keys of all sections as one
-    mapping, the last of a name counting. `ARGPARSE` names the syntaxes whose keys end as flags of argparse, which takes
-    the beginning of a flag for the whole: `--lora_r` for `--lora_rank`. `OLD` are keys that
+    path from the document's root (`.key` for one in the root), that stands for them here; fields of the same name need
+    no entry. `TARGETS` says how target modules are written: as PEFT reads them, as one text with commas, or as shell
+    patterns (`*.q_proj`); nothing is said of them where it's empty. `EXPONENTS` says that the framework's YAML loader
+    reads a plain `1e-4` as a number, as OmegaConf does and PyYAML doesn't. `FLAT` says that the loader takes the keys
+    of all sections as one mapping, the last of a name counting. `ARGPARSE` names the syntaxes whose keys end as flags
+    of argparse, which takes the beginning of a flag for the whole: `--lora_r` for `--lora_rank`. `OLD` are keys that
     earlier releases had.
     """
 
@@ -272,7 +272,7 @@ class View(Generic[M]):
     def _at(self, dotted: str) -> Fact[Any] | None:
         """What stands at a dotted path of the document; commands write it as one key."""
         data = self.document.data
-        path: Path = (dotted,) if isinstance(data, Mapping) and dotted in data else tuple(dotted.split("."))
+        path: Path = (dotted,) if isinstance(data, Mapping) and dotted in data else tuple(dotted.strip(".").split("."))
         try:
             value = lookup(data, path)
         except KeyError:

@@ -140,6 +140,8 @@ class Adapter(Vocabulary):
     lora_bias = Said(flag)
     fan_in_fan_out = Said(flag)
     loftq_config = Said(mapping)
+    autocast_adapter_dtype = Said(flag)
+    """Whether the adapter is kept in float32 whatever the base model is in, as PEFT does unless told otherwise."""
 
 
 class Training(Vocabulary):
@@ -157,6 +159,8 @@ class Training(Vocabulary):
     max_grad_norm = Said(number)
     fp16 = Said(flag)
     bf16 = Said(flag)
+    fp16_weights = Said(flag)
+    """Whether the base model itself is loaded in float16, where that goes with `fp16`."""
     mixed_precision = Said(text)
     """As accelerate and the image trainers have it: `no`, `fp16` or `bf16`."""
     gradient_checkpointing = Said(flag)
@@ -172,10 +176,27 @@ class Training(Vocabulary):
     fsdp_config = Said(anything)
     torch_compile = Said(flag)
     loraplus_lr_ratio = Said(number)
+    fsdp_state_dict_type = Said(text)
+    """Where transformers' own Trainer saves by it; not where a framework saves adapters by itself."""
+    lr_groups = Said(anything)
+    """Learning rates for modules by name, where LoRA+ can't be used beside them."""
+    adapter_kind = Said(text)
+    """`lora` or `qlora`, where the framework quantises the base model by that name."""
+    gptq = Said(flag)
     resume_from = Said(text)
-    """The adapter, or the checkpoint of one, that the run goes on from."""
+    """The checkpoint whose weights are loaded into the adapter that the setup describes."""
+    adapter_path = Said(anything)
+    """The saved adapter that is trained on with the rank and alpha of its own, or a list of them."""
     stage = Said(text)
-    """What the run does, in lower case as the framework names it: `sft`, `dpo`, `grpo`, ..."""
+    """What the run does, in lower case as the framework names it: `sft`, `dpo`, `grpo`, ...; null means `sft`."""
+    freeze_llm = Said(flag)
+    """Whether the language model is frozen before LoRA wraps it, which freezes it anyway."""
+    freeze_vision = Said(flag)
+    unfreeze_vision_layers = Said(number)
+    """From which layer on the vision tower is trained whole, beside LoRA."""
+    must_freeze_llm = Said(flag)
+    """The same where the trainer refuses LoRA on a part that isn't frozen."""
+    must_freeze_vision = Said(flag)
     trust_remote_code = Said(flag)
     new_tokens = Said(anything)
     """Tokens that are added to the tokenizer."""

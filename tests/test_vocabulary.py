@@ -13,6 +13,29 @@ from lora_lint.reading import read_bytes
 AXOLOTL = "base_model: org/model\nadapter: lora\nlora_r: 8\nlora_alpha: 16\n"
 FACTORY = "model_name_or_path: org/model\nstage: sft\nfinetuning_type: lora\nlora_rank: 8\n"
 FLAGS = "llamafactory-cli train --finetuning_type lora --lora_rank 8"
+SWIFT = "swift sft --tuner_type lora --lora_rank 8"
+INTERNVL = "torchrun internvl/train/internvl_chat_finetune.py --use_llm_lora 16"
+LLAVA = "deepspeed llava/train/train_mem.py --lora_enable True --lora_r 8"
+KOHYA = "accelerate launch train_network.py --network_module networks.lora --network_dim 8"
+VERL = (
+    "python3 -m verl.trainer.main_ppo algorithm.adv_estimator=grpo actor_rollout_ref.model.lora_rank=32 "
+    "actor_rollout_ref.actor.optim.lr=3e-5"
+)
+TORCHTUNE = (
+    "model:\n  _component_: torchtune.models.llama3.lora_llama3_8b\n  lora_rank: 8\n  lora_alpha: 16\n"
+    "optimizer:\n  _component_: torch.optim.AdamW\n  lr: 3e-4\n"
+)
+LITGPT = (
+    "checkpoint_dir: a\ndata: {}\nlora_r: 8\nlora_alpha: 16\nlora_query: true\n"
+    "optimizer: {class_path: torch.optim.AdamW, init_args: {lr: 0.0002}}\n"
+)
+MLX = "fine_tune_type: lora\nnum_layers: 16\nlearning_rate: 1e-5\nlora_parameters: {rank: 8, scale: 2.0}\n"
+UNSLOTH = "training: {learning_rate: 0.0002}\nlora: {lora_r: 8, lora_alpha: 16}\n"
+LUDWIG = (
+    "model_type: llm\nbase_model: org/model\ninput_features: []\nadapter: {type: lora, r: 8}\n"
+    "trainer: {learning_rate: 0.0001}\n"
+)
+SHARDED = ("fsdp_state_dict_type", "SHARDED_STATE_DICT", "written", ("fsdp_config", "state_dict_type"))
 PEFT = '{"peft_type": "LORA", "r": 8, "lora_alpha": 16, '
 
 
@@ -35,6 +58,33 @@ def setup(name: str, text: str) -> Setup:
         ),
         ("a.yaml", FACTORY + "learning_rate: 1e-4", "learning_rate", 1e-4, "written", ("learning_rate",)),
         ("a.sh", FLAGS + " --bf16 True", "bf16", True, "written", ("bf16",)),
+        ("a.yaml", FACTORY + "quantization_bit: 4", "quantization_bit", 4, "written", ("quantization_bit",)),
+        ("a.yaml", FACTORY, "stage", "sft", "written", ("stage",)),
+        ("a.yaml", AXOLOTL + "rl: dpo", "stage", "dpo", "written", ("rl",)),
+        ("a.yaml", AXOLOTL + "loraplus_lr_ratio: 16", "loraplus_lr_ratio", 16, "written", ("loraplus_lr_ratio",)),
+        ("a.yaml", AXOLOTL, "adapter_kind", "lora", "written", ("adapter",)),
+        ("a.yaml", AXOLOTL + "lora_model_dir: out", "adapter_path", "out", "written", ("lora_model_dir",)),
+        (
+            *("a.yaml", AXOLOTL + "resume_from_checkpoint: out/checkpoint-1", "resume_from"),
+            *("out/checkpoint-1", "written", ("resume_from_checkpoint",)),
+        ),
+        ("a.yaml", FACTORY + "fsdp_config: {state_dict_type: SHARDED_STATE_DICT}", *SHARDED),
+        ("a.sh", SWIFT + " --learning_rate 1e-4", "learning_rate", 1e-4, "written", ("learning_rate",)),
+        ("a.sh", SWIFT + " --quant_bits 4", "quantization_bit", 4, "written", ("quant_bits",)),
+        ("a.sh", SWIFT + " --lorap_lr_ratio 16", "loraplus_lr_ratio", 16, "written", ("lorap_lr_ratio",)),
+        ("a.sh", SWIFT + " --lora_lr_ratio 16", "loraplus_lr_ratio", 16, "written", ("lora_lr_ratio",)),
+        ("a.yaml", TORCHTUNE, "learning_rate", 3e-4, "written", ("optimizer", "lr")),
+        ("a.yaml", TORCHTUNE, "optim", "torch.optim.AdamW", "written", ("optimizer", "_component_")),
+        ("a.yaml", LITGPT, "learning_rate", 2e-4, "written", ("optimizer", "init_args", "lr")),
+        ("a.yaml", MLX, "learning_rate", 1e-5, "written", ("learning_rate",)),
+        ("a.yaml", UNSLOTH, "learning_rate", 2e-4, "written", ("training", "learning_rate")),
+        ("a.yaml", LUDWIG, "learning_rate", 1e-4, "written", ("trainer", "learning_rate")),
+        ("a.sh", VERL, "learning_rate", 3e-5, "written", ("actor_rollout_ref.actor.optim.lr",)),
+        ("a.sh", VERL, "stage", "grpo", "written", ("algorithm.adv_estimator",)),
+        ("a.sh", INTERNVL + " --freeze_llm True", "freeze_llm", True, "written", ("freeze_llm",)),
+        ("a.sh", INTERNVL + " --freeze_backbone False", "freeze_vision", False, "written", ("freeze_backbone",)),
+        ("a.sh", LLAVA + " --learning_rate 2e-4", "learning_rate", 2e-4, "written", ("learning_rate",)),
+        ("a.sh", KOHYA + " --optimizer_type Prodigy", "optim", "Prodigy", "written", ("optimizer_type",)),
     ],
 )
 def test_a_word_of_the_run_is_found_where_the_framework_has_it(

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from lora_lint.document import Path
+from lora_lint.document import Path, lookup
 from lora_lint.facts import Setup, Site
 from lora_lint.finding import Finding, Insert, Replace, Severity
 from lora_lint.policy import Policy
@@ -221,6 +221,67 @@ def extreme_scale(site: Site, *, floor: float = 1 / 16, ceiling: float = 16.0) -
         # MLX-LM's own default is 20: whoever writes the multiplier itself sees it.
         severity=Severity.NOTE if site.formula is direct else None,
     )
+
+
+AS_ALPHA = (1, 2, 4)
+"""What people make alpha, in ranks."""
+SOME_SCALE = 8
+"""A multiplier up to this is in published recipes."""
+
+
+def scale_convention_mismatch(site: Site) -> Iterator[Finding]:
+    if site.formula is not direct or site.alpha is None or site.alpha.origin != "written" or not site.rank.known:
+        return
+    scale = site.scale
+    if scale <= SOME_SCALE or scale in DOCUMENTED or scale / site.rank.value not in AS_ALPHA:
+        return
+    meant = number(scale / site.rank.value)
+    yield Finding(
+        f"scale {number(scale)} is the multiplier itself; written as an alpha, at rank {number(site.rank.value)} "
+        f"it would be {meant}",
+        at=site.alpha.path,
+        related=((site.rank.path, "rank"),),
+        fix=Replace(site.alpha.path, f"{scale / site.rank.value}"),
+    )
+
+
+DOCUMENTED = (10, 20)
+"""MLX-LM's own multiplier until June 2025 and since: who writes it knows what it is."""
+
+
+def loftq_alpha_mismatch(site: Site, setup: Setup) -> Iterator[Finding]:
+    if not site.folded or site.alpha is None or setup.trained:
+        return
+    init, config = setup.adapter.init_lora_weights, setup.adapter.loftq_config
+    loftq = (init is not None and init.value == "loftq") or (config is not None and bool(config.value))
+    if not loftq or site.scale == 1 or not site.rank.known:
+        return
+    alpha = site.alpha
+    yield Finding(
+        f"LoftQ's A and B already hold what quantising lost, and the scale {number(site.scale)} multiplies it: "
+        f"alpha {number(site.formula.alpha_for(1, site.rank.value))} adds it once",
+        at=alpha.path if alpha.origin == "written" else site.rank.path,
+        related=((site.rank.path, "rank"),),
+        fix=Replace(alpha.path, number(site.rank.value)) if alpha.origin == "written" else None,
+    )
+
+
+def alpha_zero_replaced(site: Site, setup: Setup) -> Iterator[Finding]:
+    alpha = site.alpha
+    if alpha is None or alpha.origin != "derived" or not alpha.path or alpha.path == site.rank.path:
+        return
+    try:
+        written = lookup(setup.document.data, alpha.path)
+    except KeyError:
+        return
+    if written in (0, "0", "0.0") and not isinstance(written, bool) and alpha.value:
+        value = number(alpha.value)
+        yield Finding(
+            f"alpha is 0, which {setup.title} takes as not set: it becomes {value}",
+            at=alpha.path,
+            related=((site.rank.path, "rank"),),
+            fix=Replace(alpha.path, value),
+        )
 
 
 def scale_fixed_by_framework(site: Site, policy: Policy, setup: Setup) -> Iterator[Finding]:

@@ -75,7 +75,11 @@ class Config(Schema, strict=False):
         "per_device_train_batch_size": "micro_batch_size",
         "use_reentrant": "gradient_checkpointing_kwargs.use_reentrant",
         "new_tokens": "tokens",
-        "resume_from": "lora_model_dir",
+        "resume_from": "resume_from_checkpoint",
+        "adapter_path": "lora_model_dir",
+        "adapter_kind": "adapter",
+        "fp16_weights": "fp16",
+        "autocast_adapter_dtype": "peft_autocast_adapter_dtype",
         "stage": "rl",
     }
 
@@ -134,6 +138,9 @@ class Config(Schema, strict=False):
     loraplus_lr_embedding: float | None = None
     load_in_4bit: bool | None = None
     load_in_8bit: bool | None = None
+    gptq: bool | None = None
+    lr_groups: Any = None
+    resume_from_checkpoint: Any = None
     relora: bool | None = None
 
 

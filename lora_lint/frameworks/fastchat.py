@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 from lora_lint.document import Document
 from lora_lint.facts import Site
 from lora_lint.frameworks.commands import flags, runs
+from lora_lint.frameworks.trainer import Rates
 from lora_lint.scaling import classic
-from lora_lint.schema import Int, PositiveInt, Schema, View, Words
+from lora_lint.schema import Int, PositiveInt, View, Words
 
 NAME = "fastchat"
 TITLE = "FastChat"
@@ -15,7 +16,7 @@ DOCS = "https://github.com/lm-sys/FastChat/blob/main/docs/training.md"
 FORKED = True
 
 
-class Config(Schema):
+class Config(Rates):
     """fastchat/train/train_lora.py:56-65 at 0e6d3e4b, train_lora_t5.py:59-66 the same; HfArgumentParser is strict."""
 
     ARGPARSE: ClassVar[tuple[str, ...]] = ("shell",)

@@ -1,7 +1,7 @@
 """H2O LLM Studio: a cfg.yaml whose section `training` has `lora`, `lora_r` and `lora_alpha`."""
 
-from collections.abc import Iterator
-from typing import ClassVar
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from lora_lint.document import Document, Path
 from lora_lint.facts import Site
@@ -23,6 +23,10 @@ class Config(Schema):
     UNKNOWN_KEYS: ClassVar[str] = "ignores it without a word"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
 
+    SPELLED: ClassVar[Mapping[str, str]] = {"optim": "optimizer"}
+
+    learning_rate: Any = None
+    optimizer: Any = None
     lora: bool = True
     use_dora: bool = False
     lora_r: PositiveInt = 4

@@ -1,10 +1,11 @@
 """InternVL: `--use_llm_lora N` and its siblings, where N is the rank and alpha is always 2N."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Checkpoint, Fact, Kind, Site
+from lora_lint.frameworks.trainer import TrainingArguments
 from lora_lint.scaling import classic
 from lora_lint.schema import NonNegativeInt, Number, PositiveInt, Schema, View
 
@@ -16,13 +17,21 @@ ALPHA_PER_RANK = 2
 """On training and on loading: internvl_chat/internvl/model/internvl_chat/modeling_internvl_chat.py:105 at 2410d1d."""
 
 
-class Config(Schema):
+class Config(TrainingArguments):
     """The flags of the trainers and the keys of config.json: the number is the rank, 0 is off.
 
     internvl_chat_finetune.py:128-135, configuration_internvl_chat.py:28-29 and internvl_g's
     internvl_stage2_finetune.py:78-83 at 2410d1d.
     """
 
+    SPELLED: ClassVar[Mapping[str, str]] = {
+        "freeze_vision": "freeze_backbone",
+        "unfreeze_vision_layers": "unfreeze_vit_layers",
+    }
+
+    freeze_llm: Any = None
+    freeze_backbone: Any = None
+    unfreeze_vit_layers: Any = None
     use_backbone_lora: NonNegativeInt = 0
     use_llm_lora: NonNegativeInt = 0
     use_qllama_lora: NonNegativeInt = 0

@@ -34,6 +34,10 @@ class Config(Schema):
         "lora_alpha": "network_alpha",
     }
 
+    SPELLED: ClassVar[Mapping[str, str]] = {"optim": "optimizer_type"}
+
+    learning_rate: Any = None
+    optimizer_type: Any = None
     network_module: str = "networks.lora"
     network_dim: PositiveInt = DEFAULT_RANK
     network_alpha: Number = DEFAULT_ALPHA

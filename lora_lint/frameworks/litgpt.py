@@ -25,6 +25,11 @@ class Config(Schema):
     EXPONENTS: ClassVar[bool] = True
     MEANT: ClassVar[Mapping[str, str]] = {"lora_rank": "lora_r", "lora_dim": "lora_r"}
 
+    SPELLED: ClassVar[Mapping[str, str]] = {
+        "learning_rate": "optimizer.init_args.lr",
+        "optim": "optimizer.class_path",
+    }
+
     lora_r: NonNegativeInt = 8
     lora_alpha: Int = 16
     lora_dropout: float = 0.05

@@ -52,6 +52,7 @@ class Config(TrainingArguments):
         "revision": "model_revision",
         "target_modules": "lora_target",
         "modules_to_save": "additional_target",
+        "adapter_path": "adapter_name_or_path",
     }
 
     model_name_or_path: str | None = Field(None, validation_alias=_spelled("model_name_or_path"))
@@ -73,6 +74,8 @@ class Config(TrainingArguments):
     pissa_convert: bool = False
     create_new_adapter: bool = False
     adapter_name_or_path: Any = None
+    stage: Any = "sft"
+    quantization_bit: Any = None
     local_rank: Any = None
 
 

@@ -7,7 +7,8 @@ from typing import ClassVar
 from lora_lint.document import Document
 from lora_lint.facts import Site
 from lora_lint.frameworks.gates import gated, other_gate
-from lora_lint.schema import Number, PositiveInt, Schema, View
+from lora_lint.frameworks.trainer import Rates
+from lora_lint.schema import Number, PositiveInt, View
 
 NAME = "llava"
 TITLE = "LLaVA"
@@ -15,7 +16,7 @@ DOCS = "https://github.com/haotian-liu/LLaVA"
 FORKED = True
 
 
-class Config(Schema):
+class Config(Rates):
     """llava/train/train.py:103-110 at c121f043; LLaVA-NeXT and InternVL's internvl_chat_llava have the same defaults.
 
     Nothing is read unless `lora_enable` is true. An unknown flag stops HfArgumentParser.

@@ -36,6 +36,12 @@ class Config(peft.Config):
         "lora_dropout": "dropout",
     }
 
+    SPELLED: ClassVar[Mapping[str, str]] = {
+        "base_model": "base_model",
+        "learning_rate": "trainer.learning_rate",
+        "optim": "trainer.optimizer.type",
+    }
+
     type: str = "lora"
     lora_alpha: PositiveInt | None = Field(None, validation_alias="alpha")
     lora_dropout: float | None = Field(0.05, validation_alias="dropout")

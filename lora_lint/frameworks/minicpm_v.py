@@ -7,7 +7,8 @@ from lora_lint.document import Document
 from lora_lint.facts import Site
 from lora_lint.frameworks.commands import flags, runs
 from lora_lint.frameworks.gates import gated, other_gate
-from lora_lint.schema import Int, PositiveInt, Schema, View
+from lora_lint.frameworks.trainer import Rates
+from lora_lint.schema import Int, PositiveInt, View
 
 NAME = "minicpm_v"
 TITLE = "MiniCPM-V"
@@ -15,7 +16,7 @@ DOCS = "https://github.com/OpenBMB/MiniCPM-V"
 FORKED = True
 
 
-class Config(Schema):
+class Config(Rates):
     """finetune/finetune.py:54-70 at 0dbb566d; the targets are one regular expression.
 
     Nothing is read unless `use_lora` is true (line 219). An unknown flag stops HfArgumentParser.

@@ -1,6 +1,6 @@
 """MLX-LM: `lora_parameters` with a rank and the scale itself, in YAML, a dict or the adapter_config.json it saves."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, NoReturn
 
 from lora_lint.document import Document, Path, Unknown
@@ -22,6 +22,7 @@ class Saved(Schema):
     """
 
     EXPONENTS: ClassVar[bool] = True
+    SPELLED: ClassVar[Mapping[str, str]] = {"learning_rate": ".learning_rate", "optim": ".optimizer"}
 
     rank: PositiveInt | None = None
     scale: Number | None = None

@@ -11,6 +11,7 @@ from lora_lint.frameworks import peft
 from lora_lint.frameworks.blocks import block
 from lora_lint.frameworks.commands import flags, runs, unless_in_file
 from lora_lint.frameworks.derivation import trained_before
+from lora_lint.frameworks.trainer import TrainingArguments
 from lora_lint.scaling import classic, rslora
 from lora_lint.schema import Number, Old, PositiveInt, Schema, View, Words
 
@@ -22,11 +23,11 @@ _GATES = ("tuner_type", "train_type", "sft_type")
 """Since v4, in v3, before December 2024."""
 
 
-class Config(Schema, strict=False):
+class Config(TrainingArguments, strict=False):
     """swift/arguments/tuner_args.py:126-152 and base_args/base_args.py:93 at 36023605; YAML becomes flags there.
 
-    v2 and v3 have the same defaults. An adapter that training goes on from keeps its own rank and alpha
-    (pipelines/train/tuner.py:389).
+    v2 and v3 have the same defaults; v2's names for two of the keys are the second ones here. An adapter that training
+    goes on from keeps its own rank and alpha (pipelines/train/tuner.py:389).
     """
 
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
@@ -34,6 +35,21 @@ class Config(Schema, strict=False):
     ARGPARSE: ClassVar[tuple[str, ...]] = ("shell", "yaml")
     MEANT: ClassVar[Mapping[str, str]] = {"lora_r": "lora_rank", "lora_target": "target_modules"}
 
+    SPELLED: ClassVar[Mapping[str, str]] = {
+        "base_model": "model",
+        "optim": "optimizer",
+        "quantization_bit": "quant_bits",
+        "loraplus_lr_ratio": "lorap_lr_ratio",
+        "init_lora_weights": "init_weights",
+        "adapter_path": "adapters",
+        "stage": "rlhf_type",
+    }
+
+    model: Any = None
+    optimizer: Any = None
+    quant_bits: Any = Field(None, validation_alias=AliasChoices("quant_bits", "quantization_bit"))
+    lorap_lr_ratio: Any = Field(None, validation_alias=AliasChoices("lorap_lr_ratio", "lora_lr_ratio"))
+    rlhf_type: Any = None
     tuner_type: str = Field("lora", validation_alias=AliasChoices(*_GATES))
     adapters: Words | None = None
     resume_from_checkpoint: str | None = None

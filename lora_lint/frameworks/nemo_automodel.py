@@ -1,6 +1,6 @@
 """NeMo Automodel: a block with `_target_: nemo_automodel.components._peft.lora.PeftConfig`, and `--peft.dim N`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from lora_lint.document import Document, Path, Unknown
@@ -19,6 +19,8 @@ class Config(Schema):
     """nemo_automodel/components/_peft/lora.py:44-61 at 36044ad3; the scale is alpha/dim (line 189)."""
 
     POSITIONAL: ClassVar[tuple[str, ...]] = ("target_modules", "exclude_modules", "match_all_linear", "dim", "alpha")
+
+    SPELLED: ClassVar[Mapping[str, str]] = {"learning_rate": "optimizer.lr", "optim": "optimizer._target_"}
 
     dim: PositiveInt = 8
     alpha: Number = 32

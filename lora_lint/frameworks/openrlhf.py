@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from pydantic import AliasChoices, Field
 
@@ -22,6 +23,8 @@ class Config(Schema):
     LoRA is used where the rank is above 0 (models/actor.py:177).
     """
 
+    learning_rate: Any = Field(None, validation_alias=AliasChoices("adam.lr", "learning_rate"))
+    optim: Any = None
     lora_rank: Int = Field(0, validation_alias=AliasChoices("ds.lora.rank", "lora_rank"))
     lora_alpha: Number = Field(16, validation_alias=AliasChoices("ds.lora.alpha", "lora_alpha"))
     target_modules: Words = Field(

@@ -7,8 +7,9 @@ from lora_lint.document import Document
 from lora_lint.facts import Fact, Site
 from lora_lint.frameworks.commands import flags, runs
 from lora_lint.frameworks.gates import at_gate, of_program, other_gate, state_of
+from lora_lint.frameworks.trainer import Rates
 from lora_lint.scaling import classic
-from lora_lint.schema import Int, NonNegativeInt, Schema, View
+from lora_lint.schema import Int, NonNegativeInt, View
 
 NAME = "qwen3_vl"
 TITLE = "Qwen3-VL"
@@ -19,7 +20,7 @@ WHEN_ZERO = {"lora_r": 64, "lora_alpha": 128}
 """`lora_r or 64`, `lora_alpha or 128`: qwen-vl-finetune/qwenvl/train/train_qwen.py:171-172 at 96588727."""
 
 
-class Config(Schema):
+class Config(Rates):
     """qwen-vl-finetune/qwenvl/train/argument.py:42-45 at 96588727; an unknown flag stops HfArgumentParser."""
 
     ARGPARSE: ClassVar[tuple[str, ...]] = ("shell",)

@@ -9,7 +9,8 @@ from lora_lint.document import Document
 from lora_lint.facts import Site
 from lora_lint.frameworks.commands import flags, runs
 from lora_lint.frameworks.gates import gated, other_gate
-from lora_lint.schema import Int, PositiveInt, Schema, View, Words
+from lora_lint.frameworks.trainer import Rates
+from lora_lint.schema import Int, PositiveInt, View, Words
 
 NAME = "qwen_vl"
 TITLE = "Qwen's finetune.py"
@@ -17,7 +18,7 @@ DOCS = "https://github.com/QwenLM/Qwen-VL"
 FORKED = True
 
 
-class Config(Schema):
+class Config(Rates):
     """finetune.py:50-63 of Qwen-VL at aa00ed04 and of Qwen at 2df8e8ac; the target for Qwen itself is `c_proj`.
 
     Nothing is read unless `use_lora` is true (line 322). An unknown flag stops HfArgumentParser.

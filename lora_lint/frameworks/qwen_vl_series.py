@@ -7,8 +7,9 @@ from lora_lint.document import Document
 from lora_lint.facts import Site
 from lora_lint.frameworks.commands import flags, runs
 from lora_lint.frameworks.gates import at_gate, of_program, other_gate, state_of
+from lora_lint.frameworks.trainer import Rates
 from lora_lint.scaling import classic
-from lora_lint.schema import Int, PositiveInt, Schema, View
+from lora_lint.schema import Int, PositiveInt, View
 
 NAME = "qwen_vl_series"
 TITLE = "Qwen-VL-Series-Finetune"
@@ -16,14 +17,21 @@ DOCS = "https://github.com/2U1/Qwen-VL-Series-Finetune"
 FORKED = True
 
 
-class Config(Schema):
-    """src/params.py:89-101 at 93fef862; an unknown flag stops HfArgumentParser."""
+class Config(Rates):
+    """src/params.py:89-101 and train/train_sft.py:122-130 at 93fef862; an unknown flag stops HfArgumentParser."""
 
     ARGPARSE: ClassVar[tuple[str, ...]] = ("shell",)
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
     MEANT: ClassVar[Mapping[str, str]] = {"lora_r": "lora_rank"}
 
+    SPELLED: ClassVar[Mapping[str, str]] = {
+        "must_freeze_llm": "freeze_llm",
+        "must_freeze_vision": "freeze_vision_tower",
+    }
+
+    freeze_llm: Any = None
+    freeze_vision_tower: Any = None
     lora_enable: bool = False
     vision_lora: bool = False
     use_dora: bool = False

@@ -1,7 +1,7 @@
 """torchtune: a YAML whose `model._component_` is a LoRA builder, and `tune run RECIPE model.lora_rank=N`."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from pydantic import AliasChoices, Field
@@ -33,6 +33,11 @@ class Config(Schema):
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
     EXPONENTS: ClassVar[bool] = True
+    SPELLED: ClassVar[Mapping[str, str]] = {
+        "learning_rate": "optimizer.lr",
+        "optim": "optimizer._component_",
+        "gradient_checkpointing": "enable_activation_checkpointing",
+    }
 
     lora_rank: PositiveInt | None = Field(None, validation_alias=_spelled("lora_rank"))
     lora_alpha: Number | None = Field(None, validation_alias=_spelled("lora_alpha"))

@@ -13,7 +13,11 @@ class TrainingArguments(Schema):
     trainers have their own; a framework that has one declares the field again.
     """
 
-    SPELLED: ClassVar[Mapping[str, str]] = {"resume_from": "resume_from_checkpoint", "base_model": "model_name_or_path"}
+    SPELLED: ClassVar[Mapping[str, str]] = {
+        "resume_from": "resume_from_checkpoint",
+        "base_model": "model_name_or_path",
+        "fsdp_state_dict_type": "fsdp_config.state_dict_type",
+    }
 
     OLD: ClassVar[Mapping[str, Old]] = {
         # training_args.py of 4.50.3 has the key, that of 4.51.0 hasn't.
@@ -44,3 +48,13 @@ class TrainingArguments(Schema):
     torch_compile: Any = None
     resume_from_checkpoint: Any = None
     trust_remote_code: Any = None
+
+
+class Rates(Schema):
+    """The few of them that are asked for where a script saves its adapter by itself, whatever DeepSpeed's file says."""
+
+    learning_rate: Any = None
+    optim: Any = None
+    fp16: Any = None
+    bf16: Any = None
+    gradient_checkpointing: Any = None

@@ -1,6 +1,6 @@
 """Unsloth: `FastLanguageModel.get_peft_model(...)`, unsloth-cli.py's flags, `unsloth train` and Studio's YAML."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from lora_lint.document import Document, Path
@@ -38,10 +38,15 @@ class Flags(Schema):
     lora_dropout: float = 0.0
     use_rslora: bool = False
     use_dora: bool = False
+    learning_rate: Any = 2e-4
+    optim: Any = "adamw_8bit"
+    load_in_4bit: Any = None
 
 
 class Section(Schema, strict=False):
     """`lora:` in Studio's files and the flags of `unsloth train`, unsloth_cli/config.py:36-50 at 015bdef0."""
+
+    SPELLED: ClassVar[Mapping[str, str]] = {"learning_rate": "training.learning_rate"}
 
     lora_r: PositiveInt = 64
     lora_alpha: Number = 16

@@ -1,7 +1,7 @@
 """verl: `actor_rollout_ref.model.lora_rank=N` for FSDP, `actor_rollout_ref.model.lora.rank=N` for Megatron."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site, State
@@ -18,6 +18,12 @@ DOCS = "https://verl.readthedocs.io/en/latest/advance/ppo_lora.html"
 
 class Config(Schema, strict=False):
     """A model that FSDP trains: trainer/config/model/hf_model.yaml:43-55 and critic.py:276 at 1dda039b; 0 is off."""
+
+    SPELLED: ClassVar[Mapping[str, str]] = {
+        "adapter_path": "lora_adapter_path",
+        "learning_rate": "actor_rollout_ref.actor.optim.lr",
+        "stage": "algorithm.adv_estimator",
+    }
 
     lora_rank: Int = 0
     lora_alpha: Number = 16
