@@ -10,6 +10,7 @@ from lora_lint.document import Document, Path, Problem, Unknown
 from lora_lint.scaling import Formula, number
 
 if TYPE_CHECKING:
+    from lora_lint.base_model import BaseModel
     from lora_lint.expression import Expression
     from lora_lint.folder import Folder
     from lora_lint.project import Pin
@@ -281,6 +282,13 @@ class Setup:
         from lora_lint.targets import targets
 
         return targets(self.adapter.target_modules, self.target_syntax)
+
+    @cached_property
+    def base(self) -> "BaseModel | None":
+        """The model that is adapted, where its architecture is known."""
+        from lora_lint.base_model import base_model
+
+        return base_model(self)
 
     @cached_property
     def folder(self) -> "Folder | None":
