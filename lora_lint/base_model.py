@@ -68,6 +68,10 @@ class BaseModel:
         """What a name in a list of target modules stands for, by its end; empty when nothing is called so."""
         return kinds(self.name, name)
 
+    def matches(self, expression: str) -> bool | None:
+        """Whether a regular expression matches the whole path of some module, None where that isn't sure."""
+        return any_module_matches(self.name, expression)
+
     @property
     def layer_names(self) -> tuple[str, ...]:
         """The last parts of the names of all linear layers of the language model."""
@@ -167,3 +171,36 @@ def _folder_inside(folder: str, name: str) -> Folder | None:
         if above == folder or os.path.lexists(os.path.join(folder, ".git")):
             return None
         folder = above
+
+
+_ROOTS = (
+    *("", "model.", "transformer.", "decoder.", "encoder.", "model.decoder.", "model.encoder.", "model.model."),
+    *("model.language_model.", "language_model.model.", "language_model.", "model.language_model.model."),
+    *("text_model.", "model.text_model.", "model.vision_tower.", "vision_tower.", "model.vision_tower.vision_model."),
+    *("vision_tower.vision_model.", "vision_model.", "model.vision_model.", "gpt_neox.", "bert.", "roberta."),
+    *("distilbert.", "distilbert.transformer.", "deberta.", "vit.", "dinov2.", "transformer.encoder."),
+)
+"""What classes of transformers, of 4.x and of 5, put before the paths of the table."""
+
+_MOST_LAYERS = 128
+
+
+@lru_cache(maxsize=1024)
+def any_module_matches(architecture: str, expression: str) -> bool | None:
+    """Whether a regular expression matches the whole path of some module, None where that can't be told in time.
+
+    Layers are tried up to the 128th where the expression names numbers; numbers within numbers aren't tried out.
+    """
+    from lora_lint.patterns import whole_match
+
+    numbers = range(_MOST_LAYERS) if any(char.isdecimal() for char in expression) else (0,)
+    whole = [path for path, kind in modules(architecture) if kind != "expert"]
+    for number in numbers:
+        for path in whole:
+            end = ".".join(path).replace("*", str(number))
+            for root in _ROOTS:
+                found = whole_match(expression, root + end)
+                if found is not False:
+                    return found
+    nested = any(path.count("*") > 1 for path in whole)
+    return None if nested and len(numbers) > 1 else False

@@ -21,9 +21,10 @@ T = TypeVar("T")
 Origin = Literal["written", "default", "derived", "unknown"]
 State = Literal["active", "off", "not-lora"]
 Kind = Literal["training", "checkpoint", "source", "serving"]
-TargetSyntax = Literal["", "peft", "comma", "glob"]
-"""How target modules are written: a list of names or one regular expression (`peft`), one text with commas between
-names (`comma`), shell patterns (`glob`), or in a way that isn't known."""
+TargetSyntax = Literal["", "peft", "unwrapped", "comma", "glob"]
+"""How target modules are written: a list of names or one regular expression (`peft`), the same where a list of one is
+its text (`unwrapped`), one text with commas between names (`comma`), shell patterns (`glob`), or in a way that isn't
+known."""
 
 
 class UnknownFact(Exception):  # noqa: N818 - a signal that every rule may meet, not a failure
@@ -281,7 +282,7 @@ class Setup:
         """The modules that are to be adapted, entry by entry."""
         from lora_lint.targets import targets
 
-        return targets(self.adapter.target_modules, self.target_syntax)
+        return targets(self.adapter.target_modules, self.target_syntax, self.adapter.target_linear)
 
     @cached_property
     def base(self) -> "BaseModel | None":

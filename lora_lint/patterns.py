@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import prod
 from typing import Any
 
@@ -97,6 +97,21 @@ class Keys:
             return False
 
 
+def whole_match(expression: str, module: str) -> bool | None:
+    """Whether a target's expression matches a whole path, as PEFT asks; None where it's none or takes too long."""
+    compiled = _whole(expression)
+    try:
+        return compiled.fullmatch(module, timeout=_SECONDS_PER_MATCH) is not None if compiled is not None else None
+    except TimeoutError:
+        return None
+
+
+@lru_cache(maxsize=256)
+def _whole(expression: str) -> Any:
+    compiled = _compiled(expression)
+    return None if isinstance(compiled, str) else _regex(expression)
+
+
 def _with_dots(name: str, dots: tuple[int, ...]) -> str:
     if all(name[at] == "." for at in dots):
         return name
@@ -107,6 +122,12 @@ def _count(digits: str) -> int:
     return int(digits or 1) if len(digits) < 6 else LARGEST_COUNT + 1
 
 
+def _regex(expression: str) -> Any:
+    import regex
+
+    return regex.compile(expression, regex.VERSION0)
+
+
 def _compiled(key: str) -> Any:
     """The expression as one whose matches can be given a time limit, or why there is none."""
     import regex
@@ -115,7 +136,7 @@ def _compiled(key: str) -> Any:
     if len(key) > LONGEST_EXPRESSION or times > LARGEST_COUNT:
         return "is too large to be matched"
     try:
-        expression = regex.compile(rf"(.*\.)?({key})$", regex.VERSION0)
+        expression = _regex(rf"(.*\.)?({key})$")
         expression.match(_PROBE, timeout=_SECONDS_PER_MATCH)
     except TimeoutError:
         return f"takes over {_SECONDS_PER_MATCH} s to match one module name; PEFT would hang on it"

@@ -47,7 +47,7 @@ class Schema(BaseModel):
     `"16"` into 16. `POSITIONAL` names the parameters of a Python call in order. `MEANT` maps keys that people bring
     from other frameworks to this one's. `SPELLED` maps words of `lora_lint.vocabulary` to the field, or to the dotted
     path from the document's root, that stands for them here; fields of the same name need no entry. `TARGETS` says how
-    target modules are written: as PEFT reads them, as one text with commas, or as shell patterns (`*.q_proj`); nothing
+    target modules are written, in the words of `lora_lint.facts.TargetSyntax`; nothing
     is said of them where it's empty. `EXPONENTS` says
     that the framework's YAML loader reads a plain `1e-4` as a number, as OmegaConf does and PyYAML doesn't. `FLAT` says
     that the loader takes the keys of all sections as one mapping, the last of a name counting.

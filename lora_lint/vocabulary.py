@@ -118,6 +118,8 @@ class Adapter(Vocabulary):
     task_type = Said(text)
     inference_mode = Said(flag)
     target_modules = Said(words)
+    target_linear = Said(flag)
+    """All linear layers but the head, besides `target_modules`."""
     exclude_modules = Said(words)
     target_parameters = Said(words)
     modules_to_save = Said(words)

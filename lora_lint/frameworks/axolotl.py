@@ -42,6 +42,7 @@ class Config(Schema, strict=False):
     TARGETS: ClassVar[TargetSyntax] = "peft"
     SPELLED: ClassVar[Mapping[str, str]] = {
         "target_modules": "lora_target_modules",
+        "target_linear": "lora_target_linear",
         "exclude_modules": "lora_exclude_modules",
         "target_parameters": "lora_target_parameters",
         "modules_to_save": "lora_modules_to_save",
