@@ -98,7 +98,6 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         tied=False,
         routers="layers.*.mlp.{gate,shared_expert_gate}",
         experts=_STACKED,
-        converted=True,
         formerly=f"{_UNSTACKED} {_MLP}",
     ),
     "qwen3": Architecture(_LLAMA),

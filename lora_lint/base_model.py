@@ -11,8 +11,9 @@ from lora_lint.checkpoint import leads_out
 from lora_lint.facts import Setup
 from lora_lint.folder import Folder
 
-Kind = Literal["layer", "other", "head", "router", "expert", "tower", "former", "block"]
-"""What a name stands for: `block` holds several layers and is none, `former` is a name of another release."""
+Kind = Literal["layer", "other", "head", "router", "expert", "tower", "former", "block", "wrapper"]
+"""What a name stands for: `block` holds several layers and is none, `former` is a name of another release, `wrapper`
+is what some class has around all of it."""
 
 HEADS = (
     "score",
@@ -86,7 +87,7 @@ def kinds(architecture: str, name: str) -> frozenset[Kind]:
     for path, kind in _index(architecture).get(_leaf(parts[0]), ()):
         if all(own in (part, "*") and (own != "*" or part.isdecimal()) for own, part in zip(path, parts, strict=False)):
             found.add(kind)
-    return frozenset(found)
+    return frozenset(found or ({"wrapper"} if parts[0] in _WRAPPERS else ()))
 
 
 def _leaf(part: str) -> str:
@@ -181,6 +182,8 @@ _ROOTS = (
     *("distilbert.", "distilbert.transformer.", "deberta.", "vit.", "dinov2.", "transformer.encoder."),
 )
 """What classes of transformers, of 4.x and of 5, put before the paths of the table."""
+
+_WRAPPERS = frozenset(part for root in _ROOTS for part in root.split(".") if part) | {"multi_modal_projector"}
 
 _MOST_LAYERS = 128
 

@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 
 from lora_lint.architectures import ARCHITECTURES
-from lora_lint.base_model import kinds, layer_names
+from lora_lint.base_model import any_module_matches, kinds, layer_names, modules
 from lora_lint.hub_models import HubModel, hub_model
 from lora_lint.linter import read_setups
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
+peft = pytest.importorskip("peft")
 
+from peft.tuners.tuners_utils import check_target_module_exists  # noqa: E402
+from peft.utils import transformers_weight_conversion as conversion  # noqa: E402
 from transformers.pytorch_utils import Conv1D  # noqa: E402
 
 CLASSES = {
@@ -135,6 +138,38 @@ def test_the_table_knows_every_module_of_the_real_class_and_names_no_other_layer
     assert [(path, kind) for path, kind in real.items() if not kinds(name, path) & FINE[kind]] == []
     last = {path.rpartition(".")[2] for path in real}
     assert set(layer_names(name)) - last == OPTIONAL.get(name, set())
+
+
+POOL = sorted(
+    {*(path[-1] for name in ARCHITECTURES for path, _ in modules(name)), "self_attn.q_proj", "mlp.gate"} - {"*"}
+)
+EXPRESSIONS = (
+    *(r".*\.(q|v)_proj", "q_proj", r"model\.layers\.\d+\.self_attn\.q_proj", r".*layers\.[01]\..*", r".*\.attn\..*"),
+    *(r"model\.language_model\.layers\.[\d]+\.mlp\.(up|down)_proj", r"transformer\.h\.\d+\.attn\.c_attn", ".*query.*"),
+)
+
+
+@pytest.mark.parametrize(
+    "name", ["llama", "mixtral", "qwen3_moe", "qwen2_5_vl", "gemma3", "gpt2", "gpt_neox", "bert", "t5"]
+)
+def test_what_peft_matches_is_never_called_absent(name: str) -> None:
+    real = {path: module for path, module in small_model(name).named_modules() if path}
+    for target in POOL:
+        config = peft.LoraConfig(target_modules=[target])
+        matched = [module for path, module in real.items() if check_target_module_exists(config, path)]
+        assert not matched or kinds(name, target) - {"expert"}, target
+        refused = kinds(name, target) == {"block"}
+        assert not refused or not any(isinstance(module, torch.nn.Linear | Conv1D) for module in matched), target
+    for expression in EXPRESSIONS:
+        config = peft.LoraConfig(target_modules=expression)
+        if any(check_target_module_exists(config, path) for path in real):
+            assert any_module_matches(name, expression) is not False, expression
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_the_table_says_whose_experts_peft_converts(name: str) -> None:
+    pattern = conversion._MODEL_TO_CONVERSION_PATTERN.get(name)
+    assert ARCHITECTURES[name].converted == (pattern in conversion._MOE_FUSED_TARGETS)
 
 
 @pytest.mark.parametrize("name", CLASSES)
