@@ -1,6 +1,7 @@
 """The base model of an adapter: what it is called, how large it is, and which modules it has."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -59,6 +60,14 @@ class BaseModel:
     @property
     def vocabulary(self) -> int | None:
         return self._size("vocab_size")
+
+    @property
+    def quantised(self) -> str:
+        """How the weights are stored, in the words of `quantization_config.quant_method`; empty where none is named."""
+        config = self.config.get("quantization_config")
+        method = config.get("quant_method") if isinstance(config, Mapping) else None
+        named = re.search(r"-(gptq|awq|aqlm|eetq)(?:-int\d)?\Z", self.source.lower())
+        return method if isinstance(method, str) else named[1] if named else ""
 
     def _size(self, key: str) -> int | None:
         parts = [self.config, *(self.config.get(part) for part in _PARTS)]

@@ -181,6 +181,8 @@ class LoraTensors(Protocol):
     def b(self) -> Tensor | None: ...
     @property
     def rank(self) -> int | None: ...
+    @property
+    def of_parameter(self) -> bool: ...
 
     def has_rank(self, rank: float) -> bool:
         """Whether the tensors can come from a layer of this rank."""
@@ -283,6 +285,13 @@ class Setup:
         from lora_lint.targets import targets
 
         return targets(self.adapter.target_modules, self.target_syntax, self.adapter.target_linear)
+
+    @cached_property
+    def saved(self) -> "tuple[Fact[str], ...]":
+        """The modules that are trained whole and saved beside the adapter, entry by entry."""
+        from lora_lint.targets import targets
+
+        return targets(self.adapter.modules_to_save, self.target_syntax).names
 
     @cached_property
     def base(self) -> "BaseModel | None":

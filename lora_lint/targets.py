@@ -22,6 +22,8 @@ class Targets:
     regex: Fact[str] | None = None
     all_linear: Fact[str] | None = None
     unknown: bool = False
+    one_text: bool = False
+    """Whether they are one text, which PEFT keeps apart from a list: one expression, or `all-linear`."""
 
     @property
     def listed(self) -> bool:
@@ -36,7 +38,9 @@ def targets(fact: Fact[Any] | None, syntax: TargetSyntax, linear: Fact[bool] | N
         return named
     if not linear.known:
         return replace(named, unknown=True)
-    return replace(named, all_linear=named.all_linear or Fact(ALL_LINEAR[0], linear.path, linear.origin))
+    return replace(
+        named, one_text=False, all_linear=named.all_linear or Fact(ALL_LINEAR[0], linear.path, linear.origin)
+    )
 
 
 def _named(fact: Fact[Any] | None, syntax: TargetSyntax) -> Targets:
@@ -54,7 +58,9 @@ def _named(fact: Fact[Any] | None, syntax: TargetSyntax) -> Targets:
         value = value[0]
     if isinstance(value, str):
         one = _text(fact, value, fact.path)
-        return Targets(all_linear=one) if value.lower() in ALL_LINEAR else Targets(regex=one)
+        return (
+            Targets(all_linear=one, one_text=True) if value.lower() in ALL_LINEAR else Targets(regex=one, one_text=True)
+        )
     entries = [_entry(fact, item, fact.path, at) for at, item in enumerate(value)]
     return _of([one for one in entries if one is not None], unknown=None in entries)
 

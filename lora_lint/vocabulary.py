@@ -14,7 +14,7 @@ Ask = Callable[[str], Fact[Any] | None]
 
 
 class Said(Generic[T]):
-    """A word of a vocabulary, looked up when it is asked for.
+    """A word of a vocabulary, looked up when it is asked for, and once.
 
     None where nothing is said, be it a written null or a default of None; unknown where it can't be read.
     """
@@ -32,7 +32,11 @@ class Said(Generic[T]):
     def __get__(self, words: "Vocabulary | None", owner: type) -> "Said[T] | Fact[T] | None":
         if words is None:
             return self
-        fact = words.ask(self.name)
+        # What stands in the instance's own dictionary is found before a descriptor that can't be set.
+        fact = words.__dict__[self.name] = self._read(words.ask(self.name))
+        return fact
+
+    def _read(self, fact: Fact[Any] | None) -> Fact[T] | None:
         if fact is None or not fact.known:
             return fact
         if fact.value is None:
