@@ -144,18 +144,18 @@ def base_model(setup: Setup) -> BaseModel | None:
     A saved adapter may stand beside the config of its base; a training config may name a folder of the repository.
     """
     folder = setup.folder
-    if folder is not None and setup.kind == "checkpoint" and "config.json" in folder.names:
+    if setup.kind == "checkpoint" and folder is not None and os.path.isfile(os.path.join(folder.path, "config.json")):
         return _of_config(folder.json("config.json"), "config.json")
     fact = setup.adapter.base_model
     if fact is None or not fact.known or not fact.value:
         return None
-    inside = _folder_inside(folder.path, fact.value) if folder is not None else None
-    if inside is not None:
-        return _of_config(inside.json("config.json"), f"{fact.value}/config.json")
     from lora_lint.hub_models import hub_model
 
     known = hub_model(fact.value)
-    return BaseModel(known.architecture, fact.value, known.tied) if known is not None else None
+    if known is not None:
+        return BaseModel(known.architecture, fact.value, known.tied)
+    inside = _folder_inside(folder.path, fact.value) if folder is not None else None
+    return _of_config(inside.json("config.json"), f"{fact.value}/config.json") if inside is not None else None
 
 
 def _of_config(config: Mapping[str, Any] | None, source: str) -> BaseModel | None:

@@ -288,10 +288,17 @@ class Setup:
 
     @cached_property
     def saved(self) -> "tuple[Fact[str], ...]":
-        """The modules that are trained whole and saved beside the adapter, entry by entry."""
+        """The modules that are trained whole and saved beside the adapter, entry by entry.
+
+        Raises:
+            UnknownFact: when the file doesn't settle them.
+        """
         from lora_lint.targets import targets
 
-        return targets(self.adapter.modules_to_save, self.target_syntax).names
+        named = targets(self.adapter.modules_to_save, self.target_syntax)
+        if named.unknown:
+            raise UnknownFact("modules_to_save isn't settled")
+        return named.names
 
     @cached_property
     def base(self) -> "BaseModel | None":

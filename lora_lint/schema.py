@@ -217,7 +217,7 @@ class View(Generic[M]):
     def said(self, word: str) -> Fact[Any] | None:
         """The fact for a word of `lora_lint.vocabulary`, or None where the framework has no key for it."""
         spelled = spelling(type(self.model)).get(word, word)
-        if spelled in type(self.model).model_fields:
+        if spelled in _spellings(type(self.model)):
             return self.fact(spelled)
         return self._at(spelled) if "." in spelled else None
 

@@ -42,7 +42,7 @@ class Said(Generic[T]):
         if fact.value is None:
             return None
         try:
-            return replace(fact, _value=self.read(fact.value))
+            return Fact(self.read(fact.value), fact.path, fact.origin, fact.expression, fact.key)
         except ValueError as error:
             return replace(fact, _value=Unknown(str(fact.value), str(error)), origin="unknown")
 
@@ -141,6 +141,8 @@ class Adapter(Vocabulary):
     lora_bias = Said(flag)
     fan_in_fan_out = Said(flag)
     loftq_config = Said(mapping)
+    adapts_experts = Said(flag)
+    """Whether the experts of a mixture get LoRA by the framework's own means, whatever the targets are."""
 
 
 class Training(Vocabulary):
@@ -178,5 +180,7 @@ class Training(Vocabulary):
     stage = Said(text)
     """What the run does, in lower case as the framework names it: `sft`, `dpo`, `grpo`, ..."""
     trust_remote_code = Said(flag)
+    reward_model = Said(flag)
+    """Whether a reward model is trained, which has a head of its own in place of the language model's."""
     new_tokens = Said(anything)
     """Tokens that are added to the tokenizer."""

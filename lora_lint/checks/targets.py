@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from lora_lint import patterns
@@ -45,6 +46,8 @@ def target_list_syntax(setup: Setup) -> Iterator[Finding]:
 
 _MOST_NAMES = 8
 """Of layers that a message lists."""
+_MOST_DEAD = 20
+"""Targets that are reported one by one."""
 
 
 def target_matches_nothing(setup: Setup) -> Iterator[Finding]:
@@ -62,7 +65,7 @@ def target_matches_nothing(setup: Setup) -> Iterator[Finding]:
         at = setup.adapter.target_modules.path if setup.adapter.target_modules is not None else ()
         yield Finding(f"{several} of {base.name}, {_which(base)}", at=at, severity=level)
     else:
-        for name in dead:
+        for name in dead[:_MOST_DEAD]:
             yield Finding(
                 f"{base.name} has no {_shown(name)}{_meant(name, base)}", at=name.path, severity=Severity.WARNING
             )
@@ -101,16 +104,15 @@ def save_target_overlap(setup: Setup) -> Iterator[Finding]:
     if not setup.active or not setup.target_syntax or not setup.saved:
         return
     level = Severity.WARNING if setup.trained else None
-    for name in setup.targets.names:
-        for saved in setup.saved:
-            if _covers(saved.value, name.value):
-                yield Finding(
-                    f"{_shown(name)} is in modules_to_save too: it is trained whole, and PEFT puts no LoRA on it",
-                    at=name.path,
-                    related=((saved.path, "saved whole"),),
-                    severity=level,
-                )
-                break
+    whole = {saved.value: saved for saved in setup.saved}
+    covered = ((name, part) for name in setup.targets.names for part in _parts_of(name.value) if part in whole)
+    for name, part in islice(covered, _MOST_DEAD):
+        yield Finding(
+            f"{_shown(name)} is in modules_to_save too: it is trained whole, and PEFT puts no LoRA on it",
+            at=name.path,
+            related=((whole[part].path, "saved whole"),),
+            severity=level,
+        )
     tokens = setup.adapter.trainable_token_indices
     if tokens is not None and isinstance(tokens.value, dict):
         for saved in setup.saved:
@@ -121,9 +123,16 @@ def save_target_overlap(setup: Setup) -> Iterator[Finding]:
                 yield Finding(message, at=saved.path, related=((tokens.path, "rows"),))
 
 
-def _covers(saved: str, target: str) -> bool:
-    """Whether a saved module holds whatever a target names; PEFT tries `(^|.*\\.)SAVED($|\\..*)`."""
-    return f".{saved}." in f".{target}."
+def _parts_of(target: str) -> Iterator[str]:
+    """The names of saved modules that would hold whatever a target names; PEFT tries `(^|.*\\.)SAVED($|\\..*)`."""
+    parts = target.split(".", _DEEPEST)
+    for start in range(len(parts)):
+        for end in range(start + 1, len(parts) + 1):
+            yield ".".join(parts[start:end])
+
+
+_DEEPEST = 20
+"""Parts of a path, well beyond any model's."""
 
 
 def target_parameters_incompatible(setup: Setup) -> Iterator[Finding]:
@@ -153,9 +162,9 @@ def layers_to_transform_misuse(setup: Setup) -> Iterator[Finding]:
     if (layers is None and pattern is None) or not setup.active or not setup.target_syntax:
         return
     for name, fact in (("layers_to_transform", layers), ("layers_pattern", pattern)):
-        if fact is not None and setup.targets.one_text:
+        if fact is not None and setup.targets.one_text and fact.value is not None:
             yield Finding(f"{name} is set while target_modules is one text, not a list: PEFT fails", at=fact.path)
-    if pattern is not None and pattern.value and layers is None:
+    if pattern is not None and layers is None and pattern.value:
         yield Finding("layers_pattern is set without layers_to_transform: PEFT fails", at=pattern.path)
     if layers is None or (base := setup.base) is None or (depth := base.depth) is None:
         return
@@ -201,6 +210,9 @@ def tied_embeddings_partial(setup: Setup) -> Iterator[Finding]:
     ensured, task = setup.adapter.ensure_weight_tying, setup.adapter.task_type
     if (ensured is not None and ensured.value) or (task is not None and task.value in _CLASSIFIES):
         return
+    reward = setup.training.reward_model
+    if reward is not None and reward.value:
+        return
     kept = "the other keeps the old weight" if len(ends) == 1 else "each becomes a weight of its own"
     yield Finding(
         f"head and embedding of {base.name} share one weight, and {' and '.join(ends)} "
@@ -214,23 +226,23 @@ _CLASSIFIES = ("SEQ_CLS", "TOKEN_CLS")
 
 
 def classifier_head_not_saved(setup: Setup) -> Iterator[Finding]:
-    task = setup.adapter.task_type
-    if task is None or not setup.active:
+    heads = [name for name in setup.targets.names if name.value in ("score", "classifier")]
+    checkpoint = setup.checkpoint
+    if not (heads or checkpoint) or not setup.active or (task := setup.adapter.task_type) is None:
         return
-    if task.value in _CLASSIFIES:
-        if (checkpoint := setup.checkpoint) is not None and _lora_alone(checkpoint):
-            yield Finding(
-                f"task_type is {task.value}, but {checkpoint.files[0]} holds LoRA tensors alone, no trained head",
-                at=task.path,
-            )
-        return
-    saved = {name.value.rpartition(".")[2] for name in setup.saved}
-    for name in setup.targets.names:
-        if name.value in ("score", "classifier") and name.value not in saved:
-            yield Finding(
-                f"{name.value} gets LoRA while task_type is {task.value}: the random head below it isn't saved",
-                at=name.path,
-            )
+    if task.value not in _CLASSIFIES:
+        saved = {name.value.rpartition(".")[2] for name in setup.saved} if heads else ()
+        for name in heads:
+            if name.value not in saved:
+                yield Finding(
+                    f"{name.value} gets LoRA while task_type is {task.value}: the random head below it isn't saved",
+                    at=name.path,
+                )
+    elif checkpoint is not None and _lora_alone(checkpoint):
+        yield Finding(
+            f"task_type is {task.value}, but {checkpoint.files[0]} holds LoRA tensors alone, no trained head",
+            at=task.path,
+        )
 
 
 def _lora_alone(checkpoint: Checkpoint) -> bool:
@@ -262,7 +274,7 @@ def pattern_key_matches_nothing(setup: Setup) -> Iterator[Finding]:
     if not modules and not setup.targets.listed:
         return
     for fact in patterned:
-        for key in _dead_keys(fact.value, modules, setup):
+        for key in islice(_dead_keys(fact.value, modules, setup), _MOST_DEAD):
             shown = key if len(key) <= 80 else f"{key[:80]}…"
             yield Finding(
                 f"{shown} names no {'module with tensors' if modules else 'target'}, so it changes nothing",
@@ -304,16 +316,19 @@ def router_adapted(setup: Setup) -> Iterator[Finding]:
         yield Finding(f"{every.value} takes in what chooses among the experts of {base.name}", at=every.path)
 
 
-_ROUTERS = ("gate", "router", "shared_expert_gate")
+_ROUTERS = ("gate", "router")
 
 
 def moe_experts_not_adapted(setup: Setup) -> Iterator[Finding]:
-    targets, stacked = setup.targets, setup.adapter.target_parameters
-    if not setup.active or not setup.target_syntax or setup.trained or (stacked is not None and stacked.value):
-        return
+    targets = setup.targets
     named = {last: name for name in targets.names if (last := name.value.rpartition(".")[2]) in _IN_EXPERTS}
     every = targets.all_linear
-    if not (named or every) or (base := setup.base) is None or not base.architecture.experts:
+    if not (named or every) or not setup.active or not setup.target_syntax or setup.trained:
+        return
+    if (base := setup.base) is None or not base.architecture.experts:
+        return
+    stacked, otherwise = setup.adapter.target_parameters, setup.adapter.adapts_experts
+    if (stacked is not None and stacked.value) or (otherwise is not None and otherwise.value):
         return
     if base.architecture.converted:
         halves = [pair for pair in _PAIRS if targets.listed and len(named.keys() & set(pair)) == 1]
@@ -342,7 +357,7 @@ _IN_EXPERTS = ("gate_proj", "up_proj", "down_proj", "w1", "w2", "w3")
 def vlm_suffix_collision(setup: Setup) -> Iterator[Finding]:
     if not setup.active or setup.target_syntax not in ("peft", "unwrapped") or setup.trained or not setup.targets.names:
         return
-    if setup.adapter.exclude_modules is not None or (base := setup.base) is None or not base.architecture.tower:
+    if (base := setup.base) is None or not base.architecture.tower or setup.adapter.exclude_modules is not None:
         return
     both = [name for name in setup.targets.names if {"layer", "tower"} <= base.kinds(name.value)]
     if both:
@@ -374,17 +389,13 @@ def rank_exceeds_dimension(setup: Setup) -> Iterator[Finding]:
 
 
 def variant_unsupported_layer(setup: Setup) -> Iterator[Finding]:
+    if not setup.active or setup.trained or (base := setup.base) is None:
+        return
     transposed, dora = setup.adapter.fan_in_fan_out, setup.adapter.use_dora
-    if not setup.active or setup.trained:
-        return
-    if dora is not None and dora.value and (base := setup.base) is not None:
-        method = base.quantised
-        if method in _WITHOUT_DORA:
-            yield Finding(f"use_dora on a base in {method.upper()}: PEFT fails", at=dora.path)
-    if transposed is None or transposed.origin != "written" or (base := setup.base) is None:
-        return
+    if dora is not None and dora.value and base.quantised in _WITHOUT_DORA:
+        yield Finding(f"use_dora on a base in {base.quantised.upper()}: PEFT fails", at=dora.path)
     wanted = base.architecture.conv1d
-    if transposed.value is not wanted:
+    if transposed is not None and transposed.origin == "written" and transposed.value is not wanted:
         layers = "Conv1D, whose weights are transposed" if wanted else "nn.Linear, whose weights aren't transposed"
         yield Finding(
             f"fan_in_fan_out is {str(transposed.value).lower()}, but {base.name} has {layers}: PEFT corrects it",

@@ -71,6 +71,7 @@ class Config(Schema, strict=False):
     base_model: str | None = None
     revision_of_model: str | None = None
     rl: Any = None
+    reward_model: Any = None
     tokens: list[str] | None = None
     learning_rate: Any = None
     optimizer: Any = None

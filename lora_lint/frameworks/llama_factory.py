@@ -50,6 +50,7 @@ class Config(TrainingArguments):
         "base_model": "model_name_or_path",
         "target_modules": "lora_target",
         "modules_to_save": "additional_target",
+        "adapts_experts": "use_kt",
     }
 
     model_name_or_path: str | None = Field(None, validation_alias=_spelled("model_name_or_path"))
@@ -69,6 +70,7 @@ class Config(TrainingArguments):
     pissa_iter: int = 16
     pissa_convert: bool = False
     create_new_adapter: bool = False
+    use_kt: bool = False
     adapter_name_or_path: Any = None
     local_rank: Any = None
 
