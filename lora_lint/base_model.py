@@ -109,6 +109,12 @@ def layer_names(architecture: str) -> tuple[str, ...]:
 
 
 @lru_cache
+def every_layer_name() -> frozenset[str]:
+    """The last parts of the names of all linear layers of all architectures."""
+    return frozenset(name for architecture in ARCHITECTURES for name in layer_names(architecture))
+
+
+@lru_cache
 def _index(architecture: str) -> Mapping[str, list[tuple[tuple[str, ...], Kind]]]:
     """Last part of a path -> the paths that end so, from their end, with their kinds."""
     found: dict[str, list[tuple[tuple[str, ...], Kind]]] = {}

@@ -90,9 +90,12 @@ def _meant(name: Fact[str], base: "BaseModel") -> str:
     """What to write in place of a target that isn't there."""
     if base.architecture.experts and name.value.rpartition(".")[2] in (*_IN_EXPERTS, "gate_up_proj"):
         return " among its modules: the weights of its experts are parameters, for target_parameters"
+    from lora_lint.base_model import every_layer_name
     from lora_lint.spelling import nearest
 
-    known = nearest(name.value.rpartition(".")[2], base.layer_names)
+    # The name of another architecture's layer is no slip of the pen: q_proj isn't meant for o_proj.
+    last = name.value.rpartition(".")[2]
+    known = nearest(last, base.layer_names) if last not in every_layer_name() else None
     return f"; {known} was likely meant" if known else f", {_which(base)}"
 
 
@@ -255,7 +258,7 @@ def embedding_or_head_targeted(setup: Setup) -> Iterator[Finding]:
     if not setup.active or not setup.target_syntax or setup.training.new_tokens is not None:
         return
     named = [name for name in targets.names if name.value in _SAVED_WHOLE]
-    if named:
+    if named and not {name.value for name in named} <= {saved.value for saved in setup.saved}:
         names = " and ".join(dict.fromkeys(name.value for name in named))
         yield Finding(f"with {names} as target, PEFT saves embedding and head whole too", at=named[0].path)
 
