@@ -9,7 +9,7 @@ import pytest
 from lora_lint.architectures import ARCHITECTURES
 from lora_lint.base_model import any_module_matches, kinds, layer_names, modules
 from lora_lint.hub_models import HubModel, hub_model
-from lora_lint.linter import read_setups
+from lora_lint.linter import lint, read_setups
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -295,3 +295,31 @@ def test_a_config_that_says_nothing_known_leaves_the_base_unknown(config: str, t
     (tmp_path / "config.json").write_text(config, "utf-8")
     (found,) = read_setups([str(tmp_path)])
     assert found.base is None
+
+
+@pytest.mark.parametrize(
+    ("architecture", "expression", "expected"),
+    [
+        ("llama", r".*\.(q|v)_proj", True),
+        ("llama", r"model\.layers\.31\.self_attn\.q_proj", True),
+        ("gemma3", r"model.language_model.layers.[\d]+.(mlp|self_attn).(up|down|gate|q|k|v|o)_proj", True),
+        ("llama", "q_proj", False),
+        ("llama", r".*\.attn\.c_attn", False),
+        ("llama", r"model\.layers\.300\.self_attn\.q_proj", False),
+        ("mixtral", r"model\.layers\.0\.block_sparse_moe\.experts\.7\.w1", None),
+        ("llama", "(", None),
+        ("llama", r"(\w|\w\w|\.)+[!?]", None),
+    ],
+)
+def test_an_expression_has_to_match_a_whole_path(architecture: str, expression: str, expected: bool | None) -> None:
+    assert any_module_matches(architecture, expression) is expected
+
+
+def test_a_list_of_thousands_of_dead_targets_is_reported_in_a_few_lines(tmp_path: Path) -> None:
+    adapter(tmp_path, "meta-llama/Llama-3.2-1B")
+    file = tmp_path / "adapter_config.json"
+    targets = ["q_proj", *(f"layer{number}" for number in range(20_000))]
+    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | {"target_modules": targets}), "utf-8")
+    found = lint([str(file)], select=["target-matches-nothing"]).diagnostics
+    assert len(found) == 20
+    assert "layer0" in found[0].message
