@@ -11,6 +11,7 @@ from lora_lint.scaling import Formula, number
 
 if TYPE_CHECKING:
     from lora_lint.base_files import BaseFiles
+    from lora_lint.base_model import BaseModel
     from lora_lint.base_name import BaseName
     from lora_lint.distributed import Zero
     from lora_lint.expression import Expression
@@ -25,9 +26,10 @@ T = TypeVar("T")
 Origin = Literal["written", "default", "derived", "unknown"]
 State = Literal["active", "off", "not-lora"]
 Kind = Literal["training", "checkpoint", "source", "serving"]
-TargetSyntax = Literal["", "peft", "comma", "glob"]
-"""How target modules are written: a list of names or one regular expression (`peft`), one text with commas between
-names (`comma`), shell patterns (`glob`), or in a way that isn't known."""
+TargetSyntax = Literal["", "peft", "unwrapped", "comma", "glob"]
+"""How target modules are written: a list of names or one regular expression (`peft`), the same where a list of one is
+its text (`unwrapped`), one text with commas between names (`comma`), shell patterns (`glob`), or in a way that isn't
+known."""
 
 
 class UnknownFact(Exception):  # noqa: N818 - a signal that every rule may meet, not a failure
@@ -346,7 +348,28 @@ class Setup:
         """The modules that are to be adapted, entry by entry."""
         from lora_lint.targets import targets
 
-        return targets(self.adapter.target_modules, self.target_syntax)
+        return targets(self.adapter.target_modules, self.target_syntax, self.adapter.target_linear)
+
+    @cached_property
+    def saved(self) -> "tuple[Fact[str], ...]":
+        """The modules that are trained whole and saved beside the adapter, entry by entry.
+
+        Raises:
+            UnknownFact: when the file doesn't settle them.
+        """
+        from lora_lint.targets import targets
+
+        named = targets(self.adapter.modules_to_save, self.target_syntax)
+        if named.unknown:
+            raise UnknownFact("modules_to_save isn't settled")
+        return named.names
+
+    @cached_property
+    def base(self) -> "BaseModel | None":
+        """The model that is adapted, where its architecture is known."""
+        from lora_lint.base_model import base_model
+
+        return base_model(self)
 
     @cached_property
     def base_name(self) -> "BaseName | None":

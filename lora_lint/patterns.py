@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import prod
 from typing import Any
 
@@ -112,6 +112,16 @@ class Whole:
         except TimeoutError:
             self._expression = "takes too long"
             return None
+
+
+def whole_match(expression: str, module: str) -> bool | None:
+    """Whether a target's expression matches a whole path, as PEFT asks; None where it's none or takes too long."""
+    return _whole(expression).matches(module)
+
+
+@lru_cache(maxsize=256)
+def _whole(expression: str) -> Whole:
+    return Whole(expression)
 
 
 def _with_dots(name: str, dots: tuple[int, ...]) -> str:

@@ -62,8 +62,8 @@ class Schema(BaseModel):
     `"16"` into 16. `POSITIONAL` names the parameters of a Python call in order. `MEANT` maps keys that people bring
     from other frameworks to this one's. `SPELLED` maps words of `lora_lint.vocabulary` to the field, or to the dotted
     path from the document's root (`.key` for one in the root), that stands for them here; fields of the same name need
-    no entry. `TARGETS` says how target modules are written: as PEFT reads them, as one text with commas, or as shell
-    patterns (`*.q_proj`); nothing is said of them where it's empty. `EXPONENTS` says that the framework's YAML loader
+    no entry. `TARGETS` says how target modules are written, in the words of `lora_lint.facts.TargetSyntax`; nothing
+    is said of them where it's empty. `EXPONENTS` says that the framework's YAML loader
     reads a plain `1e-4` as a number, as OmegaConf does and PyYAML doesn't. `FLAT` says that the loader takes the keys
     of all sections as one mapping, the last of a name counting. `ARGPARSE` names the syntaxes whose keys end as flags
     of argparse, which takes the beginning of a flag for the whole: `--lora_r` for `--lora_rank`. `OLD` are keys that
@@ -265,7 +265,7 @@ class View(Generic[M]):
     def said(self, word: str) -> Fact[Any] | None:
         """The fact for a word of `lora_lint.vocabulary`, or None where the framework has no key for it."""
         spelled = spelling(type(self.model)).get(word, word)
-        if spelled in type(self.model).model_fields:
+        if spelled in _spellings(type(self.model)):
             return self.fact(spelled)
         return self._at(spelled) if "." in spelled else None
 

@@ -1,7 +1,7 @@
 """Which modules a setup wants adapted: names, one regular expression, or all linear layers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from lora_lint import patterns
@@ -27,6 +27,8 @@ class Targets:
     regex: Fact[str] | None = None
     all_linear: Fact[str] | None = None
     unknown: bool = False
+    one_text: bool = False
+    """Whether they are one text, which PEFT keeps apart from a list: one expression, or `all-linear`."""
 
     @property
     def listed(self) -> bool:
@@ -34,8 +36,19 @@ class Targets:
         return bool(self.names) and self.regex is None and self.all_linear is None and not self.unknown
 
 
-def targets(fact: Fact[Any] | None, syntax: TargetSyntax) -> Targets:
-    """The entries of a fact, each with its place."""
+def targets(fact: Fact[Any] | None, syntax: TargetSyntax, linear: Fact[bool] | None = None) -> Targets:
+    """The entries of a fact, each with its place; `linear` says that all linear layers are adapted besides."""
+    named = _named(fact, syntax)
+    if linear is None or (linear.known and not linear.value):
+        return named
+    if not linear.known:
+        return replace(named, unknown=True)
+    return replace(
+        named, one_text=False, all_linear=named.all_linear or Fact(ALL_LINEAR[0], linear.path, linear.origin)
+    )
+
+
+def _named(fact: Fact[Any] | None, syntax: TargetSyntax) -> Targets:
     if fact is None:
         return Targets()
     if not fact.known:
@@ -46,9 +59,13 @@ def targets(fact: Fact[Any] | None, syntax: TargetSyntax) -> Targets:
         return _of([_text(fact, part, fact.path) for part in parts if part], unknown=False)
     if isinstance(value, str) and not syntax:
         return Targets(unknown=True)
+    if syntax == "unwrapped" and len(value) == 1 and isinstance(value[0], str):
+        value = value[0]
     if isinstance(value, str):
         one = _text(fact, value, fact.path)
-        return Targets(all_linear=one) if value.lower() in ALL_LINEAR else Targets(regex=one)
+        return (
+            Targets(all_linear=one, one_text=True) if value.lower() in ALL_LINEAR else Targets(regex=one, one_text=True)
+        )
     entries = [_entry(fact, item, fact.path, at) for at, item in enumerate(value)]
     return _of([one for one in entries if one is not None], unknown=None in entries)
 

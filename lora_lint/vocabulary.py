@@ -14,7 +14,7 @@ Ask = Callable[[str], Fact[Any] | None]
 
 
 class Said(Generic[T]):
-    """A word of a vocabulary, looked up when it is asked for.
+    """A word of a vocabulary, looked up when it is asked for, and once.
 
     None where nothing is said, be it a written null or a default of None; unknown where it can't be read.
     """
@@ -32,17 +32,17 @@ class Said(Generic[T]):
     def __get__(self, words: "Vocabulary | None", owner: type) -> "Said[T] | Fact[T] | None":
         if words is None:
             return self
-        if self.name not in words.known:
-            words.known[self.name] = self._fact(words.ask(self.name))
-        return words.known[self.name]
+        # What stands in the instance's own dictionary is found before a descriptor that can't be set.
+        fact = words.__dict__[self.name] = self._read(words.ask(self.name))
+        return fact
 
-    def _fact(self, fact: Fact[Any] | None) -> Fact[T] | None:
+    def _read(self, fact: Fact[Any] | None) -> Fact[T] | None:
         if fact is None or not fact.known:
             return fact
         if fact.value is None:
             return None
         try:
-            return replace(fact, _value=self.read(fact.value))
+            return Fact(self.read(fact.value), fact.path, fact.origin, fact.expression, fact.key)
         except ValueError as error:
             return replace(fact, _value=Unknown(str(fact.value), str(error)), origin="unknown")
 
@@ -111,7 +111,6 @@ class Vocabulary:
 
     def __init__(self, ask: Ask) -> None:
         self.ask = ask
-        self.known: dict[str, Fact[Any] | None] = {}
 
 
 class Adapter(Vocabulary):
@@ -123,6 +122,8 @@ class Adapter(Vocabulary):
     task_type = Said(text)
     inference_mode = Said(flag)
     target_modules = Said(words)
+    target_linear = Said(flag)
+    """All linear layers but the head, besides `target_modules`."""
     exclude_modules = Said(words)
     target_parameters = Said(words)
     modules_to_save = Said(words)
@@ -142,6 +143,8 @@ class Adapter(Vocabulary):
     loftq_config = Said(mapping)
     autocast_adapter_dtype = Said(flag)
     """Whether the adapter is kept in float32 whatever the base model is in, as PEFT does unless told otherwise."""
+    adapts_experts = Said(flag)
+    """Whether the experts of a mixture get LoRA by the framework's own means, whatever the targets are."""
 
 
 class Training(Vocabulary):
@@ -198,5 +201,7 @@ class Training(Vocabulary):
     """The same where the trainer refuses LoRA on a part that isn't frozen."""
     must_freeze_vision = Said(flag)
     trust_remote_code = Said(flag)
+    reward_model = Said(flag)
+    """Whether a reward model is trained, which has a head of its own in place of the language model's."""
     new_tokens = Said(anything)
     """Tokens that are added to the tokenizer."""

@@ -143,6 +143,16 @@ def test_what_nobody_says_is_none_and_what_cannot_be_read_is_unknown() -> None:
         ("a.json", PEFT + '"target_modules": "All-Linear"}', [], None, "All-Linear"),
         ("a.yaml", FACTORY + "lora_target: q_proj, v_proj", ["q_proj", "v_proj"], None, None),
         ("a.yaml", FACTORY + "lora_target: all", [], None, "all"),
+        (
+            "a.yaml",
+            AXOLOTL + "lora_target_modules: [embed_tokens]\nlora_target_linear: true",
+            ["embed_tokens"],
+            None,
+            "all-linear",
+        ),
+        ("a.yaml", AXOLOTL + "lora_target_modules: [q_proj]\nlora_target_linear: false", ["q_proj"], None, None),
+        ("a.sh", "trl sft --use_peft --lora_r 8 --lora_target_modules q_proj", [], "q_proj", None),
+        ("a.sh", "trl sft --use_peft --lora_r 8 --lora_target_modules q_proj v_proj", ["q_proj", "v_proj"], None, None),
     ],
 )
 def test_targets_are_names_or_one_expression_or_all(

@@ -263,5 +263,7 @@ def setup(document: Document, names: list[str], beside: Callable[[], Checkpoint 
 
 def _said(views: list[View[Any]], word: str) -> Fact[Any] | None:
     """What the parts of a document say for a word: the first that is written, else the first default."""
+    if len(views) == 1:
+        return views[0].said(word)
     facts = [fact for view in views if (fact := view.said(word)) is not None]
     return next((fact for fact in facts if fact.origin != "default"), facts[0] if facts else None)

@@ -54,6 +54,7 @@ class Config(Schema, strict=False):
     TARGETS: ClassVar[TargetSyntax] = "peft"
     SPELLED: ClassVar[Mapping[str, str]] = {
         "target_modules": "lora_target_modules",
+        "target_linear": "lora_target_linear",
         "exclude_modules": "lora_exclude_modules",
         "target_parameters": "lora_target_parameters",
         "modules_to_save": "lora_modules_to_save",
@@ -86,6 +87,7 @@ class Config(Schema, strict=False):
     base_model: str | None = None
     revision_of_model: str | None = Field(None, validation_alias=AliasChoices("revision_of_model", "model_revision"))
     rl: Any = None
+    reward_model: Any = None
     tokens: list[str] | None = None
     learning_rate: Any = None
     optimizer: Any = None

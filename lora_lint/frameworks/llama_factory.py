@@ -53,6 +53,7 @@ class Config(TrainingArguments):
         "target_modules": "lora_target",
         "modules_to_save": "additional_target",
         "adapter_path": "adapter_name_or_path",
+        "adapts_experts": "use_kt",
     }
 
     model_name_or_path: str | None = Field(None, validation_alias=_spelled("model_name_or_path"))
@@ -73,6 +74,7 @@ class Config(TrainingArguments):
     pissa_iter: int = 16
     pissa_convert: bool = False
     create_new_adapter: bool = False
+    use_kt: bool = False
     adapter_name_or_path: Any = None
     stage: Any = "sft"
     quantization_bit: Any = None

@@ -22,7 +22,8 @@ DOCS = "https://huggingface.co/docs/trl/peft_integration"
 class Config(TrainingArguments, strict=False):
     """trl/trainer/model_config.py:81-169 at f2cd5771; nothing is read unless `use_peft` is true (utils.py:255).
 
-    The YAML's values become argparse defaults, which turns text into numbers.
+    The YAML's values become argparse defaults, which turns text into numbers. One target module in a list is taken out
+    of it (model_config.py:177), so that PEFT reads it as a regular expression.
     """
 
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
@@ -36,7 +37,7 @@ class Config(TrainingArguments, strict=False):
         "modules_to_save": "lora_modules_to_save",
     }
 
-    TARGETS: ClassVar[TargetSyntax] = "peft"
+    TARGETS: ClassVar[TargetSyntax] = "unwrapped"
     SPELLED: ClassVar[Mapping[str, str]] = {
         "target_modules": "lora_target_modules",
         "target_parameters": "lora_target_parameters",
