@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from lora_lint.document import Document, Entry, Path, lookup
 from lora_lint.hydra.element import Element, UnsettledError
@@ -25,6 +26,8 @@ class Composition:
     """The groups that were met, by the name that the command line calls them, with the option of each."""
     root: str
     reason: str = ""
+    stamps: Mapping[str, int | None] = field(default_factory=dict)
+    """When each file that was looked for was changed, None where it isn't there."""
 
     @property
     def files(self) -> dict[str, ConfigFile]:
@@ -146,8 +149,12 @@ def _composed(
 ) -> Composition:
     name = os.path.relpath(primary.path, root).replace(os.sep, "/").removesuffix(_ENDING)
 
+    stamps: dict[str, int | None] = {}
+
     def load(path: str) -> ConfigFile | None:
-        return primary if path == name else read(os.path.join(root, path + _ENDING), top)
+        full = os.path.join(root, path + _ENDING)
+        stamps[full] = _stamp(full)
+        return primary if path == name else read(full, top)
 
     tree = Tree(load, choices, added)
     merged, reason = Merged(), ""
@@ -158,7 +165,28 @@ def _composed(
         merged, reason = Merged(), str(error)
         merged.add(Layer(name, "", primary))
         merged.open[()] = reason
-    return Composition(primary, merged, tree.known, root, reason)
+    return Composition(primary, merged, tree.known, root, reason, stamps)
+
+
+def standing(primary: ConfigFile, top: str, root: str) -> Composition:
+    """The composition of a primary config that nothing is chosen for, made once while its files stay as they are."""
+    kept = _composed_once(primary, top, root)
+    if any(_stamp(path) != stamp for path, stamp in kept.stamps.items()):
+        _composed_once.cache_clear()
+        kept = _composed_once(primary, top, root)
+    return kept
+
+
+@lru_cache(maxsize=64)
+def _composed_once(primary: ConfigFile, top: str, root: str) -> Composition:
+    return _composed(primary, top, root, {}, ())
+
+
+def _stamp(path: str) -> int | None:
+    try:
+        return os.stat(path).st_mtime_ns
+    except (OSError, ValueError):
+        return None
 
 
 def _inherited(primary: ConfigFile, top: str) -> Composition:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from lora_lint.hydra.composition import Composition, composed, composes, inherits
+from lora_lint.hydra.composition import Composition, composed, composes, inherits, standing
 from lora_lint.hydra.element import Element
 from lora_lint.nearby import MAX_BYTES, ConfigFile, read
 
@@ -62,7 +62,7 @@ def _of_folder(file: ConfigFile, folder: str, top: str) -> Iterator[Membership]:
 
 
 def _member(file: ConfigFile, primary: ConfigFile, root: str, top: str) -> Membership | None:
-    whole = composed(primary, top, root)
+    whole = standing(primary, top, root)
     if whole.reason:
         return None
     if file.path in whole.files:

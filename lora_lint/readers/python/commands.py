@@ -116,12 +116,16 @@ class Commands:
             self._expression(value, use)
 
     def _expression(self, node: ast.AST, use: Use) -> None:
+        flagged = False
         for inner in ast.walk(node):
-            if isinstance(inner, ast.Return) and inner.value is not None:
-                self._given(inner.value, "", use)
-            elif isinstance(inner, ast.Call):
+            if isinstance(inner, ast.Call):
                 self._call(inner, use)
-        self._left(node, use)
+            elif isinstance(inner, ast.Return) and inner.value is not None:
+                self._given(inner.value, "", use)
+            elif not flagged and isinstance(inner, ast.List | ast.Tuple | ast.JoinedStr):
+                flagged = has_flag([inner] if isinstance(inner, ast.JoinedStr) else inner.elts)
+        if flagged:
+            self._left(node, use)
 
     def _call(self, call: ast.Call, use: Use) -> None:
         name = called(call)
