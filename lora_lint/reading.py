@@ -2,6 +2,7 @@
 
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -188,7 +189,7 @@ def read_bytes(
     try:
         reading.documents = list(documents(source, syntax))
     except UnreadableError as error:
-        if not (named or ours) and _names(reading, only) in ([LAST], []):
+        if not (named or ours) and (_is_no_fault(syntax, str(error)) or _names(reading, only) in ([LAST], [])):
             reading.reason = f"holds no LoRA setting that can be read: {error.problem.message}"
         else:
             reading.problem = error.problem
@@ -199,6 +200,14 @@ def read_bytes(
         seen = ", ".join(names) or "no framework"
         reading.reason = f"nothing in it is a LoRA setup (keys of {seen})"
     return reading
+
+
+def _is_no_fault(syntax: Syntax, message: str) -> bool:
+    """Whether what can't be read here may be right all the same: code that is too much for a linter or newer than its
+    own Python, and JSON lines, which are data."""
+    if syntax in ("python", "notebook"):
+        return message.startswith("not read") or ("f-string" in message and sys.version_info < (3, 12))
+    return syntax == "json" and "extra data" in message
 
 
 def _names(reading: Reading, only: str | None) -> list[str]:

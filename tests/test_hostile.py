@@ -192,6 +192,23 @@ def test_only_weights_of_lora_are_told_of_where_nobody_named_them(
         assert [one["rule"] for one in found] == ["syntax-error"] * expected
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("lines.json", '{"peft_type": "LORA", "r": 8}\n{"peft_type": "LORA", "r": 8}\n'),
+        ("large.py", PYTHON + "x = (" + "1,\n" * 80_000 + ")\nLoraConfig(r=8, lora_alpha=16)\n"),
+    ],
+)
+def test_data_and_code_that_may_be_right_are_told_of_only_where_they_are_named(
+    name: str, text: str, here: Path, run: Run
+) -> None:
+    (here / name).write_text(text, "utf-8")
+    met = run("check", "-v", ".")
+    assert (met.status, "holds no LoRA setting that can be read: not" in met.err) == (0, True)
+    named = run("check", name)
+    assert (named.status, "error[syntax-error] not" in named.out) == (1, True)
+
+
 def test_what_is_not_there_or_cannot_be_opened_is_told_of(here: Path, run: Run) -> None:
     (here / "dangling.json").symlink_to("nowhere.json")
     (here / "loop.json").symlink_to("loop.json")
