@@ -322,12 +322,12 @@ class Setup:
         return {path: frozenset(sites) for path, sites in found.items()}
 
     @cached_property
-    def _set(self) -> frozenset[str]:
-        return frozenset(self.words())
-
-    def sets(self, words: tuple[str, ...]) -> bool:
-        """Whether any of these words is set to something else than nothing or the default, or may be."""
-        return self.document.words == ("**",) or not self._set.isdisjoint(words)
+    def set_words(self) -> frozenset[str] | None:
+        """The words that are set to something else than nothing or the default, `weights` where some lie beside the
+        config; None where more may be set than can be read."""
+        if self.document.words == ("**",):
+            return None
+        return frozenset((*self.words(), *(("weights",) if self.checkpoint is not None else ())))
 
     @cached_property
     def adapter(self) -> "Adapter":

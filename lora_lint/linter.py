@@ -76,12 +76,12 @@ class Effective:
     severity: dict[str, str]
 
     @cached_property
-    def rules_for(self) -> "dict[type, list[tuple[Rule, Check, tuple[type, ...]]]]":
-        """The rules by what they are run on, with their function and what else that asks for."""
-        found: dict[type, list[tuple[Rule, Check, tuple[type, ...]]]] = {}
+    def rules_for(self) -> "dict[type, list[tuple[Rule, Check, tuple[type, ...], frozenset[str]]]]":
+        """The rules by what they are run on: function, what else that asks for, and the words that it is about."""
+        found: dict[type, list[tuple[Rule, Check, tuple[type, ...], frozenset[str]]]] = {}
         for rule in self.active:
             first, *others = rule.parameters
-            found.setdefault(first, []).append((rule, rule.check, tuple(others)))
+            found.setdefault(first, []).append((rule, rule.check, tuple(others), frozenset(rule.when)))
         return found
 
 
@@ -194,8 +194,9 @@ class Linter:
     ) -> Iterator[Placed]:
         for document, setup, subject in subjects:
             context = {Policy: settings.policy, Setup: setup, Document: document}
-            for rule, check, others in settings.rules_for.get(type(subject), ()):
-                if rule.when and setup is not None and not setup.sets(rule.when):
+            said = setup.set_words if setup is not None else None
+            for rule, check, others, when in settings.rules_for.get(type(subject), ()):
+                if when and said is not None and when.isdisjoint(said):
                     continue
                 try:
                     for finding in check(subject, *map(context.__getitem__, others), **self._options[rule.name]):
