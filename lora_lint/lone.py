@@ -134,7 +134,7 @@ def _configs(document: Document) -> dict[str, dict[str, object]]:
 def _by_metadata(setup: Setup) -> Iterator[Site]:
     """The sites of each model as PEFT makes them from the config that diffusers hands it (loaders/peft.py:114)."""
     from lora_lint.frameworks import peft
-    from lora_lint.schema import View
+    from lora_lint.view import View
 
     assert setup.checkpoint is not None
     for model in _configs(setup.document):

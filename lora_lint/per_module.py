@@ -9,7 +9,7 @@ from lora_lint import patterns
 from lora_lint.document import Unknown
 from lora_lint.facts import Fact, Site, State
 from lora_lint.scaling import Formula, classic, rslora
-from lora_lint.schema import View
+from lora_lint.view import View
 
 _MAKES_FROM_WEIGHTS = re.compile("convert|extract|merge|svd|weighted", re.IGNORECASE)
 

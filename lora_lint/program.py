@@ -14,6 +14,7 @@ from lora_lint.frameworks import LAST, framework
 from lora_lint.frameworks import setup as setup_of
 from lora_lint.frameworks.gates import GATES, NAMED_RANKS, RANKS, is_open
 from lora_lint.nearby import MAX_LOOKUPS, Nearby, is_below, upwards
+from lora_lint.spellings import keys_of
 
 _CHANGES = ("use_rslora", "use_dora")
 """Options that change what the adapter is: a copy that has one isn't read as upstream's program, which hasn't."""
@@ -56,11 +57,10 @@ def _may_say(command: Document) -> bool:
 
 def _is_its_program(found: Setup, program: Mapping[str, object]) -> bool:
     """Whether a program has the framework's own name for the rank, and nothing else that decides and that is given."""
-    from lora_lint.schema import keys
 
     module, data = framework(found.framework), found.document.data
     models = [model for model, _ in module.configs(found.document)] if hasattr(module, "configs") else [module.Config]
-    known = frozenset[str]().union(*map(keys, models))
+    known = frozenset[str]().union(*map(keys_of, models))
     given = data if isinstance(data, dict) else {}
     foreign = any(name in given and name in program and name not in known for name in (*GATES, *_CHANGES))
     return not foreign and not RANKS.isdisjoint(known & program.keys())

@@ -313,6 +313,8 @@ def command(folder: Path, *arguments: str, stdout: int | IO[bytes] = subprocess.
         stderr=subprocess.PIPE,
         cwd=folder,
         env=environment(folder),
+        # What a shell starts in the background ignores the signal, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

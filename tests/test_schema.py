@@ -13,8 +13,9 @@ from lora_lint.document import Path, Source, Unknown
 from lora_lint.facts import UnknownFact
 from lora_lint.readers import json as json_reader
 from lora_lint.readers import yaml as yaml_reader
-from lora_lint.schema import Int, NonNegativeInt, Number, Old, PositiveInt, Probability, Schema, View, Words, since
+from lora_lint.schema import Int, NonNegativeInt, Number, Old, PositiveInt, Probability, Schema, Words, since
 from lora_lint.spelling import distance, nearest
+from lora_lint.view import View
 
 
 class Config(Schema):

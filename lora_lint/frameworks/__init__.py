@@ -7,7 +7,8 @@ from typing import Any, Protocol, cast
 
 from lora_lint.document import Document, Path
 from lora_lint.facts import Checkpoint, Fact, Kind, Setup, Site
-from lora_lint.schema import Schema, View
+from lora_lint.schema import Schema
+from lora_lint.view import View
 
 MARKERS: dict[str, tuple[bytes, ...]] = {
     "adapterhub": (b"attn_matrices", b"LoRAConfig", b"DoRAConfig"),

@@ -9,7 +9,8 @@ from pydantic import Field
 from lora_lint.document import Document, Path
 from lora_lint.facts import Fact, Kind, Site, State, derived
 from lora_lint.scaling import classic
-from lora_lint.schema import Number, PositiveInt, Schema, View
+from lora_lint.schema import Number, PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "adapterhub"
 TITLE = "AdapterHub"

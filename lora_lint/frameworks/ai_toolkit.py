@@ -9,7 +9,8 @@ from lora_lint.document import Document, Path, lookup
 from lora_lint.facts import Fact, Site, State
 from lora_lint.frameworks.derivation import from_rank
 from lora_lint.scaling import classic
-from lora_lint.schema import NonNegativeInt, Number, PositiveInt, Schema, View
+from lora_lint.schema import NonNegativeInt, Number, PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "ai_toolkit"
 TITLE = "ai-toolkit"

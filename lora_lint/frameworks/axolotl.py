@@ -11,7 +11,8 @@ from lora_lint.frameworks.commands import config_file
 from lora_lint.frameworks.derivation import trained_before
 from lora_lint.frameworks.required import required
 from lora_lint.scaling import classic, rslora
-from lora_lint.schema import Int, Old, PositiveInt, Schema, View
+from lora_lint.schema import Int, Old, PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "axolotl"
 TITLE = "axolotl"

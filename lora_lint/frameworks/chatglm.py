@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 from lora_lint.document import Document, Path
 from lora_lint.facts import Site
 from lora_lint.frameworks import peft
-from lora_lint.schema import Schema, View
+from lora_lint.schema import Schema
+from lora_lint.view import View
 
 NAME = "chatglm"
 TITLE = "ChatGLM finetune_demo"

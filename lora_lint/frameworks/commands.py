@@ -5,7 +5,7 @@ from typing import Any
 
 from lora_lint.document import Document, Unknown
 from lora_lint.facts import Fact
-from lora_lint.schema import View
+from lora_lint.view import View
 
 _CONFIG_ENDINGS = (".yaml", ".yml", ".json", ".toml")
 

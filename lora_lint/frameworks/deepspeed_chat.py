@@ -7,7 +7,8 @@ from lora_lint.document import Document
 from lora_lint.facts import Fact, Site, State
 from lora_lint.frameworks.commands import flags, runs
 from lora_lint.scaling import inverse
-from lora_lint.schema import Int, Schema, View
+from lora_lint.schema import Int, Schema
+from lora_lint.view import View
 
 NAME = "deepspeed_chat"
 TITLE = "DeepSpeed-Chat"

@@ -9,7 +9,8 @@ from lora_lint.frameworks.commands import flags, runs
 from lora_lint.frameworks.derivation import from_rank
 from lora_lint.frameworks.gates import at_gate
 from lora_lint.scaling import classic
-from lora_lint.schema import Number, PositiveInt, Schema, View
+from lora_lint.schema import Number, PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "diffsynth"
 TITLE = "DiffSynth-Studio"

@@ -8,7 +8,8 @@ from lora_lint.facts import Site
 from lora_lint.frameworks.commands import flags, runs
 from lora_lint.frameworks.trainer import Rates
 from lora_lint.scaling import classic
-from lora_lint.schema import Int, PositiveInt, View, Words
+from lora_lint.schema import Int, PositiveInt, Words
+from lora_lint.view import View
 
 NAME = "fastchat"
 TITLE = "FastChat"

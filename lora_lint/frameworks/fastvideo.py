@@ -11,7 +11,8 @@ from lora_lint.frameworks.derivation import from_rank
 from lora_lint.frameworks.gates import at_gate, state_of
 from lora_lint.frameworks.required import required
 from lora_lint.scaling import classic
-from lora_lint.schema import Int, PositiveInt, Schema, View, Words
+from lora_lint.schema import Int, PositiveInt, Schema, Words
+from lora_lint.view import View
 
 NAME = "fastvideo"
 TITLE = "FastVideo"

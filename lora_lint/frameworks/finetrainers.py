@@ -6,7 +6,8 @@ from lora_lint.document import Document
 from lora_lint.facts import Site
 from lora_lint.frameworks.commands import flags, runs
 from lora_lint.scaling import classic
-from lora_lint.schema import Int, PositiveInt, Schema, View
+from lora_lint.schema import Int, PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "finetrainers"
 TITLE = "finetrainers"

@@ -6,7 +6,8 @@ from typing import ClassVar
 from lora_lint.document import Document
 from lora_lint.facts import Site, State
 from lora_lint.scaling import classic
-from lora_lint.schema import Number, PositiveInt, Schema, View
+from lora_lint.schema import Number, PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "firefly"
 TITLE = "Firefly"

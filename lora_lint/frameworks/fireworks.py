@@ -7,7 +7,8 @@ from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site, State
 from lora_lint.frameworks.commands import flags, runs
 from lora_lint.scaling import classic
-from lora_lint.schema import Int, NonNegativeInt, Number, PositiveInt, Schema, View
+from lora_lint.schema import Int, NonNegativeInt, Number, PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "fireworks"
 TITLE = "Fireworks"

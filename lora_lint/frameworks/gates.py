@@ -7,7 +7,7 @@ from lora_lint.document import Document, Unknown
 from lora_lint.facts import Fact, Site, State
 from lora_lint.frameworks.commands import runs
 from lora_lint.scaling import classic
-from lora_lint.schema import View
+from lora_lint.view import View
 
 GATES = ("use_lora", "lora_enable", "lora_enabled", "enable_lora", "use_peft", "enable_lora_training")
 """How programs call the flag without which they train no LoRA."""

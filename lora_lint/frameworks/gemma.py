@@ -6,7 +6,8 @@ from lora_lint.document import Document
 from lora_lint.facts import Kind, Site
 from lora_lint.frameworks.required import required
 from lora_lint.scaling import unscaled
-from lora_lint.schema import PositiveInt, Schema, View
+from lora_lint.schema import PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "gemma"
 TITLE = "gemma"

@@ -9,7 +9,8 @@ from lora_lint.facts import Fact, Site, State
 from lora_lint.frameworks.gates import GATES, NAMED_RANKS, is_open
 from lora_lint.frameworks.guessed import Pair, number_at, opened, pairs, value_at
 from lora_lint.scaling import classic, rslora
-from lora_lint.schema import Schema, View
+from lora_lint.schema import Schema
+from lora_lint.view import View
 
 NAME = "generic"
 TITLE = "a framework that lora-lint doesn't know"

@@ -7,7 +7,8 @@ from lora_lint.document import Document, Path
 from lora_lint.facts import Site
 from lora_lint.frameworks.gates import state_of
 from lora_lint.scaling import classic, rslora
-from lora_lint.schema import PositiveInt, Schema, View
+from lora_lint.schema import PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "h2o_llm_studio"
 TITLE = "H2O LLM Studio"

@@ -11,7 +11,8 @@ from lora_lint.frameworks.derivation import from_rank
 from lora_lint.frameworks.networks import algorithm
 from lora_lint.frameworks.required import required
 from lora_lint.scaling import classic, direct
-from lora_lint.schema import Number, Schema, View, Words
+from lora_lint.schema import Number, Schema, Words
+from lora_lint.view import View
 
 NAME = "hcp_diffusion"
 TITLE = "HCP-Diffusion"

@@ -8,7 +8,8 @@ from lora_lint.facts import Fact, Site, State
 from lora_lint.frameworks import verl
 from lora_lint.frameworks.blocks import block, blocks, overrides
 from lora_lint.scaling import classic
-from lora_lint.schema import Number, PositiveInt, Schema, View, Words
+from lora_lint.schema import Number, PositiveInt, Schema, Words
+from lora_lint.view import View
 
 NAME = "hyperpod"
 TITLE = "SageMaker HyperPod recipes"

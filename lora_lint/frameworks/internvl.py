@@ -7,7 +7,8 @@ from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Checkpoint, Fact, Kind, Site
 from lora_lint.frameworks.trainer import TrainingArguments
 from lora_lint.scaling import classic
-from lora_lint.schema import NonNegativeInt, Number, PositiveInt, Schema, View
+from lora_lint.schema import NonNegativeInt, Number, PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "internvl"
 TITLE = "InternVL"

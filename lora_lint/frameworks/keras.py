@@ -9,7 +9,8 @@ from lora_lint.facts import Fact, Kind, Site
 from lora_lint.frameworks.derivation import from_rank
 from lora_lint.frameworks.required import required
 from lora_lint.scaling import classic
-from lora_lint.schema import Number, PositiveInt, Schema, View
+from lora_lint.schema import Number, PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "keras"
 TITLE = "Keras"

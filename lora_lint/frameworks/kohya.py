@@ -10,7 +10,8 @@ from lora_lint.facts import Fact, Site
 from lora_lint.frameworks.gates import at_gate
 from lora_lint.frameworks.network_args import Arguments, parsed
 from lora_lint.frameworks.networks import DEFAULT_ALPHA, DEFAULT_RANK, Network
-from lora_lint.schema import Number, PositiveInt, Schema, View, Words
+from lora_lint.schema import Number, PositiveInt, Schema, Words
+from lora_lint.view import View
 
 NAME = "kohya"
 TITLE = "sd-scripts"

@@ -6,7 +6,8 @@ from typing import Any
 from lora_lint.document import Document, Unknown
 from lora_lint.facts import Fact, Site
 from lora_lint.frameworks.networks import Network
-from lora_lint.schema import NonNegativeInt, Number, PositiveInt, Schema, View
+from lora_lint.schema import NonNegativeInt, Number, PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "kohya_ss"
 TITLE = "kohya_ss"

@@ -10,7 +10,8 @@ from lora_lint.facts import Fact, Site
 from lora_lint.frameworks.blocks import block
 from lora_lint.frameworks.commands import flags, runs, unless_in_file, unless_set_by
 from lora_lint.scaling import classic
-from lora_lint.schema import Int, NonNegativeInt, Number, PositiveInt, Schema, View
+from lora_lint.schema import Int, NonNegativeInt, Number, PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "lerobot"
 TITLE = "LeRobot"

@@ -8,7 +8,8 @@ from pydantic import AliasChoices, Field
 from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site
 from lora_lint.scaling import classic
-from lora_lint.schema import Number, PositiveInt, Schema, View
+from lora_lint.schema import Number, PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "levanter"
 TITLE = "Levanter"

@@ -10,7 +10,8 @@ from lora_lint.facts import Fact, Site, State
 from lora_lint.frameworks.commands import flags, runs, unless_set_by
 from lora_lint.frameworks.gates import at_gate, state_of
 from lora_lint.scaling import classic
-from lora_lint.schema import Number, PositiveInt, Schema, View
+from lora_lint.schema import Number, PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "llama_cookbook"
 TITLE = "llama-cookbook"

@@ -11,7 +11,8 @@ from lora_lint.frameworks.commands import config_file, runs
 from lora_lint.frameworks.derivation import trained_before
 from lora_lint.frameworks.trainer import TrainingArguments
 from lora_lint.scaling import classic, rslora
-from lora_lint.schema import Number, PositiveInt, Schema, View
+from lora_lint.schema import Number, PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "llama_factory"
 TITLE = "LLaMA-Factory"

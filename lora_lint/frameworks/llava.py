@@ -8,7 +8,8 @@ from lora_lint.document import Document
 from lora_lint.facts import Site
 from lora_lint.frameworks.gates import gated, other_gate
 from lora_lint.frameworks.trainer import Rates
-from lora_lint.schema import Number, PositiveInt, View
+from lora_lint.schema import Number, PositiveInt
+from lora_lint.view import View
 
 NAME = "llava"
 TITLE = "LLaVA"

@@ -6,7 +6,8 @@ from lora_lint.document import Document
 from lora_lint.facts import Site
 from lora_lint.frameworks.commands import flags, runs
 from lora_lint.scaling import direct, unscaled
-from lora_lint.schema import Number, PositiveInt, Schema, View
+from lora_lint.schema import Number, PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "lora_diffusion"
 TITLE = "cloneofsimo/lora"

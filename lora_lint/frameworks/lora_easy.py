@@ -10,7 +10,8 @@ from lora_lint.facts import Fact, Site
 from lora_lint.frameworks.blocks import block
 from lora_lint.frameworks.network_args import Arguments
 from lora_lint.frameworks.networks import Network
-from lora_lint.schema import Number, PositiveInt, Schema, View
+from lora_lint.schema import Number, PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "lora_easy"
 TITLE = "LoRA_Easy_Training_Scripts"

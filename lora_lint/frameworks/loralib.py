@@ -9,7 +9,8 @@ from lora_lint.frameworks.commands import flags, runs
 from lora_lint.frameworks.gates import state_of
 from lora_lint.frameworks.required import required
 from lora_lint.scaling import classic
-from lora_lint.schema import NonNegativeInt, Number, Schema, View
+from lora_lint.schema import NonNegativeInt, Number, Schema
+from lora_lint.view import View
 
 NAME = "loralib"
 TITLE = "loralib"

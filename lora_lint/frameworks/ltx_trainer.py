@@ -9,7 +9,8 @@ from lora_lint.document import Document, Path
 from lora_lint.facts import Fact, Site, State
 from lora_lint.frameworks.blocks import block
 from lora_lint.scaling import classic
-from lora_lint.schema import Int, Schema, View
+from lora_lint.schema import Int, Schema
+from lora_lint.view import View
 
 NAME = "ltx_trainer"
 TITLE = "ltx-trainer"

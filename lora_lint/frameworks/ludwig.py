@@ -13,7 +13,8 @@ from lora_lint.frameworks import peft
 from lora_lint.frameworks.derivation import from_rank
 from lora_lint.frameworks.required import required
 from lora_lint.scaling import classic
-from lora_lint.schema import Number, PositiveInt, Schema, View
+from lora_lint.schema import Number, PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "ludwig"
 TITLE = "Ludwig"

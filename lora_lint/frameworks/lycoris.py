@@ -8,7 +8,8 @@ from lora_lint.facts import Fact, Site
 from lora_lint.frameworks.derivation import from_rank
 from lora_lint.frameworks.networks import DEFAULT_ALPHA, DEFAULT_RANK, algorithm
 from lora_lint.scaling import classic
-from lora_lint.schema import NonNegativeInt, Number, PositiveInt, Schema, View
+from lora_lint.schema import NonNegativeInt, Number, PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "lycoris"
 TITLE = "LyCORIS"

@@ -8,7 +8,8 @@ from lora_lint.facts import Fact, Site
 from lora_lint.frameworks.commands import flags, runs
 from lora_lint.frameworks.gates import state_of
 from lora_lint.scaling import classic
-from lora_lint.schema import Number, PositiveInt, Schema, View
+from lora_lint.schema import Number, PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "medical_gpt"
 TITLE = "MedicalGPT"

@@ -10,7 +10,8 @@ from lora_lint.frameworks.blocks import block, blocks, instantiated, overrides
 from lora_lint.frameworks.commands import unless_set_by
 from lora_lint.frameworks.derivation import from_rank
 from lora_lint.scaling import classic
-from lora_lint.schema import Number, PositiveInt, Schema, View, Words
+from lora_lint.schema import Number, PositiveInt, Schema, Words
+from lora_lint.view import View
 
 NAME = "megatron_bridge"
 TITLE = "Megatron-Bridge"

@@ -8,7 +8,8 @@ from lora_lint.facts import Site
 from lora_lint.frameworks.commands import flags, runs
 from lora_lint.frameworks.gates import gated, other_gate
 from lora_lint.frameworks.trainer import Rates
-from lora_lint.schema import Int, PositiveInt, View
+from lora_lint.schema import Int, PositiveInt
+from lora_lint.view import View
 
 NAME = "minicpm_v"
 TITLE = "MiniCPM-V"

@@ -7,7 +7,8 @@ from lora_lint.document import Document, Path
 from lora_lint.facts import Fact, Kind, Site
 from lora_lint.frameworks.gates import state_of
 from lora_lint.scaling import direct
-from lora_lint.schema import Number, PositiveInt, Schema, View
+from lora_lint.schema import Number, PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "mistral_finetune"
 TITLE = "mistral-finetune"

@@ -7,7 +7,8 @@ from lora_lint.document import Document, Path
 from lora_lint.facts import Fact, Site, State
 from lora_lint.frameworks.required import required
 from lora_lint.scaling import classic
-from lora_lint.schema import Number, PositiveInt, Schema, View
+from lora_lint.schema import Number, PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "mlora"
 TITLE = "mLoRA"

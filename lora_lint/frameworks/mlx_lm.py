@@ -7,7 +7,8 @@ from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Kind, Site, State, UnknownFact
 from lora_lint.frameworks.required import required
 from lora_lint.scaling import Formula, direct
-from lora_lint.schema import Number, PositiveInt, Schema, View
+from lora_lint.schema import Number, PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "mlx_lm"
 TITLE = "MLX-LM"

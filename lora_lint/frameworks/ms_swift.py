@@ -13,7 +13,8 @@ from lora_lint.frameworks.commands import flags, runs, unless_in_file
 from lora_lint.frameworks.derivation import trained_before
 from lora_lint.frameworks.trainer import TrainingArguments
 from lora_lint.scaling import classic, rslora
-from lora_lint.schema import Number, Old, PositiveInt, Schema, View, Words
+from lora_lint.schema import Number, Old, PositiveInt, Schema, Words
+from lora_lint.view import View
 
 NAME = "ms_swift"
 TITLE = "ms-swift"

@@ -8,7 +8,8 @@ from lora_lint.facts import Fact, Site
 from lora_lint.frameworks.blocks import block, blocks, instantiated, overrides
 from lora_lint.frameworks.commands import runs, unless_set_by
 from lora_lint.scaling import classic
-from lora_lint.schema import Number, PositiveInt, Schema, View, Words
+from lora_lint.schema import Number, PositiveInt, Schema, Words
+from lora_lint.view import View
 
 NAME = "nemo_automodel"
 TITLE = "NeMo Automodel"

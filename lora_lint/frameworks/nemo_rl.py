@@ -9,7 +9,8 @@ from lora_lint.frameworks.blocks import block, blocks, overrides
 from lora_lint.frameworks.commands import unless_set_by
 from lora_lint.frameworks.gates import state_of
 from lora_lint.scaling import classic
-from lora_lint.schema import Number, PositiveInt, Schema, View, Words
+from lora_lint.schema import Number, PositiveInt, Schema, Words
+from lora_lint.view import View
 
 NAME = "nemo_rl"
 TITLE = "NeMo-RL"

@@ -10,7 +10,8 @@ from lora_lint.document import Document
 from lora_lint.facts import Site, State
 from lora_lint.frameworks.commands import flags
 from lora_lint.scaling import classic
-from lora_lint.schema import Int, Number, Schema, View, Words
+from lora_lint.schema import Int, Number, Schema, Words
+from lora_lint.view import View
 
 NAME = "openrlhf"
 TITLE = "OpenRLHF"

@@ -9,7 +9,8 @@ from lora_lint.facts import Fact, Site
 from lora_lint.frameworks.commands import flags, runs
 from lora_lint.frameworks.gates import state_of
 from lora_lint.scaling import classic
-from lora_lint.schema import PositiveInt, Schema, View
+from lora_lint.schema import PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "openvla"
 TITLE = "OpenVLA"

@@ -10,7 +10,8 @@ from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import BadValue, Fact, Kind, Site, TargetSyntax, UnknownFact
 from lora_lint.per_module import PerModule
 from lora_lint.scaling import classic
-from lora_lint.schema import Int, Number, Old, PositiveInt, Schema, View, since
+from lora_lint.schema import Int, Number, Old, PositiveInt, Schema, since
+from lora_lint.view import View
 
 NAME = "peft"
 TITLE = "PEFT"

@@ -9,7 +9,8 @@ from lora_lint.frameworks.commands import flags, runs
 from lora_lint.frameworks.gates import at_gate, of_program, other_gate, state_of
 from lora_lint.frameworks.trainer import Rates
 from lora_lint.scaling import classic
-from lora_lint.schema import Int, NonNegativeInt, View
+from lora_lint.schema import Int, NonNegativeInt
+from lora_lint.view import View
 
 NAME = "qwen3_vl"
 TITLE = "Qwen3-VL"

@@ -10,7 +10,8 @@ from lora_lint.facts import Site
 from lora_lint.frameworks.commands import flags, runs
 from lora_lint.frameworks.gates import gated, other_gate
 from lora_lint.frameworks.trainer import Rates
-from lora_lint.schema import Int, PositiveInt, View, Words
+from lora_lint.schema import Int, PositiveInt, Words
+from lora_lint.view import View
 
 NAME = "qwen_vl"
 TITLE = "Qwen's finetune.py"

@@ -10,7 +10,8 @@ from lora_lint.document import Document
 from lora_lint.facts import Fact, Site, State
 from lora_lint.frameworks.gates import GATES, NAMED_RANKS
 from lora_lint.scaling import classic, rslora
-from lora_lint.schema import NonNegativeInt, Number, Schema, View
+from lora_lint.schema import NonNegativeInt, Number, Schema
+from lora_lint.view import View
 
 NAME = "script"
 TITLE = "the script"

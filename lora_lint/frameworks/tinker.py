@@ -9,7 +9,8 @@ from lora_lint.document import Document, Unknown
 from lora_lint.facts import Fact, Site
 from lora_lint.frameworks.commands import flags
 from lora_lint.scaling import classic
-from lora_lint.schema import Number, PositiveInt, Schema, View
+from lora_lint.schema import Number, PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "tinker"
 TITLE = "Tinker"

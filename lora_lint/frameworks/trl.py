@@ -12,7 +12,8 @@ from lora_lint.frameworks.commands import flags, unless_in_file
 from lora_lint.frameworks.gates import at_gate, state_of
 from lora_lint.frameworks.trainer import TrainingArguments
 from lora_lint.scaling import classic, rslora
-from lora_lint.schema import Number, PositiveInt, Schema, View, Words
+from lora_lint.schema import Number, PositiveInt, Schema, Words
+from lora_lint.view import View
 
 NAME = "trl"
 TITLE = "TRL"

@@ -8,7 +8,8 @@ from lora_lint.facts import Fact, Site
 from lora_lint.frameworks.blocks import block
 from lora_lint.frameworks.commands import flags, runs, unless_in_file
 from lora_lint.scaling import classic, rslora
-from lora_lint.schema import Number, PositiveInt, Schema, View
+from lora_lint.schema import Number, PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "unsloth"
 TITLE = "Unsloth"

@@ -9,7 +9,8 @@ from lora_lint.frameworks.blocks import block, blocks, overrides
 from lora_lint.frameworks.commands import unless_set_by
 from lora_lint.frameworks.derivation import from_rank
 from lora_lint.scaling import classic
-from lora_lint.schema import Int, Number, Schema, View
+from lora_lint.schema import Int, Number, Schema
+from lora_lint.view import View
 
 NAME = "verl"
 TITLE = "verl"

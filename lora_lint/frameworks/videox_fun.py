@@ -8,7 +8,8 @@ from lora_lint.facts import Fact, Site
 from lora_lint.frameworks.commands import flags
 from lora_lint.frameworks.derivation import from_rank
 from lora_lint.scaling import classic
-from lora_lint.schema import Int, PositiveInt, Schema, View, Words
+from lora_lint.schema import Int, PositiveInt, Schema, Words
+from lora_lint.view import View
 
 NAME = "videox_fun"
 TITLE = "VideoX-Fun"

@@ -6,7 +6,8 @@ from typing import Any
 from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site, State
 from lora_lint.scaling import classic
-from lora_lint.schema import Number, PositiveInt, Schema, View
+from lora_lint.schema import Number, PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "watsonx"
 TITLE = "watsonx.ai"

@@ -6,7 +6,8 @@ from typing import Any
 from lora_lint.document import Document, Unknown
 from lora_lint.facts import Fact, Site
 from lora_lint.scaling import unscaled
-from lora_lint.schema import PositiveInt, Schema, View
+from lora_lint.schema import PositiveInt, Schema
+from lora_lint.view import View
 
 NAME = "x_flux"
 TITLE = "x-flux"

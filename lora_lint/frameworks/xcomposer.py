@@ -9,7 +9,8 @@ from lora_lint.document import Document
 from lora_lint.facts import Site
 from lora_lint.frameworks.commands import flags, runs
 from lora_lint.frameworks.gates import gated, other_gate
-from lora_lint.schema import Int, PositiveInt, Schema, View, Words
+from lora_lint.schema import Int, PositiveInt, Schema, Words
+from lora_lint.view import View
 
 NAME = "xcomposer"
 TITLE = "InternLM-XComposer"

@@ -9,7 +9,8 @@ from lora_lint.facts import Site
 from lora_lint.frameworks import peft
 from lora_lint.frameworks.blocks import block, blocks
 from lora_lint.frameworks.commands import unless_set_by
-from lora_lint.schema import Schema, View
+from lora_lint.schema import Schema
+from lora_lint.view import View
 
 NAME = "xtuner"
 TITLE = "XTuner"
