@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from lora_lint.facts import Checkpoint, Setup, Tensor
+from lora_lint.facts import Setup
 from lora_lint.folder import LARGEST
 from lora_lint.nearby import is_below
+from lora_lint.tensors import Checkpoint, Tensor
 
 _CONFIG = "config.json"
 _FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "granite", "olmo2")

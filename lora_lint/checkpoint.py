@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from lora_lint.document import Problem, UnreadableError
-from lora_lint.facts import Checkpoint, Tensor
 from lora_lint.readers.safetensors import Header, read_header
+from lora_lint.tensors import Checkpoint, Tensor
 
 LARGEST_INDEX = 32 * 2**20
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from lora_lint.checkpoint import LoraModule
 from lora_lint.checkpoint import tensor_modules as peft_modules
-from lora_lint.facts import Checkpoint, Tensor
+from lora_lint.tensors import Checkpoint, Tensor
 
 _PAIR = re.compile(r"(?:[._]lora\.|\.lora_|\.lora_linear_layer\.)(?:(?P<a>down)|(?P<b>up)|mid)\.weight\Z")
 """sd-scripts' `.lora_down.weight`, `_lora.down.weight` and `.lora.down.weight` of diffusers, `.lora_linear_layer.` of

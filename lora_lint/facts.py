@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-from lora_lint.document import Document, Path, Problem, Unknown
+from lora_lint.document import Document, Path, Unknown
+from lora_lint.keys import BadValue, OldKey, UnknownKey, WrittenKey
 from lora_lint.scaling import Formula, number
+from lora_lint.tensors import Checkpoint, LoraTensors
 
 if TYPE_CHECKING:
     from lora_lint.base_files import BaseFiles
@@ -148,115 +150,6 @@ class Site:
         except UnknownFact as unknown:
             return str(unknown)
         return ""
-
-
-class Tensor(NamedTuple):
-    """One tensor of a safetensors header, and the file that holds it."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    file: str
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """What the headers of the weight files beside a config say; no tensor data is read.
-
-    `tensors` maps names to headers. `missing_shards` and `escaping_shards` are what an index names but the folder
-    doesn't hold, and what would lead out of the folder.
-    """
-
-    files: tuple[str, ...]
-    tensors: Mapping[str, Tensor]
-    metadata: Mapping[str, str]
-    missing_shards: tuple[str, ...] = ()
-    escaping_shards: tuple[str, ...] = ()
-    unreadable: bool = False
-    problems: tuple[tuple[str, Problem], ...] = ()
-    """Files with what is wrong with them; `unreadable` says that tensors are missing for it."""
-    scalars: Mapping[str, float] = field(default_factory=dict)
-    """The values of `.alpha` tensors, which are read with the header of a file that has no config."""
-    named: frozenset[str] = field(default=frozenset(), compare=False)
-    """The tensors that the index names, in shards that are there and in those that aren't."""
-    pickled_size: int | None = None
-    """Bytes of an `adapter_model.bin`, which is never opened; None where there is none."""
-
-    def matching(self, suffix: str) -> Iterator[Tensor]:
-        return (tensor for name, tensor in self.tensors.items() if name.endswith(suffix))
-
-
-class LoraTensors(Protocol):
-    """The tensors of one module, as `lora_lint.checkpoint` pairs them; `component` is its model, of several."""
-
-    @property
-    def module(self) -> str: ...
-    @property
-    def adapter(self) -> str: ...
-    @property
-    def component(self) -> str: ...
-    @property
-    def method(self) -> str: ...
-    @property
-    def a(self) -> Tensor | None: ...
-    @property
-    def b(self) -> Tensor | None: ...
-    @property
-    def magnitude(self) -> Tensor | None: ...
-    @property
-    def alpha(self) -> Tensor | None: ...
-    @property
-    def of_parameter(self) -> bool: ...
-    @property
-    def rank(self) -> int | None: ...
-
-    def has_rank(self, rank: float) -> bool:
-        """Whether the tensors can come from a layer of this rank."""
-
-
-class BadValue(NamedTuple):
-    """A value that the framework would refuse or misread."""
-
-    path: Path
-    kind: Literal["wrong-type", "out-of-range", "number-as-text", "text-as-boolean", "not-accepted"]
-    message: str
-    replacement: str | None = None
-
-
-class WrittenKey(NamedTuple):
-    """A key that is written, the first release of the framework that has it, and whether its value changes nothing."""
-
-    path: Path
-    key: str
-    since: str
-    neutral: bool
-
-
-class UnknownKey(NamedTuple):
-    """A key that the framework doesn't know, what it does about it, and the key that was likely meant."""
-
-    path: Path
-    key: str
-    reaction: str
-    suggestion: str | None
-
-
-class OldKey(NamedTuple):
-    """A key that the framework, or a library that it passes the key on to, no longer has.
-
-    `release` is the first one of `library` without it, `reaction` what that one does about the key, `new` what the key
-    is called since, and `neutral` whether its value changes nothing.
-    """
-
-    path: Path
-    key: str
-    library: str
-    release: str
-    reaction: str
-    new: str = ""
-    neutral: bool = False
-    package: str = ""
-    """What the library is imported as."""
 
 
 def _says_nothing(word: str) -> None:

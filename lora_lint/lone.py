@@ -9,10 +9,11 @@ from typing import Any
 from lora_lint.checkpoint import STEMS, index_of, leads_out, of_file, shards_of
 from lora_lint.dialects import ALPHA, Dialect, dialect, holds_lora, tensor_modules
 from lora_lint.document import Document, Path, Source, Span, Unknown
-from lora_lint.facts import Checkpoint, Fact, Setup, Site, derived
+from lora_lint.facts import Fact, Setup, Site, derived
 from lora_lint.folder import Folder
 from lora_lint.frameworks import framework
 from lora_lint.scaling import classic
+from lora_lint.tensors import Checkpoint
 
 METADATA = "lora_adapter_metadata"
 """Where diffusers writes the LoraConfig of each model: loaders/lora_base.py:65 at 58eb52c0."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from lora_lint.document import Document, Entry, Path, Syntax, Unknown
-from lora_lint.facts import Checkpoint, Fact, Setup, Site
+from lora_lint.facts import Fact, Setup, Site
 from lora_lint.frameworks import LAST
 from lora_lint.frameworks import setup as setup_of
 from lora_lint.hydra.choices import chosen
@@ -16,6 +16,7 @@ from lora_lint.interpolation import resolved
 from lora_lint.interpolation.language import as_value
 from lora_lint.interpolation.result import MISSING
 from lora_lint.nearby import CONFIG_FLAGS, ConfigFile, Nearby, config_names, read
+from lora_lint.tensors import Checkpoint
 
 
 def setup(document: Document, names: list[str], nearby: Nearby) -> tuple[Document, Setup | None]:

@@ -11,8 +11,9 @@ from types import ModuleType
 
 from lora_lint.decoding import decode, syntax_of
 from lora_lint.document import Document, Problem, Source, Span, Syntax, UnreadableError
-from lora_lint.facts import Checkpoint, Setup
+from lora_lint.facts import Setup
 from lora_lint.frameworks import LAST, candidates, has_marker, holds_any, owner
+from lora_lint.tensors import Checkpoint
 
 ADAPTER_NAMES = ("adapter_config.json", "adapter_model.safetensors")
 """Endings of files that are an adapter's whatever they hold, so that an unreadable one is always reported."""

@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
 from lora_lint.document import Path, Syntax, lookup
-from lora_lint.facts import BadValue
+from lora_lint.keys import BadValue
 from lora_lint.scaling import number
 
 if TYPE_CHECKING:

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from lora_lint.document import Document
-from lora_lint.facts import Checkpoint, Setup
+from lora_lint.facts import Setup
 from lora_lint.frameworks import framework
 from lora_lint.frameworks import setup as setup_of
 from lora_lint.nearby import Nearby, config_names
+from lora_lint.tensors import Checkpoint
 
 Meant = tuple[Document, Setup | None]
 """A document as it is meant, and what it says about LoRA."""

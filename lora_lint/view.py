@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from lora_lint.document import Document, Path, Unknown, lookup
-from lora_lint.facts import BadValue, Checkpoint, Fact, OldKey, UnknownKey, WrittenKey
+from lora_lint.facts import Fact
+from lora_lint.keys import BadValue, OldKey, UnknownKey, WrittenKey
 from lora_lint.refusals import NUMBER, Refusal, by_path, copied, is_text, remove
 from lora_lint.schema import Schema
 from lora_lint.spellings import (
@@ -20,6 +21,7 @@ from lora_lint.spellings import (
     whole_flag,
     words_of,
 )
+from lora_lint.tensors import Checkpoint
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

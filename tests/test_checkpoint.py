@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from lora_lint.checkpoint import LoraModule, beside, tensor_modules
-from lora_lint.facts import Checkpoint, Tensor
 from lora_lint.linter import lint
+from lora_lint.tensors import Checkpoint, Tensor
 from tests.tensors import Table, write_safetensors
 
 SOUND: Table = {

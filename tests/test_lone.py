@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 import pytest
 
 from lora_lint.dialects import holds_lora, tensor_modules
-from lora_lint.facts import Checkpoint, Setup, Tensor
+from lora_lint.facts import Setup
 from lora_lint.finding import Report
 from lora_lint.linter import Linter, lint, read_setups
 from lora_lint.readers.safetensors import read_header
 from lora_lint.readers.scalars import read_scalars
 from lora_lint.settings import Settings
+from lora_lint.tensors import Checkpoint, Tensor
 from tests.conftest import Run
 from tests.tensors import Table, framed, write_safetensors
 

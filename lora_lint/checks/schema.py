@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from functools import cache
 
 from lora_lint.document import Problem, Span
-from lora_lint.facts import BadValue, OldKey, Setup
+from lora_lint.facts import Setup
 from lora_lint.finding import Delete, Finding, RenameKey, Replace, Severity
+from lora_lint.keys import BadValue, OldKey
 
 
 def syntax_error(problem: Problem) -> Iterator[Finding]:

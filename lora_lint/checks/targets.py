@@ -6,9 +6,10 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from lora_lint import patterns
-from lora_lint.facts import Checkpoint, Fact, Setup
+from lora_lint.facts import Fact, Setup
 from lora_lint.finding import Finding, Insert, Replace, Severity
 from lora_lint.scaling import number
+from lora_lint.tensors import Checkpoint
 
 if TYPE_CHECKING:
     from lora_lint.base_model import BaseModel

@@ -6,8 +6,9 @@ from importlib import import_module
 from typing import Any, Protocol, cast
 
 from lora_lint.document import Document, Path
-from lora_lint.facts import Checkpoint, Fact, Kind, Setup, Site
+from lora_lint.facts import Fact, Kind, Setup, Site
 from lora_lint.schema import Schema
+from lora_lint.tensors import Checkpoint
 from lora_lint.view import View
 
 MARKERS: dict[str, tuple[bytes, ...]] = {

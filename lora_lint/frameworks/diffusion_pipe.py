@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from lora_lint.document import Document, Path, Unknown
-from lora_lint.facts import BadValue, Fact, Site
+from lora_lint.facts import Fact, Site
 from lora_lint.frameworks.derivation import from_rank
+from lora_lint.keys import BadValue
 from lora_lint.scaling import classic
 from lora_lint.schema import Number, PositiveInt, Schema
 from lora_lint.view import View

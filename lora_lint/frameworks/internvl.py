@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from lora_lint.document import Document, Path, Unknown
-from lora_lint.facts import Checkpoint, Fact, Kind, Site
+from lora_lint.facts import Fact, Kind, Site
 from lora_lint.frameworks.trainer import TrainingArguments
 from lora_lint.scaling import classic
 from lora_lint.schema import NonNegativeInt, Number, PositiveInt, Schema
+from lora_lint.tensors import Checkpoint
 from lora_lint.view import View
 
 NAME = "internvl"

@@ -7,7 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AliasChoices, Field
 
 from lora_lint.document import Document, Path, Unknown
-from lora_lint.facts import BadValue, Fact, Kind, Site, TargetSyntax, UnknownFact
+from lora_lint.facts import Fact, Kind, Site, TargetSyntax, UnknownFact
+from lora_lint.keys import BadValue
 from lora_lint.per_module import PerModule
 from lora_lint.scaling import classic
 from lora_lint.schema import Int, Number, Old, PositiveInt, Schema, since

@@ -5,11 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from lora_lint.checkpoint import LoraModule, tensor_modules
-from lora_lint.facts import Checkpoint, Setup, Site, Tensor
+from lora_lint.facts import Setup, Site
 from lora_lint.reference.adapter import ModuleClaim
 from lora_lint.reference.layer import Kind
 from lora_lint.reference.stream import TensorFiles, TensorRef
 from lora_lint.scaling import rslora
+from lora_lint.tensors import Checkpoint, Tensor
 
 
 def unpickled(checkpoint: Checkpoint, folder: Path) -> Checkpoint:

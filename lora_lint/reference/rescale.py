@@ -15,13 +15,13 @@ from torch import Tensor
 
 from lora_lint.checkpoint import LoraModule, tensor_modules
 from lora_lint.facts import Setup, Site
-from lora_lint.facts import Tensor as TensorInfo
 from lora_lint.policy import Policy
 from lora_lint.readers.safetensors import read_header
 from lora_lint.reference.claims import kind_of
 from lora_lint.reference.layer import Geometry, Kind, added
 from lora_lint.reference.stream import DTYPES, MappedFile
 from lora_lint.scaling import number
+from lora_lint.tensors import Tensor as TensorInfo
 
 TOLERANCES = {"F64": 1e-12, "F32": 1e-6, "F16": 1e-3, "BF16": 1e-2}
 """How far, relative to the output, the update may move: a rounding of B at each dtype, none for powers of two."""

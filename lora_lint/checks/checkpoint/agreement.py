@@ -4,9 +4,10 @@ import json
 import math
 from collections.abc import Iterator
 
-from lora_lint.facts import LoraTensors, Setup, may_be_set
+from lora_lint.facts import Setup, may_be_set
 from lora_lint.finding import Finding
 from lora_lint.scaling import number
+from lora_lint.tensors import LoraTensors
 
 
 def rank_differs_from_tensors(setup: Setup) -> Iterator[Finding]:

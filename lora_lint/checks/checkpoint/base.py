@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator
 
 from lora_lint.base_files import BaseFiles
-from lora_lint.facts import LoraTensors, Setup, may_be_set
+from lora_lint.facts import Setup, may_be_set
 from lora_lint.finding import Finding, Severity
+from lora_lint.tensors import LoraTensors
 
 Sizes = tuple[int, int]
 """Output and input features."""

@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator
 
 from lora_lint import patterns
-from lora_lint.facts import LoraTensors, Setup, Site, Tensor, may_be_set
+from lora_lint.facts import Setup, Site, may_be_set
 from lora_lint.finding import Finding, Severity
 from lora_lint.scaling import number
 from lora_lint.targets import target_matcher
+from lora_lint.tensors import LoraTensors, Tensor
 
 _PEFT = re.compile(r"\.lora_(?:embedding_)?[AB]\b")
 

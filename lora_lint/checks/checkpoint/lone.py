@@ -4,9 +4,10 @@ import json
 import math
 from collections.abc import Iterator
 
-from lora_lint.facts import LoraTensors, Setup, UnknownFact
+from lora_lint.facts import Setup, UnknownFact
 from lora_lint.finding import Finding, Severity
 from lora_lint.scaling import number
+from lora_lint.tensors import LoraTensors
 
 
 def mixed_rank_without_alpha(setup: Setup) -> Iterator[Finding]:

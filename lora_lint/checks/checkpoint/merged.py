@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from lora_lint.dialects import is_adapters
-from lora_lint.facts import Checkpoint, Setup, Site
+from lora_lint.facts import Setup, Site
 from lora_lint.finding import Finding, Replace, Severity
+from lora_lint.tensors import Checkpoint
 
 
 def stale_lora_flag(setup: Setup) -> Iterator[Finding]:

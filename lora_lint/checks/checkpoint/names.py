@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator
 
 from lora_lint.dialects import is_adapters
-from lora_lint.facts import Setup, Tensor
+from lora_lint.facts import Setup
 from lora_lint.finding import Finding, Severity
+from lora_lint.tensors import Tensor
 
 _WRAPPERS = {
     "_orig_mod.": "torch.compile",

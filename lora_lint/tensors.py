@@ -1,0 +1,71 @@
+"""Tensors as the headers of weight files name them; no data of theirs is read."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from lora_lint.document import Problem
+
+
+class Tensor(NamedTuple):
+    """One tensor of a safetensors header, and the file that holds it."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    file: str
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What the headers of the weight files beside a config say; no tensor data is read.
+
+    `tensors` maps names to headers. `missing_shards` and `escaping_shards` are what an index names but the folder
+    doesn't hold, and what would lead out of the folder.
+    """
+
+    files: tuple[str, ...]
+    tensors: Mapping[str, Tensor]
+    metadata: Mapping[str, str]
+    missing_shards: tuple[str, ...] = ()
+    escaping_shards: tuple[str, ...] = ()
+    unreadable: bool = False
+    problems: tuple[tuple[str, Problem], ...] = ()
+    """Files with what is wrong with them; `unreadable` says that tensors are missing for it."""
+    scalars: Mapping[str, float] = field(default_factory=dict)
+    """The values of `.alpha` tensors, which are read with the header of a file that has no config."""
+    named: frozenset[str] = field(default=frozenset(), compare=False)
+    """The tensors that the index names, in shards that are there and in those that aren't."""
+    pickled_size: int | None = None
+    """Bytes of an `adapter_model.bin`, which is never opened; None where there is none."""
+
+    def matching(self, suffix: str) -> Iterator[Tensor]:
+        return (tensor for name, tensor in self.tensors.items() if name.endswith(suffix))
+
+
+class LoraTensors(Protocol):
+    """The tensors of one module, as `lora_lint.checkpoint` pairs them; `component` is its model, of several."""
+
+    @property
+    def module(self) -> str: ...
+    @property
+    def adapter(self) -> str: ...
+    @property
+    def component(self) -> str: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def a(self) -> Tensor | None: ...
+    @property
+    def b(self) -> Tensor | None: ...
+    @property
+    def magnitude(self) -> Tensor | None: ...
+    @property
+    def alpha(self) -> Tensor | None: ...
+    @property
+    def of_parameter(self) -> bool: ...
+    @property
+    def rank(self) -> int | None: ...
+
+    def has_rank(self, rank: float) -> bool:
+        """Whether the tensors can come from a layer of this rank."""
