@@ -15,7 +15,7 @@ from lora_lint.finding import Diagnostic, Report, Skipped
 from lora_lint.placing import Placed, beside, diagnostic, one_per_cause, sites_of
 from lora_lint.policy import Policy
 from lora_lint.reading import Reading, read_file, whole
-from lora_lint.rule import Check, Rule
+from lora_lint.rule import Rule
 from lora_lint.scaling import number
 from lora_lint.settings import Settings
 from lora_lint.suppress import Silencer, ignores
@@ -76,12 +76,15 @@ class Effective:
     severity: dict[str, str]
 
     @cached_property
-    def rules_for(self) -> "dict[type, list[tuple[Rule, Check, tuple[type, ...], frozenset[str]]]]":
-        """The rules by what they are run on: function, what else that asks for, and the words that it is about."""
-        found: dict[type, list[tuple[Rule, Check, tuple[type, ...], frozenset[str]]]] = {}
+    def rules_for(self) -> dict[type, list[tuple[Rule, frozenset[str]]]]:
+        """The rules by what they are run on, and the words that they are about.
+
+        A rule about words is run on setups, so that its module is imported only where one of them is set.
+        """
+        found: dict[type, list[tuple[Rule, frozenset[str]]]] = {}
         for rule in self.active:
-            first, *others = rule.parameters
-            found.setdefault(first, []).append((rule, rule.check, tuple(others), frozenset(rule.when)))
+            subject = Setup if rule.when else rule.parameters[0]
+            found.setdefault(subject, []).append((rule, frozenset(rule.when)))
         return found
 
 
@@ -195,11 +198,12 @@ class Linter:
         for document, setup, subject in subjects:
             context = {Policy: settings.policy, Setup: setup, Document: document}
             said = setup.set_words if setup is not None else None
-            for rule, check, others, when in settings.rules_for.get(type(subject), ()):
+            for rule, when in settings.rules_for.get(type(subject), ()):
                 if when and said is not None and when.isdisjoint(said):
                     continue
                 try:
-                    for finding in check(subject, *map(context.__getitem__, others), **self._options[rule.name]):
+                    others = map(context.__getitem__, rule.parameters[1:])
+                    for finding in rule.check(subject, *others, **self._options[rule.name]):
                         yield Placed(rule, finding, document, setup, sites_of(subject, setup, finding))
                 except UnknownFact:
                     continue

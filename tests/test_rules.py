@@ -10,6 +10,7 @@ import yaml
 
 from lora_lint.catalogue import load_rules, root
 from lora_lint.document import Problem
+from lora_lint.facts import Setup
 from lora_lint.finding import Diagnostic
 from lora_lint.fix import edited
 from lora_lint.linter import lint, read_setups
@@ -64,6 +65,10 @@ def test_a_fix_that_a_page_promises_is_offered_and_takes_its_finding_away(page: 
                 file.write_text(before, "utf-8")
                 fixed += 1
     assert fixed
+
+
+def test_a_rule_about_words_is_run_on_setups() -> None:
+    assert [rule.name for rule in load_rules().values() if rule.when and rule.parameters[0] is not Setup] == []
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=str)
