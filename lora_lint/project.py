@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 LARGEST = 4 * 2**20
 _REQUIREMENTS = re.compile(r"(?:.*[-_.])?(?:requirements?|constraints?)(?:[-_.].*)?\.(?:txt|in)", re.IGNORECASE)
 _CLAUSE = r"[<>=!~]+[ \t]*[^\s;,#'\"]*"
+_FOLDER = "requirements"
+"""The folder in which projects with several parts keep a list for each."""
 _ENVIRONMENT = ("environment.yml", "environment.yaml")
 _ENDINGS = (".txt", ".in", ".toml", ".lock", ".yml", ".yaml")
 _LOCKS = ("uv.lock", "poetry.lock", "pdm.lock")
@@ -59,6 +61,14 @@ def _pins(folder: str, name: str) -> Iterator[Pin]:
         return
     for file in files:
         yield from _in_file(folder, file, name)
+    if _FOLDER in files:
+        try:
+            inside = sorted(os.listdir(os.path.join(folder, _FOLDER)))
+        except OSError:
+            return
+        for file in inside:
+            if file.endswith((".txt", ".in")):
+                yield from _read(folder, os.path.join(_FOLDER, file), name, _listed)
 
 
 def _in_file(folder: str, file: str, name: str) -> Iterator[Pin]:
@@ -70,6 +80,10 @@ def _in_file(folder: str, file: str, name: str) -> Iterator[Pin]:
         requirements = _listed
     else:
         return
+    yield from _read(folder, file, name, requirements)
+
+
+def _read(folder: str, file: str, name: str, requirements: Callable[[str, str], Iterator[str]]) -> Iterator[Pin]:
     text = _text(os.path.join(folder, file))
     for specifier in requirements(text, name) if text is not None else ():
         version = _newest(specifier)

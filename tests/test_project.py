@@ -34,10 +34,12 @@ LOCK = '[[package]]\nname = "peft"\nversion = "0.13.2"\n[[package]]\nname = "tor
         ("uv.lock", LOCK, "0.13.2"),
         ("poetry.lock", LOCK, "0.13.2"),
         ("notes.txt", "peft==0.13.2\n", None),
+        ("requirements/chat.txt", "peft==0.13.2\n", "0.13.2"),
     ],
 )
 def test_a_pin_is_the_newest_release_that_is_allowed(name: str, text: str, version: str | None, tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
+    (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text(text, "utf-8")
     pin = pinned(str(tmp_path), "peft")
     assert (pin.version if pin else None) == version
