@@ -12,13 +12,15 @@ from types import ModuleType
 from lora_lint.decoding import decode, syntax_of
 from lora_lint.document import Document, Problem, Source, Span, Syntax, UnreadableError
 from lora_lint.facts import Setup
-from lora_lint.frameworks import LAST, candidates, has_marker, holds_any, owner
+from lora_lint.frameworks import LAST, WORDS, candidates, has_marker, holds_any, owner
 from lora_lint.tensors import Checkpoint
 
 ADAPTER_NAMES = ("adapter_config.json", "adapter_model.safetensors")
 """Endings of files that are an adapter's whatever they hold, so that an unreadable one is always reported."""
 
 _BRINGING = (b"defaults:", b"--config-name")
+_TELLING = (*WORDS, *_BRINGING)
+"""Files without any of these are done with at the first look."""
 _ALONE = (".py", ".json", ".ipynb", ".toml", ".md", ".markdown")
 """Endings of files whose own marks say whether they are about LoRA, whatever they bring in."""
 NO_SETTING = "holds no LoRA setting"
@@ -230,13 +232,16 @@ def _understand(reading: Reading, names: list[str], beside: Callable[[], Checkpo
 
 def _silent(name: str, data: bytes) -> bool:
     """Whether a file can't say anything about LoRA: so little of most trees does that this is asked first."""
-    told = name.endswith(ADAPTER_NAMES) or has_marker(data) or data.startswith(_WIDE)
-    return not (told or _brings_others(name, data))
+    if name.endswith(ADAPTER_NAMES) or data.startswith(_WIDE):
+        return False
+    if not holds_any(data, _TELLING):
+        return True
+    return not (has_marker(data) or _brings_others(name, data))
 
 
 def _brings_others(name: str, data: bytes) -> bool:
     """Whether a file without a mark of its own may bring in others that have some."""
-    if name.endswith(_ALONE) or not holds_any(data, _BRINGING):
+    if name.endswith(_ALONE):
         return False
     if name.endswith((".yaml", ".yml")) and (data.startswith(b"defaults:") or b"\ndefaults:" in data):
         return True
