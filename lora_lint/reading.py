@@ -84,6 +84,8 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0)
 _AT_FIRST = 64 * 1024
 """Bytes that hold most files whole."""
+_AT_END = 512
+"""Bytes that are asked for where a file has likely ended."""
 
 
 def _content(path: str, limit: int, *, any_kind: bool) -> bytes:
@@ -100,8 +102,10 @@ def _content(path: str, limit: int, *, any_kind: bool) -> bytes:
         if not (any_kind or stat.S_ISREG(os.fstat(descriptor).st_mode)):
             raise OSError("is not a regular file")
         data = os.read(descriptor, _AT_FIRST)
-        while len(data) <= limit and (more := os.read(descriptor, max(len(data), 512))):
+        size = len(data)
+        while size <= limit and (more := os.read(descriptor, size if size >= _AT_FIRST else _AT_END)):
             data += more
+            size = len(data)
         return data
     finally:
         os.close(descriptor)
