@@ -9,7 +9,7 @@ from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site, State, TargetSyntax
 from lora_lint.frameworks.commands import config_file, runs
 from lora_lint.frameworks.derivation import trained_before
-from lora_lint.frameworks.trainer import TrainingArguments
+from lora_lint.frameworks.trainer import LatestArguments
 from lora_lint.scaling import classic, rslora
 from lora_lint.schema import Number, PositiveInt, Schema
 from lora_lint.view import View
@@ -26,7 +26,7 @@ def _spelled(name: str) -> AliasChoices:
     return AliasChoices(name, f"train.{name}", f"top.{name}")
 
 
-class Config(TrainingArguments):
+class Config(LatestArguments):
     """v0: src/llamafactory/hparams/finetuning_args.py:69-120 at ff6d4d1.
 
     `lora_alpha or lora_rank * 2` (line 587): absent, null and 0 all mean twice the rank. Unknown keys stop the start.

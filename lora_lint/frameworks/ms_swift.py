@@ -11,7 +11,7 @@ from lora_lint.frameworks import peft
 from lora_lint.frameworks.blocks import block
 from lora_lint.frameworks.commands import flags, runs, unless_in_file
 from lora_lint.frameworks.derivation import trained_before
-from lora_lint.frameworks.trainer import TrainingArguments
+from lora_lint.frameworks.trainer import LatestArguments
 from lora_lint.scaling import classic, rslora
 from lora_lint.schema import Number, Old, PositiveInt, Schema, Words
 from lora_lint.view import View
@@ -24,7 +24,7 @@ _GATES = ("tuner_type", "train_type", "sft_type")
 """Since v4, in v3, before December 2024."""
 
 
-class Config(TrainingArguments, strict=False):
+class Config(LatestArguments, strict=False):
     """swift/arguments/tuner_args.py:126-152 and base_args/base_args.py:93 at 36023605; YAML becomes flags there.
 
     v2 and v3 have the same defaults; v2's names for two of the keys are the second ones here. An adapter that training

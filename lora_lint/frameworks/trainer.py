@@ -19,11 +19,6 @@ class TrainingArguments(Schema):
         "fsdp_state_dict_type": "fsdp_config.state_dict_type",
     }
 
-    OLD: ClassVar[Mapping[str, Old]] = {
-        # training_args.py of 4.50.3 has the key, that of 4.51.0 hasn't.
-        "evaluation_strategy": Old("transformers", "4.51.0", "eval_strategy", reaction="refuses to start"),
-    }
-
     model_name_or_path: Any = None
     eval_strategy: str | None = None
     save_strategy: str | None = None
@@ -48,6 +43,15 @@ class TrainingArguments(Schema):
     torch_compile: Any = None
     resume_from_checkpoint: Any = None
     trust_remote_code: Any = None
+
+
+class LatestArguments(TrainingArguments):
+    """The same in trainers that run on today's transformers; research scripts pin the release that they came with."""
+
+    OLD: ClassVar[Mapping[str, Old]] = {
+        # training_args.py of 4.50.3 has the key, that of 4.51.0 hasn't.
+        "evaluation_strategy": Old("transformers", "4.51.0", "eval_strategy", reaction="refuses to start"),
+    }
 
 
 class Rates(Schema):

@@ -10,7 +10,7 @@ from lora_lint.facts import Fact, Site, TargetSyntax
 from lora_lint.frameworks.blocks import block
 from lora_lint.frameworks.commands import flags, unless_in_file
 from lora_lint.frameworks.gates import at_gate, state_of
-from lora_lint.frameworks.trainer import TrainingArguments
+from lora_lint.frameworks.trainer import LatestArguments
 from lora_lint.scaling import classic, rslora
 from lora_lint.schema import Number, PositiveInt, Schema, Words
 from lora_lint.view import View
@@ -20,7 +20,7 @@ TITLE = "TRL"
 DOCS = "https://huggingface.co/docs/trl/peft_integration"
 
 
-class Config(TrainingArguments, strict=False):
+class Config(LatestArguments, strict=False):
     """trl/trainer/model_config.py:81-169 at f2cd5771; nothing is read unless `use_peft` is true (utils.py:255).
 
     The YAML's values become argparse defaults, which turns text into numbers. One target module in a list is taken out
