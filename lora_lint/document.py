@@ -60,6 +60,8 @@ class Duplicate(NamedTuple):
     path: Path
     first: Span
     second: Span
+    same: bool = False
+    """Whether the value is the same both times, so that it doesn't matter which one counts."""
 
 
 class Problem(NamedTuple):

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 
-from lora_lint.document import Document, Duplicate, Entry, Path, Source, Span, Syntax, UnreadableError
+from lora_lint.document import Document, Entry, Path, Source, Span, Syntax, UnreadableError
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 """Half of a character, which only escapes can write; no parser takes it."""
@@ -50,7 +50,7 @@ def _placed(document: Document, outer: Source, places: Sequence[int], *, example
         source=outer,
         span=moved(document.span),
         locate=locate,
-        duplicates=tuple(Duplicate(path, moved(first), moved(second)) for path, first, second in document.duplicates),
+        duplicates=tuple(one._replace(first=moved(one.first), second=moved(one.second)) for one in document.duplicates),
         example=document.example or example,
         embedded=True,
     )

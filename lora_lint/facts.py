@@ -298,6 +298,11 @@ class Setup:
         return any(site.state == "active" for site in self.sites)
 
     @cached_property
+    def off(self) -> bool:
+        """Whether it is known that nothing is adapted: a run of another kind, whose other keys are its own affair."""
+        return bool(self.sites) and all(site.state == "off" for site in self.sites)
+
+    @cached_property
     def peft_pin(self) -> "Pin | None":
         """The release of PEFT that the project around the file is held to."""
         return self.pin("peft")

@@ -331,9 +331,23 @@ def test_a_document_spans_its_command() -> None:
 )
 def test_flags_that_are_repeated_to_the_same_program_are_noted(text: str, twice: list[str]) -> None:
     document = only(text)
-    assert [(path, written(document, one), written(document, two)) for path, one, two in document.duplicates] == [
+    assert [(path, written(document, one), written(document, two)) for path, one, two, _ in document.duplicates] == [
         ((name,), f"--{name}", f"--{name}") for name in twice
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("python x.py --r 8 --r 16", False),
+        ("python x.py --r 8 --r=8", True),
+        ("python x.py --task $TASK --task $TASK", True),
+        ("python x.py --fast --fast", True),
+        ("python x.py --r 8 --r $R", False),
+    ],
+)
+def test_a_flag_that_is_repeated_with_the_same_value_is_told_apart(text: str, same: bool) -> None:
+    assert [one.same for one in only(text).duplicates] == [same]
 
 
 DEFAULTS = [

@@ -331,6 +331,23 @@ def test_a_repeated_key_of_json_is_reported_and_the_last_one_counts(
     assert json.loads(written(document, entry_of(document, path).value) or "") == lookup(document.data, path)
 
 
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ('{"r": 8, "r": 8}', True),
+        ('{"r": 8, "r": 16}', False),
+        ('{"r": {"a": 1}, "r": {"a": 1}}', True),
+        ("r: 8\nr: 8\n", True),
+        ("r: 8\nr:\n", False),
+        ("r: &r [1, 2]\nr: *r\n", False),
+        ("on: 1\non: true\n", False),
+    ],
+)
+def test_a_key_that_is_repeated_with_the_same_value_is_told_apart(text: str, same: bool) -> None:
+    document = json_document(text) if text.startswith("{") else yaml_document(text)
+    assert [one.same for one in document.duplicates] == [same]
+
+
 def test_the_same_key_in_two_objects_of_json_is_no_repetition() -> None:
     assert json_document('{"a": {"r": 1}, "b": {"r": 2}, "r": 3}').duplicates == ()
 

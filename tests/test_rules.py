@@ -79,6 +79,26 @@ def test_the_framework_that_a_fence_names_is_recognised(example: Example, tmp_pa
     assert {setup.framework for setup in setups} == example.frameworks
 
 
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        (
+            '{"peft_type": "LORA", "r": 8, "rank_pattern": {"q_proj": 32}}',
+            ["alpha-missing-or-invalid", "pattern-ratio-drift"],
+        ),
+        ('LoraConfig(r=8, rank_pattern={"q_proj": 32})', ["alpha-left-at-default", "pattern-ratio-drift"]),
+        ('LoraConfig(r=16, lora_alpha=8, use_rslora=True, rank_pattern={"q_proj": 64})', ["pattern-ratio-drift"]),
+        ("LoraConfig(r=0, lora_alpha=0)", ["out-of-range"]),
+        ("LoraConfig(r=16, lora_alpha=0)", ["alpha-missing-or-invalid"]),
+    ],
+)
+def test_one_cause_is_told_by_one_rule(config: str, told: list[str], tmp_path: Path) -> None:
+    file = tmp_path / ("adapter_config.json" if config.startswith("{") else "train.py")
+    file.write_text(config if file.suffix == ".json" else f"from peft import LoraConfig\nconfig = {config}\n", "utf-8")
+    families = ["scaling", "schema"]
+    assert sorted(one.rule for one in lint([str(file)], select=families).diagnostics) == told
+
+
 def _line(diagnostic: Diagnostic) -> str:
     place = diagnostic.tensor or diagnostic.range.start.line
     return f"{Path(diagnostic.file).name}:{place}: {diagnostic.severity}: {diagnostic.message} [{diagnostic.rule}]"

@@ -184,7 +184,11 @@ def alpha_missing_or_invalid(site: Site, setup: Setup) -> Iterator[Finding]:
     if alpha is None or site.fixed or alpha.origin == "derived" or (setup.fragment and alpha.origin == "default"):
         return
     value = alpha.value
+    if any(bad.path == site.rank.path for bad in setup.bad_values):
+        return
     if alpha.origin == "default":
+        if site.pattern and any(not other.pattern for other in setup.sites):
+            return
         if value is None:
             yield Finding(f"alpha is not set and {setup.title} has no default for it", at=site.rank.path)
         elif setup.kind == "checkpoint":
@@ -214,8 +218,9 @@ def extreme_scale(site: Site, *, floor: float = 1 / 16, ceiling: float = 16.0) -
     limit = f"over {number(ceiling)}" if scale > ceiling else f"under {number(floor)}"
     written_itself = site.formula is direct and site.rank.known
     implied = f", as alpha {number(site.scale * site.rank.value)} would give" if written_itself else ""
+    left = "left at the default " if site.alpha is not None and site.alpha.origin == "default" else ""
     yield Finding(
-        f"scale is {number(site.scale)}, {limit}{implied}",
+        f"scale is {left}{number(site.scale)}, {limit}{implied}",
         at=site.alpha.path if site.alpha is not None else site.rank.path,
         related=((site.rank.path, "rank"),),
         # MLX-LM's own default is 20: whoever writes the multiplier itself sees it.

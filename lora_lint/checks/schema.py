@@ -31,12 +31,14 @@ def duplicate_key(setup: Setup) -> Iterator[Finding]:
     document = setup.document
     for duplicate in document.duplicates:
         line = document.source.position(duplicate.first.start).line
+        # On a command line a later flag overrides an earlier one on purpose often enough.
+        severity = Severity.WARNING if document.syntax == "shell" else None
         yield Finding(
-            f"{duplicate.path[-1]} is set twice, the first time in line {line}; the last one counts",
+            f"{duplicate.path[-1]} is set twice, the first time in line {line}; "
+            + ("both say the same" if duplicate.same else "the last one counts"),
             at=duplicate.path,
             span=duplicate.second,
-            # On a command line a later flag overrides an earlier one on purpose often enough.
-            severity=Severity.WARNING if document.syntax == "shell" else None,
+            severity=Severity.NOTE if duplicate.same else severity,
         )
 
 
@@ -45,7 +47,8 @@ def number_read_as_text(setup: Setup) -> Iterator[Finding]:
 
 
 def wrong_type(setup: Setup) -> Iterator[Finding]:
-    yield from _bad(setup, "wrong-type")
+    if not setup.off:
+        yield from _bad(setup, "wrong-type")
 
 
 def out_of_range(setup: Setup) -> Iterator[Finding]:
@@ -101,7 +104,7 @@ def removed_key(setup: Setup) -> Iterator[Finding]:
 
 
 def renamed_key(setup: Setup) -> Iterator[Finding]:
-    for old in setup.old_keys:
+    for old in () if setup.off else setup.old_keys:
         if not old.new or old.neutral or _holds_older(setup, old):
             continue
         yield Finding(

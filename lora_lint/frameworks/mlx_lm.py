@@ -5,6 +5,7 @@ from typing import Any, ClassVar, NoReturn
 
 from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Kind, Site, State, UnknownFact
+from lora_lint.frameworks.gates import at_gate
 from lora_lint.frameworks.required import required
 from lora_lint.scaling import Formula, direct
 from lora_lint.schema import Number, PositiveInt, Schema
@@ -117,6 +118,9 @@ def sites(config: View[Any]) -> Iterator[Site]:
         alpha: Fact[Any] = config.fact("alpha")
         if not (alpha.known and rank.known and alpha.value == rank.value):
             formula, scale = _either, alpha
+    if isinstance(config.model, Config) and "fine_tune_type" in data:
+        gate: Fact[Any] = Fact(data["fine_tune_type"], ("fine_tune_type",), "written")
+        rank, scale = at_gate(rank, gate), at_gate(scale, gate)
     yield Site(modules, rank, scale, formula, state, method)
 
 

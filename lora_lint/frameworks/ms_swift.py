@@ -11,6 +11,7 @@ from lora_lint.frameworks import peft
 from lora_lint.frameworks.blocks import block
 from lora_lint.frameworks.commands import flags, runs, unless_in_file
 from lora_lint.frameworks.derivation import trained_before
+from lora_lint.frameworks.gates import at_gate
 from lora_lint.frameworks.trainer import LatestArguments
 from lora_lint.scaling import classic, rslora
 from lora_lint.schema import Number, Old, PositiveInt, Schema, Words
@@ -173,6 +174,7 @@ def sites(config: View[Any]) -> Iterator[Site]:
     gate, rank, alpha = unless_in_file(config, "tuner_type", "lora_rank", "lora_alpha")
     if model.adapters or model.resume_from_checkpoint:
         rank, alpha = (trained_before(fact) for fact in (rank, alpha))
+    rank, alpha = (at_gate(fact, gate) for fact in (rank, alpha))
     state, plain = _state(gate), _is_plain(config, gate)
     yield Site(
         (model.target_regex,) if model.target_regex else tuple(model.target_modules),

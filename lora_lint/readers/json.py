@@ -91,14 +91,15 @@ def scan(text: str) -> Mapping[Path, Entry]:
 
 def repeats(text: str) -> Iterator[Duplicate]:
     """Keys that occur twice in one mapping."""
-    seen: dict[tuple[int, Path], Span] = {}
+    seen: dict[tuple[int, Path], tuple[Span, str]] = {}
     for value in _values(text):
         if value.key is None:
             continue
-        first = seen.get((value.owner, value.path))
+        written = text[slice(*value.span)]
+        first, before = seen.get((value.owner, value.path), (None, ""))
         if first is not None:
-            yield Duplicate(value.path, first, value.key)
-        seen[value.owner, value.path] = value.key
+            yield Duplicate(value.path, first, value.key, before == written)
+        seen[value.owner, value.path] = value.key, written
 
 
 class _Value(NamedTuple):

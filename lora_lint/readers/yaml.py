@@ -208,10 +208,12 @@ class _Builder:
             if key.merge:
                 continue
             name = self._name(key)
+            before = data.get(name)
+            data[name] = now = self.build(value, (*path, name), key.span, shared=shared)
             if name in seen and not shared:
-                self.duplicates.append(Duplicate((*path, name), seen[name], key.span))
+                same = value.pairs is None and value.items is None and (type(before), before) == (type(now), now)
+                self.duplicates.append(Duplicate((*path, name), seen[name], key.span, same))
             seen[name] = key.span
-            data[name] = self.build(value, (*path, name), key.span, shared=shared)
         return data
 
     def _name(self, key: _Node) -> Any:

@@ -234,7 +234,8 @@ def _duplicates(flags: list[_Flag]) -> Iterator[Duplicate]:
     for flag in flags:
         before = first.setdefault(flag.name, flag)
         if before is not flag and not flag.conditional:
-            yield Duplicate((flag.name,), before.key, flag.key)
+            same = [value.text for value in before.values] == [value.text for value in flag.values]
+            yield Duplicate((flag.name,), before.key, flag.key, same)
 
 
 def _entry(flag: _Flag, names: Names) -> Entry:
