@@ -413,10 +413,11 @@ def _words(model: type[Schema]) -> Mapping[str, tuple[str, ...]]:
 
 @cache
 def old_keys(model: type[Schema]) -> Mapping[str, Old]:
-    """Keys of earlier releases, those of the schemas it builds on included."""
+    """Keys of earlier releases, those of the schemas it builds on included; an empty `OLD` leaves those out."""
     found: dict[str, Old] = {}
     for parent in reversed(model.__mro__):
-        found |= vars(parent).get("OLD", {})
+        old = vars(parent).get("OLD")
+        found = {} if old is not None and not old else found | (old or {})
     return found
 
 

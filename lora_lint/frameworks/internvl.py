@@ -7,7 +7,7 @@ from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Checkpoint, Fact, Kind, Site
 from lora_lint.frameworks.trainer import TrainingArguments
 from lora_lint.scaling import classic
-from lora_lint.schema import NonNegativeInt, Number, PositiveInt, Schema, View
+from lora_lint.schema import NonNegativeInt, Number, Old, PositiveInt, Schema, View
 
 NAME = "internvl"
 TITLE = "InternVL"
@@ -24,6 +24,8 @@ class Config(TrainingArguments):
     internvl_stage2_finetune.py:78-83 at 2410d1d.
     """
 
+    OLD: ClassVar[Mapping[str, Old]] = {}
+    """The repository holds transformers to 4.37.2 (requirements/internvl_chat.txt), which has `evaluation_strategy`."""
     SPELLED: ClassVar[Mapping[str, str]] = {
         "freeze_vision": "freeze_backbone",
         "unfreeze_vision_layers": "unfreeze_vit_layers",
