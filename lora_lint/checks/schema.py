@@ -53,6 +53,21 @@ def wrong_type(setup: Setup) -> Iterator[Finding]:
 
 def out_of_range(setup: Setup) -> Iterator[Finding]:
     yield from _bad(setup, "out-of-range")
+    dropout = setup.adapter.lora_dropout if setup.active else None
+    if dropout is None or dropout.origin != "written":
+        return
+    if not 0 <= dropout.value < 1:
+        yield Finding(f"{dropout.path[-1]} is {dropout.value:g}, which isn't a share below 1", at=dropout.path)
+    elif dropout.value >= MUCH_DROPOUT:
+        yield Finding(
+            f"{dropout.path[-1]} is {dropout.value:g}: so much of the adapter's input is dropped; 0 to 0.1 is usual",
+            at=dropout.path,
+            severity=Severity.WARNING,
+        )
+
+
+MUCH_DROPOUT = 0.5
+"""QLoRA takes 0.05 to 0.1, InternVL 0.05."""
 
 
 def text_read_as_boolean(setup: Setup) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """ostris' ai-toolkit: jobs whose processes have a `network` with `linear` and `linear_alpha`."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from pydantic import AliasChoices, Field
 
@@ -23,6 +23,17 @@ class Config(Schema):
 
     An alpha of 0 or null means the rank (toolkit/lora_special.py:115).
     """
+
+    UNKNOWN_KEYS: ClassVar[str] = "ignores it without a word"
+    UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
+    MEANT: ClassVar[Mapping[str, str]] = {
+        "network_dim": "linear",
+        "network_alpha": "linear_alpha",
+        "dim": "linear",
+        "lora_rank": "linear",
+        "lora_alpha": "linear_alpha",
+        "conv_dim": "conv",
+    }
 
     type: str = "lora"
     linear: PositiveInt = Field(4, validation_alias=AliasChoices("rank", "linear"))

@@ -1,10 +1,10 @@
 """Unsloth: `FastLanguageModel.get_peft_model(...)`, unsloth-cli.py's flags, `unsloth train` and Studio's YAML."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from lora_lint.document import Document, Path
-from lora_lint.facts import Fact, Site
+from lora_lint.facts import Fact, Site, TargetSyntax
 from lora_lint.frameworks.blocks import block
 from lora_lint.frameworks.commands import flags, runs, unless_in_file
 from lora_lint.scaling import classic, rslora
@@ -17,8 +17,15 @@ DOCS = "https://docs.unsloth.ai/get-started/fine-tuning-llms-guide/lora-hyperpar
 
 
 class Config(Schema):
-    """`get_peft_model`, models/llama.py:3061-3092 and vision.py:1855 at 015bdef0; any other rank is a TypeError."""
+    """`get_peft_model`, models/llama.py:3061-3092 and vision.py:1855 at 015bdef0; any other rank is a TypeError.
 
+    Other keywords go on to PEFT's `LoraConfig` (llama.py:3452), which knows more of them than stand here.
+    """
+
+    UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
+    UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
+    MEANT: ClassVar[Mapping[str, str]] = {"alpha": "lora_alpha", "lora_r": "r", "lora_rank": "r", "rank": "r"}
+    TARGETS: ClassVar[TargetSyntax] = "peft"
     POSITIONAL: ClassVar[tuple[str, ...]] = ("model", "r", "target_modules", "lora_alpha", "lora_dropout", "bias")
 
     r: PositiveInt = 16
@@ -29,6 +36,15 @@ class Config(Schema):
     use_dora: bool = False
     init_lora_weights: bool | str | None = True
     loftq_config: dict[str, Any] | None = None
+    bias: Literal["none", "all", "lora_only"] = "none"
+    layers_to_transform: Any = None
+    layers_pattern: Any = None
+    exclude_modules: Any = None
+    modules_to_save: Any = None
+    rank_pattern: Any = None
+    alpha_pattern: Any = None
+    target_parameters: Any = None
+    ensure_weight_tying: Any = None
 
 
 class Flags(Schema):
