@@ -20,6 +20,7 @@ from rich.cells import cell_len
 
 from lora_lint.document import Document, Position, Source, Span
 from lora_lint.finding import (
+    Delete,
     Diagnostic,
     Edit,
     Fix,
@@ -259,6 +260,11 @@ def test_summary_suggests_the_policy_that_most_sites_hold(
     made.policy = policy
     hint = re.search(r'set policy = "(.+)" in \[tool\.lora-lint\]', text.plain(made))
     assert (hint[1] if hint else None) == suggested
+
+
+def test_terminal_says_what_a_fix_takes_out() -> None:
+    shown = on_terminal(mended(finding(), Delete(("lora_alpha",)), "", Safety.SAFE))
+    assert "  = help: take lora_alpha out (--fix does it)\n" in shown
 
 
 def test_terminal_shows_source_reason_and_fix() -> None:

@@ -10,8 +10,11 @@ from lora_lint.policy import Policy
 from lora_lint.scaling import classic, direct, number, rslora
 
 
-def alpha_not_2r(site: Site, policy: Policy) -> Iterator[Finding]:
-    if site.alpha is None or site.fixed or site.formula is not classic or site.alpha.origin == "default":
+def alpha_not_2r(site: Site, policy: Policy, setup: Setup) -> Iterator[Finding]:
+    if site.alpha is None or site.fixed or site.formula is not classic:
+        return
+    follows = _follows_rank(site, setup)
+    if site.alpha.origin == "default" and not follows:
         return
     if site.folded and site.scale == 1:
         return
@@ -21,20 +24,31 @@ def alpha_not_2r(site: Site, policy: Policy) -> Iterator[Finding]:
         wanted = f"scale {number(policy.scale(site))}"
         yield Finding(f"scale is {number(site.scale)}, policy {policy} wants {wanted}", at=site.alpha.path)
         return
-    wanted = number(policy.alpha(site))
+    wanted, when = number(policy.alpha(site)), " at the default rank" if follows else ""
     yield Finding(
-        f"scale is {number(site.scale)}, policy {policy} wants alpha {wanted}",
+        f"scale is {number(site.scale)}{when}, policy {policy} wants alpha {wanted}",
         at=site.alpha.path,
         related=((site.rank.path, "rank"),),
         fix=Replace(site.alpha.path, wanted) if site.alpha.origin == "written" else None,
+        severity=Severity.WARNING if follows else None,
     )
+
+
+def _follows_rank(site: Site, setup: Setup) -> bool:
+    """Whether alpha is computed in Python from what the rank is, an option with a default: `lora_alpha=args.rank`."""
+    document, alpha, rank = setup.document, site.alpha, site.rank
+    if alpha is None or alpha.path == rank.path or not {alpha.path, rank.path} <= document.defaults:
+        return False
+    ways = (document.entry(alpha.path), document.entry(rank.path))
+    theirs, own = (document.source.text[slice(*entry.value)] if entry is not None else "" for entry in ways)
+    return document.syntax == "python" and "." in own and own in theirs
 
 
 def alpha_left_at_default(site: Site, policy: Policy, setup: Setup) -> Iterator[Finding]:
     alpha = site.alpha
     if alpha is None or site.fixed or site.formula is not classic or alpha.origin != "default" or alpha.value is None:
         return
-    if setup.fragment:
+    if setup.fragment or _follows_rank(site, setup):
         return
     over_names = site.rank.expression is not None and alpha.expression is None
     if not site.rank.known and over_names and policy.wanted_scale is not None:
@@ -291,8 +305,10 @@ def alpha_zero_replaced(site: Site, setup: Setup) -> Iterator[Finding]:
 
 def scale_fixed_by_framework(site: Site, policy: Policy, setup: Setup) -> Iterator[Finding]:
     if (site.alpha is None or site.fixed) and not math.isclose(site.scale, policy.scale(site), rel_tol=1e-6):
+        alpha = site.alpha.path if site.alpha is not None and site.alpha.path != site.rank.path else ()
+        ignored = f" and doesn't read {alpha[-1]}" if alpha and setup.document.entry(alpha) is not None else ""
         yield Finding(
-            f"{setup.title} fixes the scale at {number(site.scale)}; policy {policy} wants "
+            f"{setup.title} fixes the scale at {number(site.scale)}{ignored}; policy {policy} wants "
             f"{number(policy.scale(site))}, which can't be written here",
             at=site.rank.path,
         )

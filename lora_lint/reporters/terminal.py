@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from lora_lint.finding import Diagnostic, Insert, Range, Report, Safety, Severity
+from lora_lint.finding import Delete, Diagnostic, Insert, Range, Report, Safety, Severity
 from lora_lint.printable import printable
 from lora_lint.reporters import placed, related_file
 from lora_lint.reporters.snippet import Excerpt
@@ -219,6 +219,8 @@ def _helps(diagnostic: Diagnostic) -> Iterator[str]:
         words = text.strip(", \t\r\n")
         if isinstance(diagnostic.suggestion.fix, Insert):
             yield f"add {words} after line {place.start.line} {safety}"
+        elif isinstance(diagnostic.suggestion.fix, Delete):
+            yield f"take {diagnostic.suggestion.fix.path[-1]} out {safety}"
         else:
             at = "" if place == diagnostic.range else f" at {place.start.line}:{place.start.column}"
             yield f"write {words}{at} {safety}"
