@@ -126,6 +126,8 @@ def renamed_key(setup: Setup) -> Iterator[Finding]:
             f"{old.library} has no {old.key} since {old.release} and {old.reaction}; it is called {old.new}",
             at=old.path,
             fix=RenameKey(old.path, old.new),
+            # Without a pin nobody knows which release the run has.
+            severity=Severity.NOTE if setup.pin(old.library.lower()) is None else None,
             on_key=True,
         )
 
