@@ -112,3 +112,8 @@ def target_matcher(setup: "Setup") -> Callable[[str], bool | None] | None:
         return None if "" in endings else False
 
     return covers
+
+
+def shown(name: Fact[str]) -> str:
+    """A target as a message shows it: shortened, as files may hold anything."""
+    return name.value if len(name.value) <= 80 else f"{name.value[:80]}…"

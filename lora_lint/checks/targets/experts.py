@@ -1,0 +1,70 @@
+"""Do the targets mean the experts of a mixture, and not its router?"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from lora_lint.checks.targets.names import IN_EXPERTS
+from lora_lint.facts import Setup
+from lora_lint.finding import Finding, Severity
+from lora_lint.targets import shown
+
+if TYPE_CHECKING:
+    pass
+
+
+def router_adapted(setup: Setup) -> Iterator[Finding]:
+    named = [name for name in setup.targets.names if name.value.rpartition(".")[2] in _ROUTERS]
+    every = setup.targets.all_linear if setup.targets.one_text else None
+    if (
+        not (named or every)
+        or not setup.active
+        or not setup.target_syntax
+        or setup.trained
+        or (base := setup.base) is None
+    ):
+        return
+    routers = base.architecture.routers
+    if not routers or setup.adapter.exclude_modules is not None:
+        return
+    for name in named:
+        if base.kinds(name.value) & {"router", "former"}:
+            yield Finding(f"{shown(name)} chooses among the experts of {base.name}, and gets LoRA too", at=name.path)
+    if every is not None and base.architecture.converted:
+        yield Finding(f"{every.value} takes in what chooses among the experts of {base.name}", at=every.path)
+
+
+_ROUTERS = ("gate", "router")
+
+
+def moe_experts_not_adapted(setup: Setup) -> Iterator[Finding]:
+    targets = setup.targets
+    named = {last: name for name in targets.names if (last := name.value.rpartition(".")[2]) in IN_EXPERTS}
+    every = targets.all_linear
+    if not (named or every) or not setup.active or not setup.target_syntax or setup.trained:
+        return
+    if (base := setup.base) is None or not base.architecture.experts:
+        return
+    stacked, otherwise = setup.adapter.target_parameters, setup.adapter.adapts_experts
+    if (stacked is not None and stacked.value) or (otherwise is not None and otherwise.value):
+        return
+    if base.architecture.converted:
+        halves = [pair for pair in _PAIRS if targets.listed and len(named.keys() & set(pair)) == 1]
+        for given, other in (pair if pair[0] in named else pair[::-1] for pair in halves):
+            if base.kinds(named[given].value) and base.kinds(other):
+                yield Finding(
+                    f"{given} without {other}: in transformers 5 {base.name} has both in one parameter, and PEFT fails",
+                    at=named[given].path,
+                    severity=Severity.WARNING,
+                )
+    elif not base.architecture.formerly and all("layer" in base.kinds(name.value) for name in named.values()):
+        what = every.value if every is not None else ", ".join(name.value for name in named.values())
+        at = (every or next(iter(named.values()))).path
+        yield Finding(
+            f"{what}: nothing of it is in the routed experts of {base.name}, which are parameters; if they were meant, "
+            "target_parameters names them",
+            at=at,
+            severity=Severity.NOTE,
+        )
+
+
+_PAIRS = (("gate_proj", "up_proj"), ("w1", "w3"))
