@@ -1,4 +1,4 @@
-"""A clean copy of this checkout, as somebody who just cloned it has it."""
+"""Files that tests need: a clean copy of this checkout, and texts in the working directory."""
 
 import shutil
 import tomllib
@@ -18,3 +18,10 @@ def copy_checkout(folder: Path) -> Path:
         else:
             shutil.copy2(ROOT / name, folder / name)
     return folder
+
+
+def write(files: dict[str, str]) -> None:
+    """Write texts under their names in the working directory."""
+    for name, text in files.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(text, "utf-8")

@@ -13,6 +13,7 @@ from lora_lint.finding import Report
 from lora_lint.hydra.composition import composed
 from lora_lint.linter import lint, read_setups
 from lora_lint.nearby import read
+from tests.checkout import write
 from tests.conftest import Run
 
 TRL = "model_name_or_path: m\ndataset_name: d\nuse_peft: true\nlora_r: 8\nlora_alpha: 16\n"
@@ -20,16 +21,7 @@ EXPERIMENT = "# @package _global_\ndefaults:\n- override /g: b\n"
 LORA = "lora_rank: 16\nlora_alpha: 16\n"
 
 
-@pytest.fixture(autouse=True)
-def _repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / ".git").mkdir()
-    monkeypatch.chdir(tmp_path)
-
-
-def write(files: dict[str, str]) -> None:
-    for name, text in files.items():
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
-        Path(name).write_text(text, "utf-8")
+pytestmark = pytest.mark.usefixtures("repository_top")
 
 
 def said(report: Report) -> list[tuple[str, int, str]]:

@@ -7,6 +7,7 @@ import pytest
 
 from lora_lint.finding import Report
 from lora_lint.linter import lint, read_setups
+from tests.checkout import write
 
 AXOLOTL = "base_model: m\nadapter: lora\nlora_r: 16\nlora_alpha: 32\nlora_target_linear: true\ndatasets: []\n"
 TUNE = """\
@@ -21,16 +22,7 @@ SWIFT = "model: m\ntuner_type: lora\nlora_rank: 16\n"
 TRL = "model_name_or_path: m\nuse_peft: true\nlora_r: 16\nlora_alpha: 32\n"
 
 
-@pytest.fixture(autouse=True)
-def _repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / ".git").mkdir()
-    monkeypatch.chdir(tmp_path)
-
-
-def write(files: dict[str, str]) -> None:
-    for name, text in files.items():
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
-        Path(name).write_text(text, "utf-8")
+pytestmark = pytest.mark.usefixtures("repository_top")
 
 
 def said(report: Report) -> list[tuple[str, str, str]]:

@@ -1,11 +1,10 @@
 """A launch script beside the program that it runs: what isn't given has the program's own default, not upstream's."""
 
-from pathlib import Path
-
 import pytest
 
 from lora_lint.linter import lint, read_setups
 from lora_lint.reading import read_bytes
+from tests.checkout import write
 from tests.frameworks.rows import Row, rows
 
 QWEN = "torchrun --nproc_per_node 8 finetune.py --lazy_preprocess True"
@@ -47,16 +46,7 @@ FIRE = "import fire\ndef train(base_model: str, lora_r: int = 32, lora_alpha: in
 ALPACA = "python finetune.py --base_model m --data_path d --cutoff_len 512 --lora_dropout 0.1"
 
 
-@pytest.fixture(autouse=True)
-def _repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / ".git").mkdir()
-    monkeypatch.chdir(tmp_path)
-
-
-def write(files: dict[str, str]) -> None:
-    for name, text in files.items():
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
-        Path(name).write_text(text, "utf-8")
+pytestmark = pytest.mark.usefixtures("repository_top")
 
 
 def said(command: str, files: dict[str, str], script: str = "scripts/run.sh") -> list[tuple[str, Row]]:
