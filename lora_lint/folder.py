@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from lora_lint.checkpoint import leads_out
 from lora_lint.document import Source, UnreadableError
+from lora_lint.upwards import repository
 
 LARGEST = 4 * 2**20
 """Bytes of a file that is read whole: configs and model cards are far smaller, tokenizers aren't needed whole."""
@@ -31,8 +32,6 @@ class Folder:
     @cached_property
     def top(self) -> str:
         """The repository that it is in, or the folder itself: nothing outside of it is opened for what a file names."""
-        from lora_lint.nearby import repository
-
         return os.path.realpath(repository(self.path) or self.path)
 
     @cached_property

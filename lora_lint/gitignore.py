@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from lora_lint.upwards import repository, to_the_top
+
 
 class Gitignore(NamedTuple):
     """The patterns of one file, for paths below its folder."""
@@ -59,17 +61,11 @@ def _any_of(patterns: Any) -> "re.Pattern[str] | None":
 
 def gitignores_above(top: str) -> list[Gitignore]:
     """The ignore files between the top of the repository and a folder, outermost first."""
-    found: list[Gitignore] = []
     folder = os.path.abspath(top)
-    inside = os.path.exists(os.path.join(folder, ".git"))
-    while not inside:
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            return []
-        folder = parent
-        found = [*gitignore(folder), *found]
-        inside = os.path.exists(os.path.join(folder, ".git"))
-    return found
+    if repository(folder) is None:
+        return []
+    _, *above = to_the_top(folder)
+    return [rule for each in reversed(above) for rule in gitignore(each)]
 
 
 def ignored(full: str, rules: list[Gitignore], *, is_folder: bool) -> bool:

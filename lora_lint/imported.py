@@ -7,8 +7,9 @@ from functools import lru_cache
 
 from lora_lint.document import Source, UnreadableError
 from lora_lint.frameworks.gates import RANKS
-from lora_lint.nearby import MAX_BYTES, is_below, upwards
+from lora_lint.nearby import MAX_BYTES, is_below
 from lora_lint.readers.python.options import Module, read
+from lora_lint.upwards import upwards
 
 MAX_FILES = 24
 """Files that are read for one program."""

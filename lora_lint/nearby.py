@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from lora_lint.document import Document, Source, UnreadableError
 from lora_lint.frameworks import candidates
+from lora_lint.upwards import repository, upwards
 
 if TYPE_CHECKING:
     from lora_lint.facts import Setup
@@ -135,25 +136,8 @@ def full_sibling(setup: "Setup") -> Document | None:
     return Nearby(setup.path, setup.document.source.inside).above(other) if other is not None else None
 
 
-def upwards(folder: str) -> Iterator[str]:
-    """The folder and those that it is in."""
-    yield folder
-    while (above := os.path.dirname(folder)) != folder:
-        yield (folder := above)
-
-
 def is_below(top: str, full: str) -> bool:
     return full.startswith(top.rstrip(os.sep) + os.sep)
-
-
-def repository(folder: str) -> str | None:
-    """The nearest folder upwards that is the top of a repository."""
-    while not os.path.exists(os.path.join(folder, ".git")):
-        above = os.path.dirname(folder)
-        if above == folder:
-            return None
-        folder = above
-    return folder
 
 
 def read(path: str, top: str) -> ConfigFile | None:

@@ -13,8 +13,9 @@ from lora_lint.facts import Setup, Site
 from lora_lint.frameworks import LAST, framework
 from lora_lint.frameworks import setup as setup_of
 from lora_lint.frameworks.gates import GATES, NAMED_RANKS, RANKS, is_open
-from lora_lint.nearby import MAX_LOOKUPS, Nearby, is_below, upwards
+from lora_lint.nearby import MAX_LOOKUPS, Nearby, is_below
 from lora_lint.spellings import keys_of
+from lora_lint.upwards import upwards
 
 _CHANGES = ("use_rslora", "use_dora")
 """Options that change what the adapter is: a copy that has one isn't read as upstream's program, which hasn't."""

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lora_lint.upwards import to_the_top
+
 if TYPE_CHECKING:
     from packaging.version import Version
 
@@ -43,15 +45,12 @@ def pinned(folder: str, name: str) -> Pin | None:
 
 def holds(folder: str, package: str) -> bool:
     """Whether a folder, or one above it up to the top of the repository, holds the source of a package itself."""
-    folder = os.path.abspath(folder)
-    while True:
-        places = (os.path.join(folder, *parents, package, "__init__.py") for parents in ((), ("src",)))
-        if any(map(os.path.isfile, places)):
-            return True
-        above = os.path.dirname(folder)
-        if above == folder or os.path.exists(os.path.join(folder, ".git")):
-            return False
-        folder = above
+    source = os.path.join(package, "__init__.py")
+    return any(
+        os.path.isfile(os.path.join(above, *parents, source))
+        for above in to_the_top(os.path.abspath(folder))
+        for parents in ((), ("src",))
+    )
 
 
 def _pins(folder: str, name: str) -> Iterator[Pin]:

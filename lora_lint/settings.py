@@ -13,6 +13,7 @@ from lora_lint.document import Source
 from lora_lint.finding import Severity
 from lora_lint.policy import Policy
 from lora_lint.spelling import nearest
+from lora_lint.upwards import to_the_top
 
 FILES = ("lora-lint.toml", "pyproject.toml")
 
@@ -202,15 +203,12 @@ def _explained(path: str, text: str, prefix: tuple[str, ...], error: ValidationE
 
 def find(folder: str) -> str | None:
     """The nearest settings file from `folder` upwards, no further than the top of the repository."""
-    while True:
+    for each in to_the_top(folder):
         for name in FILES:
-            path = os.path.join(folder, name)
+            path = os.path.join(each, name)
             if os.path.isfile(path) and (name != "pyproject.toml" or _mentions(path)):
                 return path
-        parent = os.path.dirname(folder)
-        if parent == folder or os.path.exists(os.path.join(folder, ".git")):
-            return None
-        folder = parent
+    return None
 
 
 def _mentions(path: str) -> bool:
