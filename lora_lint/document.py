@@ -127,6 +127,10 @@ def _nowhere() -> Mapping[Path, Entry]:
     return {}
 
 
+def _alone() -> "Mapping[str, Document]":
+    return {}
+
+
 @dataclass(eq=False)
 class Document:
     """One thing that a framework reads: a JSON file, a YAML document, one command, one Python call.
@@ -163,6 +167,8 @@ class Document:
     """The file and the line of a value that another file gives, where `base` is composed of several."""
     open: Mapping[Path, str] = field(default_factory=dict)
     """Mappings into which something that isn't read may put more keys, with the reason."""
+    alongside: "Callable[[], Mapping[str, Document]]" = field(default=_alone, repr=False)
+    """Finds the `companions`."""
 
     @property
     def called(self) -> str:
@@ -170,8 +176,19 @@ class Document:
         return self.through or self.callee
 
     @cached_property
+    def companions(self) -> "Mapping[str, Document]":
+        """The other calls of the same file that make up the run, by what they call; their paths begin with it."""
+        return self.alongside()
+
+    @cached_property
     def entries(self) -> Mapping[Path, Entry]:
-        return self.locate()
+        own = self.locate()
+        beside = [
+            ((name, *path), entry)
+            for name, document in self.companions.items()
+            for path, entry in (*document.entries.items(), ((), Entry(document.span)))
+        ]
+        return {**dict(beside), **own} if beside else own
 
     def entry(self, path: Path) -> Entry | None:
         """The entry of `path`, or None where nothing is written there."""

@@ -297,6 +297,11 @@ class Setup:
         """Whether anything is adapted at all; what is written about an adapter that is off changes nothing."""
         return any(site.state == "active" for site in self.sites)
 
+    @property
+    def planned(self) -> bool:
+        """Whether it says how a run is to go, rather than what a run left or what is served."""
+        return self.kind in ("training", "source")
+
     @cached_property
     def off(self) -> bool:
         """Whether it is known that nothing is adapted: a run of another kind, whose other keys are its own affair."""

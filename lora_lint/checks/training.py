@@ -66,7 +66,7 @@ HIGHEST_PUBLISHED = 2e-3
 
 def _rate(setup: Setup) -> Fact[float] | None:
     """The learning rate that somebody wrote for an optimizer of Adam's kind."""
-    if setup.kind != "training" or not setup.active or setup.fragment:
+    if not setup.planned or not setup.active or setup.fragment:
         return None
     rate, optim = setup.training.learning_rate, setup.training.optim
     if rate is None or rate.origin != "written" or rate.value <= 0:
@@ -100,7 +100,7 @@ def _same_rate(setup: Setup, rate: Fact[float], other: object) -> bool:
 
 
 def loraplus_ratio_suspicious(setup: Setup, *, least: float = 1.0, most: float = 64.0) -> Iterator[Finding]:
-    ratio = setup.training.loraplus_lr_ratio if setup.kind == "training" else None
+    ratio = setup.training.loraplus_lr_ratio if setup.planned else None
     if ratio is None or not setup.active or ratio.origin != "written" or not ratio.value:
         return
     groups = setup.training.lr_groups
@@ -116,7 +116,7 @@ def loraplus_ratio_suspicious(setup: Setup, *, least: float = 1.0, most: float =
 
 
 def quantisation_flags_inconsistent(setup: Setup) -> Iterator[Finding]:
-    if setup.kind != "training" or setup.fragment:
+    if not setup.planned or setup.fragment:
         return
     training = setup.training
     four, eight, kind = training.load_in_4bit, training.load_in_8bit, training.adapter_kind
@@ -164,7 +164,7 @@ def _quantised_already(setup: Setup) -> bool:
 
 
 def fp16_trainable_weights(setup: Setup) -> Iterator[Finding]:
-    half = setup.training.fp16_weights if setup.kind == "training" else None
+    half = setup.training.fp16_weights if setup.planned else None
     other = setup.training.bf16 if half is not None and half.value else None
     if half is None or not half.value or not setup.active or (other is not None and other.value):
         return
@@ -185,7 +185,7 @@ def _quantised(setup: Setup) -> bool:
 
 
 def resume_shape_changed(setup: Setup) -> Iterator[Finding]:
-    before = setup.resumed if setup.active and setup.kind == "training" else None
+    before = setup.resumed if setup.active and setup.planned else None
     if before is None:
         return
     site = setup.sites[0]
@@ -236,7 +236,7 @@ def continue_training_frozen(setup: Setup) -> Iterator[Finding]:
 
 
 def zero3_fsdp_save_risk(setup: Setup) -> Iterator[Finding]:
-    if setup.kind != "training" or not setup.active:
+    if not setup.planned or not setup.active:
         return
     kind = setup.training.fsdp_state_dict_type
     if kind is not None and kind.value != "FULL_STATE_DICT":
@@ -259,7 +259,7 @@ FIRST_GATHERING = 5
 
 
 def lora_on_unfrozen_base(setup: Setup) -> Iterator[Finding]:
-    if setup.kind != "training" or not setup.active:
+    if not setup.planned or not setup.active:
         return
     training = setup.training
     adapted = {module for site in setup.sites if site.state == "active" for module in site.modules}

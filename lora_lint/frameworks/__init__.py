@@ -1,6 +1,6 @@
 """Which framework reads a document, and what it makes of it; a module is imported when one of its markers is seen."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib import import_module
 from typing import Any, Protocol, cast
@@ -128,8 +128,8 @@ class Framework(Protocol):
 
     Optional are `configs`: the schemas of a document with the path that each starts at, `Config` at the root otherwise;
     `kind`: a Python call is source, a command or a config is training otherwise; `base_scale`: the scale of modules
-    that no pattern names; `MOST`: the highest severity of findings; `FORKED`: whether people run copies of its scripts,
-    whose own defaults then count.
+    that no pattern names; `says`: what it knows for a word of the vocabulary that no key stands for; `MOST`: the
+    highest severity of findings; `FORKED`: whether people run copies of its scripts, whose own defaults then count.
     """
 
     NAME: str
@@ -258,12 +258,34 @@ def setup(document: Document, names: list[str], beside: Callable[[], Checkpoint 
     result.sites = tuple(sites)
     result.target_syntax = next((syntax for model, _ in configs if (syntax := model.TARGETS)), "")
     result.written_keys = lambda: (key for view in views for key in view.written_keys)
-    result.words = lambda: (word for view in views for word in view.words)
-    result.ask = lambda word: _said(views, word)
+    parts = cache(lambda: _with_companions(views, document))
+    result.words = lambda: (word for part in parts() for word in part.words)
+    if hasattr(module, "says"):
+        result.ask = lambda word: _said(parts(), word) or optional.says(views[0], word)
+    else:
+        result.ask = lambda word: _said(parts(), word)
     return result
 
 
-def _said(views: list[View[Any]], word: str) -> Fact[Any] | None:
+class Says(Protocol):
+    """A part of what a setup is made of."""
+
+    @property
+    def words(self) -> Iterator[str]: ...
+
+    def said(self, word: str) -> Fact[Any] | None: ...
+
+
+def _with_companions(views: list[View[Any]], document: Document) -> Sequence[Says]:
+    """The parts of a document, and the other calls of its file that belong to the run."""
+    if not document.companions:
+        return views
+    from lora_lint.frameworks.run import parts
+
+    return [*views, *parts(document)]
+
+
+def _said(views: Sequence[Says], word: str) -> Fact[Any] | None:
     """What the parts of a document say for a word: the first that is written, else the first default."""
     if len(views) == 1:
         return views[0].said(word)

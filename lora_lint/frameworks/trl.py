@@ -106,6 +106,13 @@ def _is_trl(document: Document) -> bool:
     return document.callee == "trl" or document.callee.startswith(("trl/scripts/", "trl.scripts."))
 
 
+def says(config: View[Any], word: str) -> Fact[Any] | None:
+    """`trl reward` and the script of that name train a reward model, whatever the task of the adapter."""
+    document = config.document
+    rewards = document.syntax == "shell" and ("reward" in document.words or "reward_modeling" in document.callee)
+    return Fact(True, (), "derived") if rewards and word == "reward_model" else None
+
+
 def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
     yield Early if any(key in block(document.data, ()) for key in _EARLY_KEYS) else Config, ()
 

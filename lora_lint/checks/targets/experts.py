@@ -1,15 +1,11 @@
 """Do the targets mean the experts of a mixture, and not its router?"""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from lora_lint.checks.targets.names import IN_EXPERTS
 from lora_lint.facts import Setup
 from lora_lint.finding import Finding, Severity
 from lora_lint.targets import shown
-
-if TYPE_CHECKING:
-    pass
 
 
 def router_adapted(setup: Setup) -> Iterator[Finding]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from lora_lint import patterns
 from lora_lint.checks.targets.names import MOST_DEAD
@@ -10,9 +9,6 @@ from lora_lint.facts import Setup
 from lora_lint.finding import Finding, Insert, Replace, Severity
 from lora_lint.scaling import number
 from lora_lint.targets import shown
-
-if TYPE_CHECKING:
-    pass
 
 
 def target_parameters_incompatible(setup: Setup) -> Iterator[Finding]:

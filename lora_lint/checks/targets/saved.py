@@ -2,16 +2,12 @@
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from lora_lint.checks.targets.names import MOST_DEAD
 from lora_lint.facts import Setup
 from lora_lint.finding import Finding, Severity
 from lora_lint.targets import shown
 from lora_lint.tensors import Checkpoint
-
-if TYPE_CHECKING:
-    pass
 
 
 def save_target_overlap(setup: Setup) -> Iterator[Finding]:
@@ -96,23 +92,33 @@ _CLASSIFIES = ("SEQ_CLS", "TOKEN_CLS")
 
 
 def classifier_head_not_saved(setup: Setup) -> Iterator[Finding]:
-    heads = [name for name in setup.targets.names if name.value in ("score", "classifier")]
-    checkpoint = setup.checkpoint
-    if not (heads or checkpoint) or not setup.active or (task := setup.adapter.task_type) is None:
+    heads = [name for name in setup.targets.names if name.value in HEADS_SAVED]
+    checkpoint, reward = setup.checkpoint, setup.training.reward_model if setup.planned else None
+    if not (heads or checkpoint or reward) or not setup.active:
         return
-    if task.value not in _CLASSIFIES:
-        saved = {name.value.rpartition(".")[2] for name in setup.saved} if heads else ()
-        for name in heads:
-            if name.value not in saved:
-                yield Finding(
-                    f"{name.value} gets LoRA while task_type is {task.value}: the random head below it isn't saved",
-                    at=name.path,
-                )
-    elif checkpoint is not None and _lora_alone(checkpoint):
+    task = setup.adapter.task_type
+    if task is not None and task.value in _CLASSIFIES:
+        if checkpoint is not None and _lora_alone(checkpoint):
+            yield Finding(
+                f"task_type is {task.value}, but {checkpoint.files[0]} holds LoRA tensors alone, no trained head",
+                at=task.path,
+            )
+        return
+    said = f"task_type is {task.value}" if task is not None else "no task_type is given"
+    saved = {name.value.rpartition(".")[2] for name in setup.saved} if heads or reward else set()
+    for name in heads if task is not None else ():
+        if name.value not in saved:
+            yield Finding(f"{name.value} gets LoRA while {said}: the random head below it isn't saved", at=name.path)
+    if reward is not None and reward.value and not heads and not saved:
         yield Finding(
-            f"task_type is {task.value}, but {checkpoint.files[0]} holds LoRA tensors alone, no trained head",
-            at=task.path,
+            f"a model with a new head is trained while {said}: the head stays random, and isn't saved",
+            at=task.path if task is not None and task.origin == "written" else (),
+            related=((reward.path, "the model"),),
         )
+
+
+HEADS_SAVED = ("score", "classifier")
+"""The heads that PEFT trains and saves by itself for the tasks of `_CLASSIFIES`."""
 
 
 def _lora_alone(checkpoint: Checkpoint) -> bool:

@@ -3,12 +3,14 @@
 import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Literal
 
 from lora_lint.document import Document, Source, Unknown
 from lora_lint.readers.python.arguments import ALPHAS, Arguments, Binder, Place
 from lora_lint.readers.python.assigned import Assigned, is_bare
+from lora_lint.readers.python.companions import Companions
 from lora_lint.readers.python.copies import copies
 from lora_lint.readers.python.declared import Declared
 from lora_lint.readers.python.documents import Documents
@@ -39,6 +41,7 @@ class Calls:
     assigned: Assigned = field(init=False)
     declared: Declared = field(init=False)
     made: Documents = field(init=False)
+    companions: Companions = field(init=False)
     wrapping: set[Function] = field(default_factory=set)
     """Functions whose calls are documents of the LoRA call inside, or say nothing that the call inside doesn't."""
 
@@ -47,6 +50,7 @@ class Calls:
         self.assigned = Assigned(self.found, self.binder.resolver)
         self.declared = Declared(self.found, self.binder.resolver, self.assigned.places)
         self.made = Documents(self.source, self.lines, self.binder, self.example)
+        self.companions = Companions(self.found, self.binder, self.made)
 
     def documents(self) -> list[Document]:
         """All documents, in the order of the text."""
@@ -155,7 +159,9 @@ class Calls:
 
     def _document(self, place: Place, arguments: Arguments, *, through: str = "") -> Document:
         self.declared.note(through or self.binder.callee(place), place, arguments)
-        return self.made.of_call(place, arguments, through=through)
+        document = self.made.of_call(place, arguments, through=through)
+        document.alongside = partial(self.companions.of, place)
+        return document
 
 
 def _role(arguments: Arguments) -> tuple[Role, Function | None]:

@@ -1,6 +1,7 @@
 """Attributes and items in Python code: `args.lora_r`, `self.rank`, `cfg["r"]`, followed to what gives them a value."""
 
 import ast
+import re
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 Part = ast.Attribute | ast.Subscript
 Made = tuple[ast.expr, Use]
 """The expression that makes a thing, and where it is evaluated."""
+_MEMBER = re.compile(r"(?:peft\.)?(?:TaskType|PeftType)\.([A-Z_0-9]+)|torch\.(float16|bfloat16|float32|half)")
+"""Members of libraries' enumerations, which their text stands for as well."""
 _MOST_DEFAULTS = 50
 _DEFAULT_DEPTH = MAX_DEPTH // 4
 """Defaults that are written with names lead to other defaults; few are followed."""
@@ -45,6 +48,9 @@ def part(resolver: "Resolver", node: Part, context: Context) -> Value:
     if renamed is not None:
         return part(resolver, renamed[0], context.deeper(renamed[1]))
     root = use.scope.find(text.partition(".")[0].partition("[")[0])
+    member = _MEMBER.fullmatch(text) if not root or root[0].kind == "import" else None
+    if member is not None:
+        return Value(member[1] or member[2], node)
     return _Search(resolver, node, text, key, root[0] if root else None).value(context)
 
 

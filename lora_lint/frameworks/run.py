@@ -1,0 +1,194 @@
+"""The calls that make up a run in Python beside the LoRA call: their keys, in the words that rules ask for."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from pydantic import AliasChoices, Field
+
+from lora_lint.document import Document, Unknown
+from lora_lint.facts import Fact
+from lora_lint.frameworks.trainer import TrainingArguments
+from lora_lint.schema import Schema
+from lora_lint.view import View
+
+
+class Arguments(TrainingArguments):
+    """transformers' `TrainingArguments` and TRL's classes that build on it."""
+
+    SPELLED: ClassVar[Mapping[str, str]] = {"use_reentrant": "gradient_checkpointing_kwargs.use_reentrant"}
+
+    loraplus_lr_ratio: Any = None
+
+
+class Quantisation(Schema):
+    """src/transformers/utils/quantization_config.py, `BitsAndBytesConfig`, at v5."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("load_in_8bit", "load_in_4bit")
+
+    load_in_8bit: Any = None
+    load_in_4bit: Any = None
+    bnb_4bit_compute_dtype: Any = None
+    bnb_4bit_quant_storage: Any = None
+
+
+class Model(Schema):
+    """`from_pretrained` of transformers' auto classes and of Unsloth's, which calls the first parameter otherwise."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("base_model",)
+
+    base_model: Any = Field(
+        None, validation_alias=AliasChoices("base_model", "pretrained_model_name_or_path", "model_name")
+    )
+    revision: Any = None
+    trust_remote_code: Any = None
+    load_in_4bit: Any = None
+    load_in_8bit: Any = None
+    dtype: Any = Field(None, validation_alias=AliasChoices("dtype", "torch_dtype"))
+
+
+class Trainer(Schema):
+    """A trainer of TRL may be given the name of a model in place of one."""
+
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": "model"}
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("model",)
+
+    model: Any = None
+
+
+class Optimizer(Schema):
+    """An optimizer of torch's form: what is trained, then the rate."""
+
+    SPELLED: ClassVar[Mapping[str, str]] = {"learning_rate": "lr"}
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("params", "lr")
+
+    lr: Any = None
+
+
+class Wrapping(Schema):
+    """peft/mapping_func.py, `get_peft_model`, at 0.21.2."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = (
+        *("model", "peft_config", "adapter_name", "mixed", "autocast_adapter_dtype", "revision"),
+    )
+
+    autocast_adapter_dtype: Any = None
+
+
+class Tokens(Schema):
+    """`add_tokens` and `add_special_tokens` of a tokenizer."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("new_tokens",)
+    SPELLED: ClassVar[Mapping[str, str]] = {}
+
+    new_tokens: Any = Field(None, validation_alias=AliasChoices("new_tokens", "special_tokens_dict"))
+
+
+class Training(Schema):
+    """`trainer.train(...)`."""
+
+    SPELLED: ClassVar[Mapping[str, str]] = {"resume_from": "resume_from_checkpoint"}
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("resume_from_checkpoint",)
+
+    resume_from_checkpoint: Any = None
+
+
+_NAMED: Mapping[str, type[Schema]] = {
+    "BitsAndBytesConfig": Quantisation,
+    "from_pretrained": Model,
+    "get_peft_model": Wrapping,
+    "add_tokens": Tokens,
+    "add_special_tokens": Tokens,
+    "train": Training,
+}
+_CLASSIFIER = re.compile(r".*For(?:Sequence|Token)Classification")
+_HALF = ("float16", "half", "fp16")
+
+
+def _schema(name: str) -> type[Schema]:
+    """The schema of a call by the last part of what it calls."""
+    if name in _NAMED:
+        return _NAMED[name]
+    if name.endswith("Trainer"):
+        return Trainer
+    return Arguments if name.endswith(("Arguments", "Config")) else Optimizer
+
+
+@dataclass(eq=False)
+class Part:
+    """One of the calls; its facts stand at paths that begin with its name."""
+
+    name: str
+    view: View[Any]
+    stage: str = ""
+    """What the class of the run's arguments says about the kind of training, in the words of the vocabulary."""
+    scaled: bool = False
+    """Whether the run's gradients are scaled for float16."""
+
+    def said(self, word: str) -> Fact[Any] | None:
+        own = _DERIVED.get(word)
+        fact = own(self) if own is not None else self.view.said(word)
+        return replace(fact, path=(self.name, *fact.path)) if fact is not None else None
+
+    @property
+    def words(self) -> Iterator[str]:
+        yield from self.view.words
+        yield from (word for word, own in _DERIVED.items() if own(self) is not None)
+
+
+def parts(document: Document) -> list[Part]:
+    """The calls that make up the run of a LoRA call."""
+    views = {name: View(_schema(name), companion, title=name) for name, companion in document.companions.items()}
+    arguments = next((name for name, view in views.items() if isinstance(view.model, Arguments)), None)
+    stage = _stage_of(arguments) if arguments else ""
+    scaled = arguments is not None and views[arguments].model.fp16 is True
+    return [Part(name, view, stage, scaled) for name, view in views.items()]
+
+
+def _stage_of(arguments: str) -> str:
+    return "sft" if arguments.endswith("Arguments") else arguments.removesuffix("Config").lower()
+
+
+def _stage(part: Part) -> Fact[Any] | None:
+    return Fact(part.stage, (), "derived") if isinstance(part.view.model, Arguments) else None
+
+
+def _reward_model(part: Part) -> Fact[Any] | None:
+    """Whether the head is one for a class or a reward, not the language model's."""
+    owner = part.view.document.callee.rpartition(".")[0]
+    loads = isinstance(part.view.model, Model) and _CLASSIFIER.fullmatch(owner)
+    if part.stage not in ("", "sft", "reward"):
+        return None
+    return Fact(True, (), "derived") if loads or part.name in ("RewardTrainer", "RewardConfig") else None
+
+
+def _fp16_weights(part: Part) -> Fact[Any] | None:
+    """Whether the model is loaded in float16 for a run whose gradients are scaled."""
+    if not isinstance(part.view.model, Model) or not part.scaled:
+        return None
+    fact = part.view.fact("dtype")
+    return replace(fact, _value=True) if fact.known and fact.value in _HALF else None
+
+
+def _new_tokens(part: Part) -> Fact[Any] | None:
+    """The tokens that are added; one that only pads is never predicted."""
+    if not isinstance(part.view.model, Tokens):
+        return None
+    fact = part.view.fact("new_tokens")
+    if not fact.known or not isinstance(fact.value, dict):
+        return fact
+    added = [token for key, value in fact.value.items() if key != "pad_token" for token in _listed(value)]
+    return replace(fact, _value=added)
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [] if isinstance(value, Unknown) else [value]
+
+
+_DERIVED: Mapping[str, Callable[[Part], Fact[Any] | None]] = {
+    "stage": _stage,
+    "reward_model": _reward_model,
+    "fp16_weights": _fp16_weights,
+    "new_tokens": _new_tokens,
+}

@@ -1,0 +1,124 @@
+"""The calls of a file that make up a run beside its LoRA call: the arguments of the training, the model, its loading.
+
+A call belongs to the run where it is made whenever the LoRA call is, in the same function or in one that the same code
+calls, and where no other of its sort could be meant instead.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from lora_lint.document import Document
+from lora_lint.readers.python.arguments import Binder, Place
+from lora_lint.readers.python.documents import Documents
+from lora_lint.readers.python.index import Index
+from lora_lint.readers.python.scopes import Function, Scope
+
+Sort = Literal["arguments", "quantisation", "model", "trainer", "optimizer", "wrapping", "tokens", "training"]
+
+_TRAINERS = "SFT|DPO|KTO|ORPO|CPO|GRPO|RLOO|PPO|PPOv2|Reward|PRM|GKD|XPO|NashMD|OnlineDPO|BCO"
+_ARGUMENTS = re.compile(rf"\w*TrainingArguments|(?:{_TRAINERS})Config")
+_MODEL = re.compile(
+    r"AutoModel\w*|Fast(?:Language|Vision)?Model|\w+For(?:CausalLM\w*|ConditionalGeneration|\w+Classification|Seq2SeqLM)"
+)
+_NO_BASE = re.compile(r"\w*Peft\w*|\w*ValueHead")
+_OPTIMIZER = re.compile(r"(?:\w*Adam\w*|Prodigy|Lion\w*|Adafactor|SGD)")
+MAX_CALLS = 50
+"""Calls of one sort that are compared; a file with more holds no single run."""
+
+
+@dataclass(eq=False)
+class Companions:
+    """Finds the other calls of a run in one piece of code."""
+
+    found: Index
+    binder: Binder
+    made: Documents
+
+    def of(self, place: Place) -> Mapping[str, Document]:
+        """The calls of the run that a LoRA call belongs to, each under the last part of what it calls."""
+        found: dict[str, Document] = {}
+        for sort, candidates in self._sorts.items():
+            related = [one for one in candidates if self._belongs(one, place)]
+            near = [one for one in related if one.use.scope is place.use.scope] or related
+            for document in self._meant(sort, near):
+                found[document.callee.rpartition(".")[2]] = document
+        return found
+
+    @cached_property
+    def _sorts(self) -> Mapping[Sort, list[Place]]:
+        found: dict[Sort, list[Place]] = {}
+        for name, calls in self.found.calls.items():
+            of_sort = _sort_of_name(name)
+            if of_sort is None or len(calls) > MAX_CALLS:
+                continue
+            for node, use in calls:
+                place = Place(node, use)
+                if of_sort != "model" or self._loads_base(place):
+                    found.setdefault(of_sort, []).append(place)
+        return found
+
+    def _loads_base(self, place: Place) -> bool:
+        owner = self.binder.callee(place).rpartition(".")[0].rpartition(".")[2]
+        return _MODEL.fullmatch(owner) is not None and _NO_BASE.fullmatch(owner) is None
+
+    def _belongs(self, one: Place, place: Place) -> bool:
+        """Whether a call is made whenever the LoRA call at `place` is, as far as the code shows."""
+        here, there = place.use, one.use
+        if here.scope is there.scope:
+            return here.block.within(there.block)
+        return there.block is there.scope.block and self._reach(here.scope, there.scope)
+
+    def _reach(self, one: Scope, other: Scope) -> bool:
+        """Whether two scopes run in one go: one inside the other, methods of one class, or called by the same code.
+
+        Tests of one class each run alone.
+        """
+        if other in one.chain() or one in other.chain():
+            return True
+        owner = one.enclosing_class()
+        tested = one.name.startswith("test") or other.name.startswith("test")
+        if owner is not None and owner is other.enclosing_class() and not tested:
+            return True
+        callers, others = set(self._callers(one)), set(self._callers(other))
+        return one in others or other in callers or not callers.isdisjoint(others)
+
+    def _callers(self, scope: Scope) -> Iterator[Scope]:
+        name = scope.owner.name if isinstance(scope.owner, Function) else ""
+        yield from (use.scope for _, use in self.found.calls.get(name, ())[:MAX_CALLS])
+
+    def _meant(self, sort: Sort, places: list[Place]) -> Iterator[Document]:
+        """The one call of a sort; none where several differ, but for loads of one and the same model."""
+        documents = [self.made.of_call(place, self.binder.evaluate([place])) for place in places]
+        same = sort in _NAMED and len({repr(_named(document)) for document in documents}) == 1
+        if len(documents) == 1 or same:
+            yield documents[0]
+
+
+_NAMED: tuple[Sort, ...] = ("model", "tokens")
+"""Calls that come to the same where they name the same: loads of one model for several uses."""
+
+
+def _named(document: Document) -> object:
+    data = document.data if isinstance(document.data, dict) else {}
+    return next((data[key] for key in (0, "pretrained_model_name_or_path", "model_name") if key in data), None)
+
+
+def _sort_of_name(name: str) -> Sort | None:
+    if name == "from_pretrained":
+        return "model"
+    if name == "BitsAndBytesConfig":
+        return "quantisation"
+    if name == "get_peft_model":
+        return "wrapping"
+    if name in ("add_tokens", "add_special_tokens"):
+        return "tokens"
+    if name == "train":
+        return "training"
+    if _ARGUMENTS.fullmatch(name):
+        return "arguments"
+    if name.endswith("Trainer"):
+        return "trainer"
+    return "optimizer" if _OPTIMIZER.fullmatch(name) else None
