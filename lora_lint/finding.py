@@ -72,6 +72,8 @@ class Finding(NamedTuple):
     safety: Safety | None = None
     tensor: str | None = None
     file: str | None = None
+    line: int | None = None
+    """The line of `file` that is meant, from 1; the file as a whole where there is none."""
     span: Span | None = None
     on_key: bool = False
     """Point at the key of `at` rather than at its value."""

@@ -119,6 +119,8 @@ class Adapter(Vocabulary):
     base_model = Said(text)
     """`base_model_name_or_path` of PEFT: a hub id or a path."""
     revision = Said(text)
+    auto_mapping = Said(mapping)
+    """The class of the base model and the library that it is from, where no task type says it."""
     task_type = Said(text)
     inference_mode = Said(flag)
     target_modules = Said(words)
@@ -203,5 +205,7 @@ class Training(Vocabulary):
     trust_remote_code = Said(flag)
     reward_model = Said(flag)
     """Whether a reward model is trained, which has a head of its own in place of the language model's."""
+    safe_serialization = Said(flag)
+    """Whether weights are saved as safetensors, which is so unless told otherwise."""
     new_tokens = Said(anything)
     """Tokens that are added to the tokenizer."""

@@ -6,7 +6,6 @@ from typing import Any
 from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site
 from lora_lint.frameworks.derivation import from_rank
-from lora_lint.keys import BadValue
 from lora_lint.scaling import classic
 from lora_lint.schema import Number, PositiveInt, Schema
 from lora_lint.view import View
@@ -53,9 +52,7 @@ def sites(config: View[Config]) -> Iterator[Site]:
     rank: Fact[Any] = config.fact("rank")
     if rank.known and rank.value is None:
         rank = Fact(Unknown("", "rank is not set"), config.path, "unknown")
-    if config.has("alpha"):
-        message = f"alpha is given; {TITLE} forces it to the rank and refuses to start"
-        config.bad_values.append(BadValue((*config.path, "alpha"), "not-accepted", message))
+    config.refuse("alpha", "forces it to the rank and refuses to start")
     method = config.model.type
     yield Site(
         ("*",),

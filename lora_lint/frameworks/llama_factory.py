@@ -58,7 +58,7 @@ class Config(LatestArguments):
     }
 
     model_name_or_path: str | None = Field(None, validation_alias=_spelled("model_name_or_path"))
-    model_revision: Any = None
+    model_revision: Any = "main"
     finetuning_type: Literal["lora", "oft", "freeze", "full"] = Field(
         "lora", validation_alias=_spelled("finetuning_type")
     )
