@@ -78,6 +78,8 @@ class Config(LatestArguments):
     use_kt: bool = False
     adapter_name_or_path: Any = None
     stage: Any = "sft"
+    flash_attn: str | Literal[True] | None = "auto"
+    """A word since v0.7.1; before, true."""
     quantization_bit: Any = None
     local_rank: Any = None
 
