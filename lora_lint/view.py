@@ -292,8 +292,9 @@ class View(Generic[M]):
         return key in self.data or (key,) in self.unknown
 
     def _meant(self, key: str) -> str | None:
-        if key in self.model.MEANT:
-            return self.model.MEANT[key]
+        owner, dot, last = key.rpartition(".")
+        if last in self.model.MEANT:
+            return f"{owner}{dot}{self.model.MEANT[last]}"
         from lora_lint.spelling import nearest
 
         return nearest(

@@ -1,7 +1,7 @@
 """diffusion-pipe: a TOML with `[adapter] type = 'lora'` and `rank`; alpha is always the rank and must not be given."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site
@@ -18,6 +18,10 @@ CONVENTION = "r"
 
 class Config(Schema):
     """train.py:115-133 at 8f83dbf2: `rank` has no default and becomes alpha."""
+
+    UNKNOWN_KEYS: ClassVar[str] = "ignores it without a word"
+    UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
+    MEANT: ClassVar[Mapping[str, str]] = dict.fromkeys(("r", "dim", "lora_rank", "network_dim"), "rank")
 
     type: str = "lora"
     rank: PositiveInt | None = None
