@@ -170,6 +170,8 @@ class Training(Vocabulary):
     """As accelerate and the image trainers have it: `no`, `fp16` or `bf16`."""
     gradient_checkpointing = Said(flag)
     use_reentrant = Said(flag)
+    inputs_without_grads = Said(flag)
+    """Whether reentrant checkpointing begins at inputs that need no gradient, as far as the code shows."""
     load_in_4bit = Said(flag)
     load_in_8bit = Said(flag)
     quantization_bit = Said(number)

@@ -157,6 +157,13 @@ class Tokens(Schema):
     new_tokens: Any = Field(None, validation_alias=AliasChoices("new_tokens", "special_tokens_dict"))
 
 
+class Inputs(Schema):
+    """What lets gradients through the inputs of a model whose embedding is frozen, or leaves that to PEFT.
+
+    PEFT does it for a model that checkpoints before it is wrapped (peft/peft_model.py:165 at 0.21.2).
+    """
+
+
 class Training(Schema):
     """`trainer.train(...)`."""
 
@@ -175,6 +182,10 @@ _NAMED: Mapping[str, type[Schema]] = {
     "train": Training,
     "save_pretrained": Saving,
     "save_model": Saving,
+    "enable_input_require_grads": Inputs,
+    "prepare_model_for_kbit_training": Inputs,
+    "prepare_model_for_int8_training": Inputs,
+    "gradient_checkpointing_enable": Inputs,
     "SFTConfig": Sft,
     "DPOConfig": Dpo,
     "GRPOConfig": Grpo,
@@ -205,6 +216,9 @@ class Part:
     """What the class of the run's arguments says about the kind of training, in the words of the vocabulary."""
     scaled: bool = False
     """Whether the run's gradients are scaled for float16."""
+    plain: bool = False
+    """Whether transformers' own Trainer trains what `get_peft_model` made, with no call in between that lets gradients
+    through the inputs: it does nothing about them itself."""
 
     def said(self, word: str) -> Fact[Any] | None:
         own = _DERIVED.get(word)
@@ -231,7 +245,9 @@ def parts(document: Document) -> list[Part]:
     arguments = next((name for name, view in views.items() if isinstance(view.model, Arguments)), None)
     stage = _stage_of(arguments) if arguments else ""
     scaled = arguments is not None and getattr(views[arguments].model, "fp16", None) is True
-    return [Part(name, view, stage, scaled) for name, view in views.items()]
+    wrapped = "get_peft_model" in views and any(isinstance(view.model, PlainTrainer) for view in views.values())
+    plain = wrapped and not any(isinstance(view.model, Inputs) for view in views.values())
+    return [Part(name, view, stage, scaled, plain) for name, view in views.items()]
 
 
 def _stage_of(arguments: str) -> str:
@@ -259,6 +275,13 @@ def _fp16_weights(part: Part) -> Fact[Any] | None:
     return replace(fact, _value=True) if fact.known and fact.value in _HALF else None
 
 
+def _inputs_without_grads(part: Part) -> Fact[Any] | None:
+    view = part.view
+    if not part.plain or not isinstance(view.model, Arguments) or view.model.gradient_checkpointing is not True:
+        return None
+    return view.said("use_reentrant")
+
+
 def _new_tokens(part: Part) -> Fact[Any] | None:
     """The tokens that are added; one that only pads is never predicted."""
     if not isinstance(part.view.model, Tokens):
@@ -278,5 +301,6 @@ _DERIVED: Mapping[str, Callable[[Part], Fact[Any] | None]] = {
     "stage": _stage,
     "reward_model": _reward_model,
     "fp16_weights": _fp16_weights,
+    "inputs_without_grads": _inputs_without_grads,
     "new_tokens": _new_tokens,
 }

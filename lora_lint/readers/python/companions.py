@@ -16,7 +16,9 @@ from lora_lint.readers.python.documents import Documents
 from lora_lint.readers.python.index import Index
 from lora_lint.readers.python.scopes import Function, Scope
 
-Sort = Literal["arguments", "quantisation", "model", "trainer", "optimizer", "wrapping", "tokens", "training", "saving"]
+Sort = Literal[
+    "arguments", "quantisation", "model", "trainer", "optimizer", "wrapping", "tokens", "training", "saving", "inputs"
+]
 
 _TRAINERS = "SFT|DPO|KTO|ORPO|CPO|GRPO|RLOO|PPO|PPOv2|Reward|PRM|GKD|XPO|NashMD|OnlineDPO|BCO"
 _ARGUMENTS = re.compile(rf"\w*TrainingArguments|(?:{_TRAINERS})Config")
@@ -99,7 +101,7 @@ class Companions:
     def _meant(self, sort: Sort, places: list[Place]) -> Iterator[Document]:
         """The one call of a sort; none where several differ, but for loads of one and the same model."""
         documents = [self.made.of_call(place, self.binder.evaluate([place])) for place in places]
-        if sort == "saving":
+        if sort in ("saving", "inputs"):
             documents = documents[-1:]
         same = sort in _NAMED and len({repr(_named(document)) for document in documents}) == 1
         if len(documents) == 1 or same:
@@ -124,6 +126,10 @@ _SORTS: Mapping[str, Sort] = {
     "train": "training",
     "save_pretrained": "saving",
     "save_model": "saving",
+    "enable_input_require_grads": "inputs",
+    "prepare_model_for_kbit_training": "inputs",
+    "prepare_model_for_int8_training": "inputs",
+    "gradient_checkpointing_enable": "inputs",
 }
 
 
