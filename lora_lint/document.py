@@ -165,6 +165,11 @@ class Document:
     """Mappings into which something that isn't read may put more keys, with the reason."""
 
     @property
+    def alive(self) -> bool:
+        """Whether it is an object of a running program, which has no text and so no places."""
+        return self.embedded and not self.source.text
+
+    @property
     def called(self) -> str:
         """The program or the function, behind a same-file wrapper where there is one."""
         return self.through or self.callee

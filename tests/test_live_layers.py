@@ -217,6 +217,13 @@ def test_wrapped_and_quantised_layers_are_measured(layer: Callable[[], nn.Module
     assert_scale(layer(), 3.0)
 
 
+def test_layers_of_a_wrapped_model_go_by_their_names_in_the_base_model() -> None:
+    model = adapted(lora("linear", "tokens"))
+    compiled: Any = torch.compile(model, backend="eager")
+    assert set(measure_scales(compiled)) == {"linear", "tokens"}
+    assert set(measure_scales(nn.ModuleDict({"module": model}))) == {"linear", "tokens"}
+
+
 def several() -> Any:
     """Two adapters at work, a third one that isn't, and one of DoRA on another layer."""
     model = adapted(lora("linear", "tokens"))
@@ -289,6 +296,10 @@ class Stretched(nn.Module):
         (with_(lambda layer: layer.merge()), "merged into the base weight"),
         (with_(lambda layer: layer.enable_adapters(False)), "adapters are disabled"),
         (with_(lambda layer: layer.to("meta")), "Linear is on the meta device: its tensors have no values"),
+        (
+            with_(lambda layer: setattr(layer.lora_B["default"].weight, "data", torch.empty(0))),
+            "sharded over processes",
+        ),
         (with_(lambda layer: nn.init.zeros_(layer.lora_A["default"].weight)), "B A x is zero"),
         (with_(lambda layer: nn.init.constant_(layer.lora_B["default"].weight, torch.inf)), "aren't finite"),
         (with_(lambda layer: nn.init.normal_(layer.lora_B["default"].weight, std=1e-9)), "too little .* float32"),

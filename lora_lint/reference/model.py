@@ -13,7 +13,7 @@ from lora_lint.reference.chosen import only
 from lora_lint.reference.kept import kept
 from lora_lint.reference.measure import Measurement, difference, measured, weight_scale
 from lora_lint.reference.replaced import Replaced, output_projection
-from lora_lint.reference.update import pairs_below, unwrapped, updates
+from lora_lint.reference.update import WRAPPERS, pairs_below, unwrapped, updates
 from lora_lint.scaling import classic, number, rslora
 
 MOST_NAMED = 3
@@ -119,7 +119,10 @@ def _layers(model: nn.Module) -> Iterator[Layer]:
 
 def _plain(name: str, parameter: str | None) -> str:
     """The name in the base model, with the parameter where it is one that is adapted."""
-    parts = [part for part in name.removeprefix("base_model.model.").split(".") if part != "base_layer"]
+    wrapped = name.split(".")
+    while wrapped[0] in WRAPPERS:
+        del wrapped[0]
+    parts = [part for part in ".".join(wrapped).removeprefix("base_model.model.").split(".") if part != "base_layer"]
     return ".".join([*parts, parameter] if parameter else parts)
 
 

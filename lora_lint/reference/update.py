@@ -13,11 +13,11 @@ from torch.nn import functional
 from lora_lint.reference.device import widest
 from lora_lint.reference.layer import PLAIN, Geometry, Kind, ReferenceLoRA, added
 
-_WRAPPERS = ("_orig_mod", "_checkpoint_wrapped_module", "_fsdp_wrapped_module", "module")
-"""What torch calls the layer inside `torch.compile`, activation checkpointing, FSDP and DDP."""
+WRAPPERS = ("_orig_mod", "_checkpoint_wrapped_module", "module")
+"""What torch calls the layer inside `torch.compile`, activation checkpointing and DDP."""
 
 _FACTOR = re.compile(
-    rf"((?:(?:{'|'.join(_WRAPPERS)})\.)*)"
+    rf"((?:(?:{'|'.join(WRAPPERS)})\.)*)"
     r"(lora_(?:[AaBbE]|down|up|mid|diag|embedding_[AB])|hada_(?:w[12]_[ab]|t[12])|lokr_(?:w[12](?:_[ab])?|t2))"
     r"(?:\.(?!weight$)([^.]+))?(?:\.weight)?"
 )
@@ -73,8 +73,8 @@ class Update:
 
 
 def unwrapped(layer: nn.Module) -> nn.Module:
-    """The layer inside `torch.compile`, checkpointing, FSDP or DDP."""
-    while inner := next((layer._modules[name] for name in _WRAPPERS if layer._modules.get(name) is not None), None):
+    """The layer inside `torch.compile`, checkpointing or DDP."""
+    while inner := next((layer._modules[name] for name in WRAPPERS if layer._modules.get(name) is not None), None):
         layer = inner
     return layer
 
@@ -107,6 +107,8 @@ def _update(
     layer: nn.Module, adapter: str, names: Mapping[str, str], tensors: Mapping[str, Tensor], magnitude: bool
 ) -> Update:
     factors = {stem: tensors[name].detach() for stem, name in names.items()}
+    if any(factor.numel() == 0 or type(factor).__name__ == "DTensor" for factor in factors.values()):
+        raise ValueError(f"{type(layer).__name__} is sharded over processes: gather its tensors before measuring")
     kind, geometry = _kind(layer, factors), geometry_of(layer)
     base = base_of(unwrapped(layer))
     if "lora_mid" in names:
