@@ -87,6 +87,7 @@ ATTENTION = {"attention": 3.0, "attention.out_proj": 6.0}
 CP: dict[str, Any] = {"use_effective_conv2d": True}
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("probe", [False, True])
 @pytest.mark.parametrize(
     ("config", "scales"),
@@ -116,8 +117,10 @@ CP: dict[str, Any] = {"use_effective_conv2d": True}
         (LoKrConfig(r=2, alpha=6, target_modules=["image"], decompose_both=True, **CP), {"image": 3.0}),
     ],
 )
-def test_every_layer_of_peft_has_the_scale_of_its_formula(config: Any, scales: dict[str, float], probe: bool) -> None:
-    found = measure_scales(adapted(config), probe=probe)
+def test_every_layer_of_peft_has_the_scale_of_its_formula(
+    config: Any, scales: dict[str, float], probe: bool, device: str
+) -> None:
+    found = measure_scales(adapted(config, device=device), probe=probe)
     assert {name: one.scale for name, one in found.items()} == pytest.approx(scales, rel=1e-5)
     assert max(one.residual for one in found.values()) < 1e-3
 
@@ -304,7 +307,6 @@ class Stretched(nn.Module):
         (with_(lambda layer: nn.init.constant_(layer.lora_B["default"].weight, torch.inf)), "aren't finite"),
         (with_(lambda layer: nn.init.normal_(layer.lora_B["default"].weight, std=1e-9)), "too little .* float32"),
         (with_(lambda layer: layer.half().lora_B["default"].weight.data.mul_(1e-5)), "too little .* float16"),
-        (with_(lambda layer: None, alora_invocation_tokens=[1]), "aLoRA, which adds nothing without alora_offsets"),
         (lambda: Pooled(), "A takes 6 inputs, the layer 24"),
         (lambda: Stretched(), "no base_layer to ask"),
         (lambda: adapted(lora("linear")), "0 pairs of A and B; 1 layers inside it have some"),
@@ -338,12 +340,50 @@ def test_of_several_adapters_the_wrong_one_is_refused(measure: Callable[[], Meas
         measure()
 
 
-def test_alora_is_measured_with_its_offsets() -> None:
+def test_alora_is_measured_where_it_works() -> None:
     layer = adapted(lora("linear", alora_invocation_tokens=[1])).base_model.model.linear
+    assert_scale(layer, 3.0)
     assert_scale(layer, 3.0, torch.randn(2, 7, 24), arguments={"alora_offsets": [7, 7]})
     half = measure_scale(layer, torch.randn(2, 8, 24), arguments={"alora_offsets": [4, 4]})
     assert half.scale < 2
     assert half.residual > 0.5
+
+
+def test_layers_inside_each_other_keep_their_names_apart() -> None:
+    model: Any = get_peft_model(Zoo(), lora("linear"), adapter_name="a", mixed=True)
+    model.add_adapter("b", LoHaConfig(r=4, alpha=8, target_modules=["linear"]))
+    model.set_adapter(["a", "b"])
+    found = measure_scales(model, probe=True)
+    assert {name: round(one.scale, 4) for name, one in found.items()} == {
+        "linear": 2.0,
+        "base_model.model.linear.base_layer": 3.0,
+    }
+
+
+class OfLycoris(nn.Module):
+    """LoHa as LyCORIS has it: the layer that it adapts is out of sight of parameters (lycoris/modules/base.py)."""
+
+    def __init__(self, *, known: bool = True, stretched: bool = False) -> None:
+        super().__init__()
+        self.org_module = [nn.Linear(24, 40)] if known else None
+        self.hada_w1_a, self.hada_w2_a = (nn.Parameter(torch.randn(40, 4)) for _ in range(2))
+        self.hada_w1_b, self.hada_w2_b = (nn.Parameter(torch.randn(4, 24)) for _ in range(2))
+        if stretched:
+            self.dora_scale = nn.Parameter(torch.ones(40, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        assert self.org_module is not None
+        first, second = self.hada_w1_a @ self.hada_w1_b, self.hada_w2_a @ self.hada_w2_b
+        y: Tensor = self.org_module[0](x) + 3 * functional.linear(x, first * second)
+        return y
+
+
+def test_layers_of_lycoris_are_measured_where_they_tell_what_they_adapt() -> None:
+    assert_scale(OfLycoris(), 3.0)
+    with pytest.raises(ValueError, match="doesn't tell which layer it adapts"):
+        measure_scale(OfLycoris(known=False))
+    with pytest.raises(ValueError, match="no base_layer to ask"):
+        measure_scale(OfLycoris(stretched=True))
 
 
 def test_x_lora_has_no_single_scale() -> None:

@@ -57,8 +57,6 @@ def refuse(layer: nn.Module, update: Update, arguments: Mapping[str, object]) ->
     variant = type(getattr(inner, "lora_variant", {}).get(name)).__name__
     if variant in _WITHOUT_SCALE:
         raise ValueError(f"{name} {_WITHOUT_SCALE[variant]}: it has no single scale")
-    if variant == "ALoraLinearVariant" and arguments.get("alora_offsets") is None:
-        raise ValueError(f"{name} is an aLoRA, which adds nothing without alora_offsets: give them in `arguments`")
     owner = getattr(inner.forward, "__self__", inner)
     if type(owner).__name__.startswith("XLora") and "scalings" not in arguments:
         raise ValueError("X-LoRA weighs the adapters anew for every token: it has no single scale")

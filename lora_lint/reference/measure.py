@@ -16,6 +16,7 @@ from lora_lint.reference.probing import (
     LEAST_SCALE,
     SIGMAS,
     TOLERANCES,
+    arguments_for,
     coarsest_dtype,
     inputs_for,
     rounding,
@@ -55,7 +56,8 @@ def measure_scale(
         inputs: (..., in), (batch, in, *size) or, for an embedding, integers of any shape; random by default.
         adapter: which one, where more than one is active.
         probe: put random factors in for the time being, as an adapter that isn't trained has a B of zeros.
-        arguments: what the forward pass takes besides, such as `alora_offsets`.
+        arguments: what the forward pass takes besides, such as `alora_offsets`; an aLoRA works on all tokens if not
+            told otherwise.
 
     Raises:
         ValueError: when no pair is found, more than one is active, the adapter is merged, disabled or not active, its
@@ -117,7 +119,8 @@ def measured(
         if where is not None:
             return weight_scale(where, update, values), where.read().dtype
         x = inputs_for(layer, update) if inputs is None else inputs
-        scale, residual, size, output, count = fit(layer, x, update, values=values, arguments=arguments).tolist()
+        besides = arguments_for(layer, update, x, arguments or {})
+        scale, residual, size, output, count = fit(layer, x, update, values=values, arguments=besides).tolist()
         coarsest = coarsest_dtype(layer, x)
     if size == 0:
         raise ValueError(NOTHING_ADDED)

@@ -108,13 +108,16 @@ def _measured(layer: Layer, adapter: str | None, probe: bool) -> tuple[Measureme
 
 def _layers(model: nn.Module) -> Iterator[Layer]:
     taken: dict[nn.Module, Replaced] = {}
+    seen: set[str] = set()
     for name, module in list(pairs_below(model)):
         inner: Any = unwrapped(module)
         base = getattr(inner, "base_layer", None)
         if isinstance(base, nn.MultiheadAttention):
             taken[base.out_proj] = output_projection(module)
         parameter = getattr(inner, "parameter_name", None)
-        yield Layer(_plain(name, parameter), module, taken.get(module))
+        plain = _plain(name, parameter)
+        yield Layer(name if plain in seen else plain, module, taken.get(module))
+        seen.add(plain)
 
 
 def _plain(name: str, parameter: str | None) -> str:

@@ -1,5 +1,7 @@
 """What a layer is given to measure it, and how precise the answer can be."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -62,6 +64,14 @@ def _width(base: nn.Module, update: Update) -> int:
     return next(
         update.factors[stem] for stem in ("lora_A", "lora_a", "lora_down", "lora_embedding_A") if stem in update.factors
     ).shape[1]
+
+
+def arguments_for(layer: nn.Module, update: Update, x: Tensor, given: Mapping[str, object]) -> dict[str, object]:
+    """What the forward pass takes besides: an aLoRA, which works on the last tokens only, is to work on all of them."""
+    variant = type(getattr(unwrapped(layer), "lora_variant", {}).get(update.adapter)).__name__
+    if variant == "ALoraLinearVariant" and "alora_offsets" not in given:
+        return {**given, "alora_offsets": [x[0].numel() // x.shape[-1]] * x.shape[0]}
+    return dict(given)
 
 
 def _kernel(base: nn.Module, update: Update) -> tuple[int, ...]:

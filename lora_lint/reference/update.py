@@ -25,7 +25,11 @@ _PAIRS = {"lora_A": "lora_B", "lora_a": "lora_b", "lora_down": "lora_up", "lora_
 _DIAGONALS = ("lora_E", "lora_diag")
 """Between A and B in AdaLoRA and KaSA: peft/tuners/adalora/layer.py:195 and lora/variants.py:1568 at 0.21.2."""
 
-_MAGNITUDE = re.compile(r"(?:.*\.)?(?:lora_)?magnitude(?:_vector)?(?:\.(?!weight$)([^.]+))?(?:\.weight)?")
+_MAGNITUDE = re.compile(
+    r"(?:.*\.)?(?:(?:lora_)?magnitude(?:_vector)?|dora_scale)(?:\.(?!weight$)([^.]+))?(?:\.weight)?"
+)
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 Values = Mapping[str, Tensor]
 """Factors by their stem: `lora_A`, `hada_w1_a`, ..."""
@@ -80,11 +84,16 @@ def unwrapped(layer: nn.Module) -> nn.Module:
 
 
 def base_of(layer: nn.Module) -> nn.Module:
-    """The layer that is adapted, or the layer itself where it holds the frozen weight too; loralib's `conv` is one."""
+    """The layer that is adapted, or the layer itself where it holds the frozen weight too.
+
+    PEFT calls it `base_layer`; loralib's convolutions have a `conv`, LyCORIS and kohya a list with the `org_module`.
+    """
     while isinstance(inner := getattr(layer, "base_layer", None), nn.Module):
         layer = inner
-    inner = getattr(layer, "conv", None)
-    return inner if isinstance(inner, nn.Conv1d | nn.Conv2d | nn.Conv3d) else layer
+    if isinstance(inner := getattr(layer, "conv", None), _CONVOLUTIONS):
+        return inner
+    named = getattr(layer, "org_module", None)
+    return named[0] if isinstance(named, list) and named and isinstance(named[0], nn.Module) else layer
 
 
 def updates(layer: nn.Module) -> dict[str, Update]:
@@ -115,6 +124,8 @@ def _update(
         raise ValueError(f"{type(layer).__name__} has a lora_mid between A and B, which isn't understood")
     if any(stem.startswith(("hada_", "lokr_")) for stem in names):
         last = next(stem for stem in ("hada_w2_b", "lokr_w2_b", "lokr_w2") if stem in names)
+        if not isinstance(getattr(base, "weight", None), Tensor):
+            raise ValueError(f"{type(layer).__name__} doesn't tell which layer it adapts, so the shape isn't known")
         rebuilt = partial(_of_weight, _hadamard if last.startswith("hada_") else _kronecker, base)
         return Update(adapter, names, factors, last, kind, rebuilt, magnitude)
     down = next((stem for stem in _PAIRS if stem in names), "")
@@ -161,14 +172,14 @@ def _kind(layer: nn.Module, factors: Values) -> Kind:
     if "lora_embedding_A" in factors or isinstance(base, nn.Embedding):
         return "embedding"
     many = any(factors[stem].dim() > 2 for stem in ("lora_A", "lora_a", "lora_down") if stem in factors)
-    return "conv" if many or isinstance(base, nn.Conv1d | nn.Conv2d | nn.Conv3d) else "linear"
+    return "conv" if many or isinstance(base, _CONVOLUTIONS) else "linear"
 
 
 def geometry_of(layer: nn.Module) -> Geometry:
-    for module in layer.modules():
+    for module in (base_of(unwrapped(layer)), *layer.modules()):
         if isinstance(geometry := getattr(module, "geometry", None), Geometry):
             return geometry
-        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+        if isinstance(module, _CONVOLUTIONS):
             return Geometry(module.stride, module.padding, module.dilation, module.groups)
     return PLAIN
 
@@ -203,7 +214,7 @@ def _of_weight(rebuild: Callable[[Values], Tensor], base: nn.Module, x: Tensor, 
     if weight.numel() != stored.numel():
         raise ValueError(f"the update has {weight.numel()} entries, the weight {stored.numel()}")
     weight = weight.reshape(stored.shape)
-    if not isinstance(base, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+    if not isinstance(base, _CONVOLUTIONS):
         return functional.linear(x, weight)
     convolve: Any = {3: functional.conv1d, 4: functional.conv2d, 5: functional.conv3d}[weight.dim()]
     y: Tensor = convolve(x, weight, None, base.stride, base.padding, base.dilation, base.groups)
