@@ -149,7 +149,9 @@ def weight_scale(where: Replaced, update: Update, values: Values, prefix: str = 
     without, with_it, a, b = weights_and_factors(where, update, values, prefix)
     measurement = merged_scale(without, with_it, a, b, kind=where.kind)
     dtype = with_it.dtype if with_it.dtype in TOLERANCES else torch.float32
-    weight, change = (float(torch.linalg.vector_norm(one.double())) for one in (without, with_it.double() - without))
+    working = torch.promote_types(dtype, torch.float32)
+    before = without.to(working)
+    weight, change = (float(torch.linalg.vector_norm(one)) for one in (before, with_it.to(working) - before))
     if rounding(dtype) * weight > TOLERANCES[dtype][1] * change > 0:
         raise ValueError(too_little(change / weight, dtype))
     return measurement

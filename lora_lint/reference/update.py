@@ -70,7 +70,7 @@ class Update:
         generator = torch.Generator().manual_seed(1)
         found = {}
         for stem, factor in self.factors.items():
-            fan = factor.shape[0] if self.kind == "embedding" else max(1, factor[0].numel())
+            fan = min(factor.shape) if self.kind == "embedding" else max(1, factor[0].numel())
             draw = torch.randn(factor.shape, generator=generator, device="cpu") / fan**0.5
             found[stem] = draw.to(factor.device, factor.dtype)
         return found
