@@ -118,7 +118,10 @@ def _place(document: Document, finding: Finding) -> Span:
 
 
 def _related(document: Document, finding: Finding) -> Iterator[Related]:
-    """The places that a rule names, and where a value comes from that is written elsewhere in the file."""
+    """The places that a rule names, and where a value comes from that is written elsewhere in the file; none in a
+    config that is alive, which has no places."""
+    if document.alive:
+        return
     for path, message in finding.related:
         if path != finding.at and not (document.base and document.entry(path) is None):
             yield Related(message, _range(document, document.span_of(path)))
