@@ -8,6 +8,7 @@ twice), and Olive (cli/convert_adapters.py:89-111: embeddings aren't scaled).
 
 import math
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -194,7 +195,7 @@ def merged(live: Any) -> Any:
 
 def test_weights_and_scales_of_diffusers_reach_its_layers() -> None:
     """`set_adapters` multiplies by its weight: diffusers/loaders/peft.py at 0.42.1."""
-    import diffusers
+    diffusers: Any = import_module("diffusers")
     unet = diffusers.UNet2DConditionModel(
         block_out_channels=(8, 16),
         layers_per_block=1,
