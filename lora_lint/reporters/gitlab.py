@@ -26,7 +26,7 @@ def _issue(diagnostic: Diagnostic, fingerprint: str) -> dict[str, Any]:
         # GitLab's pages show the description alone, so it names the rule.
         "description": printable(f"{diagnostic.rule}: {message(diagnostic)}"),
         "check_name": diagnostic.rule,
-        # Of findings with one fingerprint GitLab keeps the last, and takes nothing after one without a line.
+        # Of findings with one fingerprint GitLab keeps only the last.
         "fingerprint": fingerprint,
         "severity": SEVERITIES[diagnostic.severity],
         "location": {
