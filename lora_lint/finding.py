@@ -180,6 +180,8 @@ class Report:
     failures: list[str] = field(default_factory=list)
     """Tracebacks of rules that raised; they end in status 2."""
     policy: str = "2r"
+    fail_on: Severity = Severity.ERROR
+    """The lowest severity with which the run fails."""
 
     _seen: set[tuple[str, str, Position, str]] = field(default_factory=set, repr=False)
 
