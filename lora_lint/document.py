@@ -194,6 +194,13 @@ class Document:
         """The entry of `path`, or None where nothing is written there."""
         return self.entries.get(path)
 
+    def gives_default(self, path: Path) -> bool:
+        """Whether the file itself gives the value at `path`, as the default of an option, a field or a parameter."""
+        if path in self.defaults:
+            return True
+        companion = self.companions.get(str(path[0])) if path else None
+        return companion is not None and path[1:] in companion.defaults
+
     def opened(self, path: Path) -> str:
         """Why nobody knows whether something sets the key at `path`; empty where the document is all there is."""
         if not self.open:

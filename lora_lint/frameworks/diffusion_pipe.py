@@ -1,7 +1,7 @@
 """diffusion-pipe: a TOML with `[adapter] type = 'lora'` and `rank`; alpha is always the rank and must not be given."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site
@@ -15,10 +15,13 @@ NAME = "diffusion_pipe"
 TITLE = "diffusion-pipe"
 DOCS = "https://github.com/tdrussell/diffusion-pipe/blob/main/examples/main_example.toml"
 CONVENTION = "r"
+STAGE = "diffusion"
 
 
 class Config(Schema):
     """train.py:115-133 at 8f83dbf2: `rank` has no default and becomes alpha."""
+
+    SPELLED: ClassVar[Mapping[str, str]] = {"learning_rate": "optimizer.lr", "optim": "optimizer.type"}
 
     type: str = "lora"
     rank: PositiveInt | None = None

@@ -16,7 +16,9 @@ from lora_lint.readers.python.documents import Documents
 from lora_lint.readers.python.index import Index
 from lora_lint.readers.python.scopes import Function, Scope
 
-Sort = Literal["arguments", "quantisation", "model", "trainer", "optimizer", "wrapping", "tokens", "training"]
+Sort = Literal[
+    "arguments", "quantisation", "model", "trainer", "optimizer", "wrapping", "tokens", "training", "weights"
+]
 
 _TRAINERS = "SFT|DPO|KTO|ORPO|CPO|GRPO|RLOO|PPO|PPOv2|Reward|PRM|GKD|XPO|NashMD|OnlineDPO|BCO"
 _ARGUMENTS = re.compile(rf"\w*TrainingArguments|(?:{_TRAINERS})Config")
@@ -117,8 +119,10 @@ def _sort_of_name(name: str) -> Sort | None:
         return "tokens"
     if name == "train":
         return "training"
+    if name == "load_peft_weights":
+        return "weights"
     if _ARGUMENTS.fullmatch(name):
         return "arguments"
     if name.endswith("Trainer"):
         return "trainer"
-    return "optimizer" if _OPTIMIZER.fullmatch(name) else None
+    return "optimizer" if _OPTIMIZER.fullmatch(name) or name == "create_loraplus_optimizer" else None
