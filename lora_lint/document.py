@@ -157,6 +157,8 @@ class Document:
     duplicates: tuple[Duplicate, ...] = ()
     example: bool = False
     """Stands in a docstring, a string or a test: worth a note at most."""
+    deed: str = ""
+    """What code does to an adapter or its base model where no setting tells: `loads-frozen`, `thaws` and their like."""
     embedded: bool = False
     """Stands in a text of another syntax, where nothing is rewritten."""
     program: Mapping[str, object] = field(default_factory=dict)

@@ -79,7 +79,10 @@ MARKERS: dict[str, tuple[bytes, ...]] = {
     "onetrainer": (b"training_method",),
     "openrlhf": (b"openrlhf", b"micro_train_batch_size"),
     "openvla": (b"vla-scripts", b"vla_path"),
-    "peft": (b"peft_type", b"lora_alpha", b"target_modules", b"LoraConfig", b"LoHaConfig", b"LoKrConfig"),
+    "peft": (
+        *(b"peft_type", b"lora_alpha", b"target_modules", b"LoraConfig", b"LoHaConfig", b"LoKrConfig"),
+        *(b"PeftModel", b"PeftConfig", b"add_adapter"),
+    ),
     "qlora": (b"qlora",),
     "qwen3_vl": (b"lora_enable", b"qwenvl"),
     "qwen_vl": (b"use_lora",),
@@ -255,7 +258,7 @@ def setup(document: Document, names: list[str], beside: Callable[[], Checkpoint 
         if reaction := getattr(model, "UNKNOWN_KEYS", ""):
             near = getattr(model, "UNKNOWN_KEYS_NEAR", False)
             result.unknown_keys += tuple(view.report_unknown(reaction, only_near=near))
-    if not sites:
+    if not sites and not document.deed:
         return None
     result.sites = tuple(sites)
     result.target_syntax = next((syntax for model, _ in configs if (syntax := model.TARGETS)), "")

@@ -4,24 +4,51 @@ import re
 from collections.abc import Iterator
 
 from lora_lint.facts import Setup
-from lora_lint.finding import Finding, Severity
+from lora_lint.finding import Elsewhere, Finding, Severity
 from lora_lint.scaling import number
 
 
 def continue_training_frozen(setup: Setup) -> Iterator[Finding]:
+    document = setup.document
+    if document.deed == "loads-frozen":
+        yield Finding(
+            f"the adapter is loaded without is_trainable=True, so {document.words[0]} is given a model that is frozen "
+            "whole"
+        )
+    elif document.deed == "reads-config":
+        yield from _config_for_inference(setup, document.words[0])
     if setup.kind == "checkpoint" or not setup.active:
         return
     fixed = setup.adapter.inference_mode
     if fixed is not None and fixed.origin == "written" and fixed.value and _trains(setup):
         yield Finding("inference_mode is true: the adapter is built frozen, and nothing is trained", at=fixed.path)
-    for load in setup.frozen_loads:
+
+
+def _config_for_inference(setup: Setup, folder: str) -> Iterator[Finding]:
+    """A config that code reads to wrap a model in a new adapter, whose file says that it is for inference."""
+    if not _trains(setup):
+        return
+    file = setup.named(f"{folder}/adapter_config.json")
+    data = file.document.data if file is not None else None
+    if file is not None and isinstance(data, dict) and data.get("inference_mode") is True:
         yield Finding(
-            f"the adapter is loaded without is_trainable=True, so {load.trainer} is given a model that is frozen whole",
-            span=load.span,
+            f"inference_mode is true, and {setup.document.source.name.rpartition('/')[2]} builds the adapter from it: "
+            "nothing is trained",
+            at=("inference_mode",),
+            elsewhere=Elsewhere(file.path, file.document),
         )
 
 
 def lora_on_unfrozen_base(setup: Setup) -> Iterator[Finding]:
+    document = setup.document
+    if document.deed == "thaws":
+        yield Finding(
+            f"every parameter of {document.words[0]} is made trainable after LoRA was put in: the base is trained too"
+        )
+    elif document.deed == "thaws-in-vain":
+        yield Finding(
+            f"{document.words[0]} is thawed, but adding the adapter freezes it all the same", severity=Severity.NOTE
+        )
     if not setup.planned or not setup.active:
         return
     training = setup.training
@@ -48,7 +75,7 @@ def lora_on_unfrozen_base(setup: Setup) -> Iterator[Finding]:
         )
 
 
-_TRAINS = re.compile(r"[Tt]rainer\.train\(|\.backward\(|\.fit\(")
+_TRAINS = re.compile(r"[Tt]rainer(?:\([^\n]*\))?\.train\(|\.backward\(|\.fit\(")
 
 
 def _trains(setup: Setup) -> bool:

@@ -96,6 +96,10 @@ def _quantised_already(setup: Setup) -> bool:
 
 
 def fp16_trainable_weights(setup: Setup) -> Iterator[Finding]:
+    if setup.document.deed == "half":
+        yield Finding(
+            f"{setup.document.words[0]} is in float16 and its adapter with it: its gradients can't be unscaled"
+        )
     own = setup.training.fp16_adapter if setup.planned and setup.active else None
     if own is not None and own.value:
         yield Finding(
