@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from lora_lint.base_files import BaseFiles
     from lora_lint.base_model import BaseModel
     from lora_lint.base_name import BaseName
-    from lora_lint.distributed import Zero
     from lora_lint.expression import Expression
     from lora_lint.folder import Folder
     from lora_lint.nearby import ConfigFile
@@ -342,13 +341,6 @@ class Setup:
         from lora_lint.nearby import Nearby
 
         return Nearby(self.path, self.document.source.inside).file_above(name)
-
-    @cached_property
-    def zero(self) -> "Zero | None":
-        """DeepSpeed's ZeRO, where its configuration can be read."""
-        from lora_lint.distributed import zero
-
-        return zero(self)
 
     @cached_property
     def resumed(self) -> "Resumed | None":
