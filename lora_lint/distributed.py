@@ -47,7 +47,7 @@ def zeros(setup: "Setup") -> Iterator[Zero]:
             yield from _zero_of_file(setup, fact.value)
         else:
             yield from _zero(fact.value, fact.path, None)
-    for name in _named_by_launches(setup, _DEEPSPEED) if fact is not None and fact.value is None else ():
+    for name in _named_by_launches(setup, _DEEPSPEED) if fact is None else ():
         yield from _zero_of_file(setup, name)
     for file in _launches(setup):
         plugin = _block(file.document.data, "deepspeed_config")
