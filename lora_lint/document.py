@@ -157,6 +157,8 @@ class Document:
     duplicates: tuple[Duplicate, ...] = ()
     example: bool = False
     """Stands in a docstring, a string or a test: worth a note at most."""
+    deed: str = ""
+    """What code does to an adapter or its base model where no setting tells: `loads-frozen`, `thaws` and their like."""
     embedded: bool = False
     """Stands in a text of another syntax, where nothing is rewritten."""
     program: Mapping[str, object] = field(default_factory=dict)
@@ -198,6 +200,13 @@ class Document:
     def entry(self, path: Path) -> Entry | None:
         """The entry of `path`, or None where nothing is written there."""
         return self.entries.get(path)
+
+    def gives_default(self, path: Path) -> bool:
+        """Whether the file itself gives the value at `path`, as the default of an option, a field or a parameter."""
+        if path in self.defaults:
+            return True
+        companion = self.companions.get(str(path[0])) if path else None
+        return companion is not None and path[1:] in companion.defaults
 
     def opened(self, path: Path) -> str:
         """Why nobody knows whether something sets the key at `path`; empty where the document is all there is."""

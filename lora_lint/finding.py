@@ -58,6 +58,13 @@ class Delete(NamedTuple):
 Fix = Replace | Insert | RenameKey | Delete
 
 
+class Elsewhere(NamedTuple):
+    """A config file that a setup names: where it is, and what it holds."""
+
+    path: str
+    document: Document
+
+
 class Finding(NamedTuple):
     """What a rule says. `at` is a path in the rule's document, or the name of a tensor's file and the tensor.
 
@@ -77,6 +84,8 @@ class Finding(NamedTuple):
     span: Span | None = None
     on_key: bool = False
     """Point at the key of `at` rather than at its value."""
+    elsewhere: Elsewhere | None = None
+    """The file that has the fault, where the rule's document only names it; `at` is a path in it then."""
 
 
 class Edit(NamedTuple):

@@ -203,7 +203,8 @@ class Linter:
         )
         found = [diagnostic(one, settings.severity) for one in one_per_cause(placed)]
         silencer = Silencer(comments)
-        kept = [one for one in found if not silencer.silences(one.rule, one.range.start.line)]
+        here = reading.source.name
+        kept = [one for one in found if one.file != here or not silencer.silences(one.rule, one.range.start.line)]
         report.summary.suppressed += len(found) - len(kept)
         late = self._run([(whole(reading.source), None, comment) for comment in comments], settings, failures, report)
         late_failures = self._run(

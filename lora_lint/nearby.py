@@ -110,12 +110,17 @@ class Nearby:
         return None
 
     def above(self, name: str) -> Document | None:
+        """The document of the file that a config names."""
+        found = self.file_above(name)
+        return found.document if found is not None else None
+
+    def file_above(self, name: str) -> ConfigFile | None:
         """The file that a config names, seen from its own folder or from one above it, up to the top."""
         if "\0" in name or len(name) > MAX_NAME:
             return None
         for folder in upwards(os.path.realpath(self.folder)):
             if (found := read(os.path.join(folder, name), self.top)) is not None:
-                return found.document
+                return found
             if folder == self.top:
                 break
         return None

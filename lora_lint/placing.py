@@ -1,5 +1,6 @@
 """Findings to diagnostics: one for each cause, at its line, with its severity and the edits of its fix."""
 
+import os
 import posixpath
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -7,7 +8,7 @@ from typing import NamedTuple
 from lora_lint import fix as fixes
 from lora_lint.document import Document, Path, Position, Span
 from lora_lint.facts import Setup, Site
-from lora_lint.finding import Diagnostic, Finding, Range, Related, RenameKey, Safety, Severity
+from lora_lint.finding import Diagnostic, Elsewhere, Finding, Range, Related, RenameKey, Safety, Severity
 from lora_lint.rule import Rule
 
 
@@ -52,10 +53,14 @@ def sites_of(subject: object, setup: Setup | None, finding: Finding) -> frozense
 def diagnostic(placed: Placed, chosen: Mapping[str, str]) -> Diagnostic:
     """The finding at its line; `chosen` are the severities that the user set for rules."""
     rule, finding, document, setup, _ = placed
+    other = finding.elsewhere
+    name = document.source.name
+    if other is not None:
+        name, document = _named_from(document, setup, other), other.document
     source = document.source
     span = finding.span or (Span(0, 0) if finding.file else _place(document, finding))
     lines = Range(start := Position(finding.line, 1), start) if finding.line else _range(document, span)
-    file = beside(document, finding.file) if finding.file else source.name
+    file = beside(document, finding.file) if finding.file else name
     suggestion = None
     if finding.fix is not None and rule.fix is not None and setup is not None:
         safety = finding.safety or rule.fix
@@ -78,6 +83,13 @@ def diagnostic(placed: Placed, chosen: Mapping[str, str]) -> Diagnostic:
         document=document,
         key="\0".join((rule.name, file, *(str(part) for part in finding.at or (finding.tensor or "",)))),
     )
+
+
+def _named_from(document: Document, setup: Setup | None, other: Elsewhere) -> str:
+    """The name of another file as those are named that were asked for: `document` has the name, `setup` the path."""
+    here = os.path.dirname(os.path.realpath(setup.path)) if setup is not None else ""
+    way = os.path.relpath(other.path, here).replace(os.sep, "/")
+    return posixpath.normpath(posixpath.join(posixpath.dirname(document.source.name), way))
 
 
 def _severity(placed: Placed, chosen: Mapping[str, str]) -> Severity:

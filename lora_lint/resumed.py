@@ -25,12 +25,43 @@ def resumed(setup: "Setup") -> Resumed | None:
     """The adapter that is gone on from, None where there is none that can be read."""
     training, built = setup.training, setup.sites[0].rank.known
     # Where the rank counts although an adapter is named, that one is merged and a new one is trained on top.
-    for fact, rebuilt in ((training.resume_from, True), (None if built else training.adapter_path, False)):
+    for fact, rebuilt in ((training.resume_from, built), (None if built else training.adapter_path, False)):
         folder = _folder(fact)
-        config = setup.near(f"{folder}/adapter_config.json") if folder else None
+        config = _config(setup, folder) if folder else None
         if fact is not None and config is not None and str(config.get("peft_type", "LORA")).upper() == "LORA":
             return Resumed(fact, config, rebuilt)
     return None
+
+
+def _config(setup: "Setup", folder: str) -> Mapping[str, Any] | None:
+    """The config of a saved adapter, or what the header of its weights says where none lies there."""
+    if folder.endswith(WEIGHTS):
+        return _of_header(setup, folder)
+    return setup.near(f"{folder}/adapter_config.json") or _of_header(setup, f"{folder}/adapter_model{WEIGHTS}")
+
+
+WEIGHTS = ".safetensors"
+
+
+def _of_header(setup: "Setup", name: str) -> Mapping[str, Any] | None:
+    """The rank that all modules of a file of weights share, and their alpha where it is written there."""
+    from lora_lint.document import UnreadableError
+    from lora_lint.lone import setup_of
+    from lora_lint.nearby import Nearby
+
+    if not setup.path or setup.document.embedded:
+        return None
+    path = Nearby(setup.path, setup.document.source.inside).file(name)
+    try:
+        saved = setup_of(path, name) if path is not None else None
+    except (OSError, UnreadableError):
+        return None
+    facts = [(site.rank, site.alpha) for site in saved.sites] if saved is not None else []
+    ranks = {rank.value for rank, _ in facts if rank.known}
+    alphas = {alpha.value for _, alpha in facts if alpha is not None and alpha.origin == "written"}
+    if len(ranks) != 1:
+        return None
+    return {"r": ranks.pop()} | ({"lora_alpha": alphas.pop()} if len(alphas) == 1 else {})
 
 
 def _folder(fact: Fact[Any] | None) -> str:

@@ -153,6 +153,10 @@ class Training(Vocabulary):
     """How the run goes, in the words of transformers' `TrainingArguments` and `BitsAndBytesConfig`."""
 
     learning_rate = Said(number)
+    default_learning_rate = Said(number)
+    """The rate where none is given, in frameworks whose default is one for training the whole model."""
+    unet_lr = Said(number)
+    """The rate of the network that denoises, where it has one beside `learning_rate`."""
     optim = Said(text)
     lr_scheduler_type = Said(text)
     num_train_epochs = Said(number)
@@ -166,6 +170,8 @@ class Training(Vocabulary):
     bf16 = Said(flag)
     fp16_weights = Said(flag)
     """Whether the base model itself is loaded in float16, where that goes with `fp16`."""
+    fp16_adapter = Said(flag)
+    """Whether the adapter itself is kept in float16 while it is trained."""
     mixed_precision = Said(text)
     """As accelerate and the image trainers have it: `no`, `fp16` or `bf16`."""
     gradient_checkpointing = Said(flag)
@@ -176,6 +182,11 @@ class Training(Vocabulary):
     load_in_8bit = Said(flag)
     quantization_bit = Said(number)
     bnb_4bit_compute_dtype = Said(text)
+    bnb_4bit_quant_type = Said(text)
+    bnb_4bit_use_double_quant = Said(flag)
+    pissa_init = Said(flag)
+    """LLaMA-Factory's own way to PiSSA."""
+    resize_vocab = Said(flag)
     bnb_4bit_quant_storage = Said(text)
     deepspeed = Said(anything)
     """The path of a DeepSpeed configuration, or its mapping."""

@@ -5,8 +5,7 @@
 
 import pytest
 
-from lora_lint.document import Source
-from lora_lint.readers.python.frozen import frozen
+from lora_lint.reading import read_bytes
 
 LOAD = "model = PeftModel.from_pretrained(base, path)\n"
 TRAIN = "trainer = Trainer(model=model)\ntrainer.train()\n"
@@ -35,6 +34,10 @@ def indented(text: str) -> str:
         (LOAD + "if a:\n    def hook(m, i, output):\n        output.requires_grad_(True)\n" + TRAIN, ["Trainer"]),
         (LOAD + "model = get_peft_model(base, config)\n" + TRAIN, []),
         (TRAIN + LOAD, []),
+        (LOAD + "Trainer(model=model).train()\n", ["Trainer"]),
+        (LOAD + "optimizer = AdamW(model.parameters(), lr=1e-4)\nfor b in data:\n    model(b).backward()\n", ["AdamW"]),
+        (LOAD + "trainer = SFTTrainer(model=model, peft_config=config)\ntrainer.train()\n", []),
+        (LOAD + "model.set_adapter('default')\n" + TRAIN, []),
         (LOAD + "trainer = Trainer(model=model)\ntrainer.evaluate()\n", []),
         ("reference" + LOAD.removeprefix("model") + "t = DPOTrainer(model=base, ref_model=reference)\nt.train()\n", []),
         (LOAD + "def f(model):\n" + indented(TRAIN), []),
@@ -43,4 +46,5 @@ def indented(text: str) -> str:
     ],
 )
 def test_an_adapter_is_trained_frozen_where_nothing_thaws_it_on_the_way(code: str, trainers: list[str]) -> None:
-    assert [found.trainer for found in frozen(Source("a.py", code))] == trainers
+    setups = read_bytes("a.py", code.encode()).setups
+    assert [setup.document.words[0] for setup in setups if setup.document.deed == "loads-frozen"] == trainers

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lora_lint.distributed import zeros
 from lora_lint.facts import Setup
 from lora_lint.linter import read_setups
 from lora_lint.nearby import full_sibling
@@ -49,21 +50,51 @@ def test_the_zero_stage_is_the_one_of_the_file_that_the_config_names(
 ) -> None:
     (repository / place).parent.mkdir(exist_ok=True)
     (repository / place).write_text(json.dumps(config), "utf-8")
-    found = setup(repository, FACTORY + "deepspeed: configs/zero.json").zero
+    found = next(zeros(setup(repository, FACTORY + "deepspeed: configs/zero.json")), None)
     assert (found and (found.stage, found.gathers)) == zero
-    assert found is None or (found.file, found.path) == ("zero.json", ("deepspeed",))
+    assert found is None or (found.path[0], found.elsewhere is not None) == ("zero_optimization", True)
+    assert found is None or found.elsewhere is None or found.elsewhere.path == str(repository / place)
 
 
 def test_the_zero_stage_may_stand_in_the_config_itself(repository: Path) -> None:
-    found = setup(repository, FACTORY + "deepspeed: {zero_optimization: {stage: 3}}").zero
-    assert found == (3, False, ("deepspeed",), "")
+    found = setup(repository, FACTORY + "deepspeed: {zero_optimization: {stage: 3}}")
+    assert list(zeros(found)) == [(3, False, ("deepspeed", "zero_optimization", "stage"), None)]
+
+
+LORA = "from peft import LoraConfig\nargs = TrainingArguments('out')\nconfig = LoraConfig(r=8, lora_alpha=16)\n"
+LAUNCH = "accelerate launch --num_processes 8 \\\n  --config_file configs/zero.yaml"
+TRL = " trl/scripts/sft.py --use_peft --lora_r 8 --lora_alpha 16\n"
+PLUGIN = "deepspeed_config:\n  zero_stage: 3\n  zero3_save_16bit_model: false\n"
+SAVES = ("deepspeed_config", "zero3_save_16bit_model")
+STAGE = ("zero_optimization", "stage")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "script", "zero"),
+    [
+        ("runs/run.sh", LAUNCH + TRL, "", (3, False, SAVES)),
+        ("runs/train.py", f'"""Start it with {LAUNCH} train.py"""\n{LORA}', "", (3, False, SAVES)),
+        ("runs/train.py", LORA, LAUNCH + " train.py\n", (3, False, SAVES)),
+        ("runs/train.py", LORA, "deepspeed train.py --deepspeed configs/zero.json\n", (3, False, STAGE)),
+        ("runs/train.py", LORA, LAUNCH + " other.py\npython train.py\n", None),
+        ("runs/train.py", LORA, "", None),
+    ],
+)
+def test_a_launch_that_names_a_configuration_is_followed_to_it(
+    repository: Path, name: str, text: str, script: str, zero: object
+) -> None:
+    (repository / "configs/zero.yaml").write_text(PLUGIN, "utf-8")
+    (repository / "configs/zero.json").write_text(json.dumps(ZERO3), "utf-8")
+    (repository / "runs/launch.sh").write_text(script, "utf-8")
+    found = next(zeros(setup(repository, text, name)), None)
+    assert (found and (found.stage, found.gathers, found.path)) == zero
 
 
 @pytest.mark.parametrize("named", ["../../outside.json", "link.json", "/etc/passwd", "absent.json", "auto", "zero3"])
 def test_nothing_outside_of_the_repository_is_read(repository: Path, named: str) -> None:
     (repository.parent / "outside.json").write_text(json.dumps(ZERO3), "utf-8")
     (repository / "link.json").symlink_to("../outside.json")
-    assert setup(repository, FACTORY + f"deepspeed: {named}").zero is None
+    assert list(zeros(setup(repository, FACTORY + f"deepspeed: {named}"))) == []
 
 
 @pytest.mark.parametrize(

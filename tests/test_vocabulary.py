@@ -35,6 +35,12 @@ LUDWIG = (
     "model_type: llm\nbase_model: org/model\ninput_features: []\nadapter: {type: lora, r: 8}\n"
     "trainer: {learning_rate: 0.0001}\n"
 )
+TRL = "trl sft --use_peft --lora_r 8"
+ONETRAINER = (
+    '{"base_model_name": "a/b", "training_method": "LORA", "lora_rank": 8, "lora_alpha": 8, '
+    '"lora_weight_dtype": "FLOAT_16"}'
+)
+AI_TOOLKIT = "job: extension\nconfig: {process: [{network: {type: lora, linear: 8}, train: {lr: 0.0001}}]}\n"
 SHARDED = ("fsdp_state_dict_type", "SHARDED_STATE_DICT", "written", ("fsdp_config", "state_dict_type"))
 PEFT = '{"peft_type": "LORA", "r": 8, "lora_alpha": 16, '
 
@@ -85,6 +91,22 @@ def setup(name: str, text: str) -> Setup:
         ("a.sh", INTERNVL + " --freeze_backbone False", "freeze_vision", False, "written", ("freeze_backbone",)),
         ("a.sh", LLAVA + " --learning_rate 2e-4", "learning_rate", 2e-4, "written", ("learning_rate",)),
         ("a.sh", KOHYA + " --optimizer_type Prodigy", "optim", "Prodigy", "written", ("optimizer_type",)),
+        ("a.sh", KOHYA + " --unet_lr 1e-4", "unet_lr", 1e-4, "written", ("unet_lr",)),
+        ("a.sh", KOHYA, "stage", "diffusion", "derived", ()),
+        (
+            *("a.sh", KOHYA + " --network_args loraplus_lr_ratio=4 loraplus_unet_lr_ratio=8", "loraplus_lr_ratio"),
+            *(8, "written", ("network_args", 1, "loraplus_unet_lr_ratio")),
+        ),
+        ("a.yaml", TORCHTUNE + "loss: {_component_: torchtune.rlhf.loss.DPOLoss}", "stage", "dpo", "derived", ()),
+        (
+            *("a.yaml", TORCHTUNE + "loss: {_component_: torchtune.modules.loss.LinearCrossEntropyLoss}", "stage"),
+            *("sft", "derived", ()),
+        ),
+        ("a.yaml", LITGPT, "stage", "sft", "derived", ()),
+        ("a.sh", TRL + " --num_train_epochs 1", "default_learning_rate", 2e-5, "default", ()),
+        ("a.sh", "trl dpo --use_peft --lora_r 8", "stage", "dpo", "derived", ()),
+        ("a.json", ONETRAINER, "fp16_adapter", True, "written", ("lora_weight_dtype",)),
+        ("a.yaml", AI_TOOLKIT, "learning_rate", 1e-4, "written", ("config", "process", 0, "train", "lr")),
     ],
 )
 def test_a_word_of_the_run_is_found_where_the_framework_has_it(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib import import_module
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from lora_lint.document import Document, Path
@@ -81,7 +82,10 @@ MARKERS: dict[str, tuple[bytes, ...]] = {
     "onetrainer": (b"training_method",),
     "openrlhf": (b"openrlhf", b"micro_train_batch_size"),
     "openvla": (b"vla-scripts", b"vla_path"),
-    "peft": (b"peft_type", b"lora_alpha", b"target_modules", b"LoraConfig", b"LoHaConfig", b"LoKrConfig"),
+    "peft": (
+        *(b"peft_type", b"lora_alpha", b"target_modules", b"LoraConfig", b"LoHaConfig", b"LoKrConfig"),
+        *(b"PeftModel", b"PeftConfig", b"add_adapter"),
+    ),
     "qlora": (b"qlora",),
     "qwen3_vl": (b"lora_enable", b"qwenvl"),
     "qwen_vl": (b"use_lora",),
@@ -131,8 +135,9 @@ class Framework(Protocol):
 
     Optional are `configs`: the schemas of a document with the path that each starts at, `Config` at the root otherwise;
     `kind`: a Python call is source, a command or a config is training otherwise; `base_scale`: the scale of modules
-    that no pattern names; `says`: what it knows for a word of the vocabulary that no key stands for; `MOST`: the
-    highest severity of findings; `FORKED`: whether people run copies of its scripts, whose own defaults then count.
+    that no pattern names; `says`: what it knows for a word of the vocabulary that no key stands for, and `SAYS`: those
+    of the words that rules are run for; `STAGE`: what its runs do where no key tells; `MOST`: the highest severity of
+    findings; `FORKED`: whether people run copies of its scripts, whose own defaults then count.
     """
 
     NAME: str
@@ -256,7 +261,7 @@ def setup(document: Document, names: list[str], beside: Callable[[], Checkpoint 
         if reaction := getattr(model, "UNKNOWN_KEYS", ""):
             near = getattr(model, "UNKNOWN_KEYS_NEAR", False)
             result.unknown_keys += tuple(view.report_unknown(reaction, only_near=near))
-    if not sites:
+    if not sites and not document.deed:
         return None
     result.sites = tuple(sites)
     result.target_syntax = next((syntax for model, _ in configs if (syntax := model.TARGETS)), "")
@@ -264,12 +269,23 @@ def setup(document: Document, names: list[str], beside: Callable[[], Checkpoint 
     companions = _companions(document)
     result.old_keys += tuple(old for part in companions for old in part.old_keys)
     parts: Sequence[Says] = [*views, *companions]
-    result.words = lambda: (word for part in parts for word in part.words)
-    if hasattr(module, "says"):
-        result.ask = lambda word: _said(parts, word) or optional.says(views[0], word)
-    else:
+    says = getattr(module, "says", None) or _says_stage(getattr(module, "STAGE", ""))
+    if says is None:
         result.ask = lambda word: _said(parts, word)
+    else:
+        result.ask = lambda word: _said(parts, word) or says(views[0], word)
+    more: tuple[str, ...] = getattr(module, "SAYS", ())
+    result.words = lambda: chain(
+        (word for part in parts for word in part.words),
+        (word for word in more if optional.says(views[0], word) is not None),
+    )
     return result
+
+
+def _says_stage(stage: str) -> Callable[[View[Any], str], Fact[Any] | None] | None:
+    """What a framework says whose runs all do the same."""
+    fact: Fact[Any] = Fact(stage, (), "derived")
+    return (lambda view, word: fact if word == "stage" else None) if stage else None
 
 
 class Says(Protocol):

@@ -16,6 +16,7 @@ NAME = "ai_toolkit"
 TITLE = "ai-toolkit"
 DOCS = "https://github.com/ostris/ai-toolkit"
 CONVENTION = "r"
+SAYS = ("learning_rate",)
 
 
 class Config(Schema):
@@ -71,6 +72,20 @@ def _networks(document: Document) -> Iterator[Path]:
 def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
     for path in _networks(document):
         yield Config, path
+
+
+_TRAIN = {"learning_rate": "lr", "optim": "optimizer"}
+"""toolkit/config_modules.py, `TrainConfig`; the section stands beside the network's."""
+
+
+def says(config: View[Config], word: str) -> Fact[Any] | None:
+    if word == "stage":
+        return Fact("diffusion", (), "derived")
+    path = (*config.path[:-1], "train", _TRAIN.get(word, ""))
+    try:
+        return Fact(lookup(config.document.data, path), path) if word in _TRAIN else None
+    except KeyError:
+        return None
 
 
 def sites(config: View[Config]) -> Iterator[Site]:

@@ -14,6 +14,7 @@ NAME = "alpaca_lora"
 TITLE = "Alpaca-LoRA"
 DOCS = "https://github.com/tloen/alpaca-lora"
 FORKED = True
+STAGE = "sft"
 
 
 class Config(Schema):

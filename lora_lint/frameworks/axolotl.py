@@ -156,6 +156,21 @@ _WITHOUT_TRAINING = ("merge-lora", "inference", "vllm-serve", "quantize")
 """Commands that read the config of a run to use what came of it (cli/main.py)."""
 
 
+SAYS = ("fsdp_state_dict_type",)
+
+
+def says(config: View[Config], word: str) -> Fact[Any] | None:
+    """What FSDP saves at the end: train.py:321-327 at 067b021c. With FSDP2 the adapter is saved alone (line 303)."""
+    fsdp, data = config.model.fsdp_config, config.document.data
+    if word != "fsdp_state_dict_type" or not isinstance(fsdp, dict) or not isinstance(data, dict):
+        return None
+    keys = ("final_state_dict_type", "fsdp_final_state_dict_type", "state_dict_type", "fsdp_state_dict_type")
+    key = next((key for key in keys if key in fsdp), None)
+    if key is None or str(data.get("fsdp_version", fsdp.get("fsdp_version", 1))) == "2":
+        return None
+    return Fact(fsdp[key], ("fsdp_config", key))
+
+
 def recognises(document: Document) -> tuple[str, ...]:
     data = document.data
     if not isinstance(data, dict) or any(word in document.words for word in _WITHOUT_TRAINING):

@@ -12,6 +12,7 @@ from lora_lint.view import View
 NAME = "chatglm"
 TITLE = "ChatGLM finetune_demo"
 DOCS = "https://github.com/THUDM/ChatGLM3/tree/main/finetune_demo"
+STAGE = "sft"
 
 
 class Config(peft.Config):

@@ -14,6 +14,7 @@ NAME = "diffusion_pipe"
 TITLE = "diffusion-pipe"
 DOCS = "https://github.com/tdrussell/diffusion-pipe/blob/main/examples/main_example.toml"
 CONVENTION = "r"
+STAGE = "diffusion"
 
 
 class Config(Schema):
@@ -22,6 +23,7 @@ class Config(Schema):
     UNKNOWN_KEYS: ClassVar[str] = "ignores it without a word"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
     MEANT: ClassVar[Mapping[str, str]] = dict.fromkeys(("r", "dim", "lora_rank", "network_dim"), "rank")
+    SPELLED: ClassVar[Mapping[str, str]] = {"learning_rate": "optimizer.lr", "optim": "optimizer.type"}
 
     type: str = "lora"
     rank: PositiveInt | None = None

@@ -15,6 +15,7 @@ NAME = "fastchat"
 TITLE = "FastChat"
 DOCS = "https://github.com/lm-sys/FastChat/blob/main/docs/training.md"
 FORKED = True
+STAGE = "sft"
 
 
 class Config(Rates):

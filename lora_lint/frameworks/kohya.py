@@ -8,7 +8,7 @@ from pydantic import Field
 from lora_lint.document import Document, Path, Unknown, lookup
 from lora_lint.facts import Fact, Site
 from lora_lint.frameworks.gates import at_gate
-from lora_lint.frameworks.network_args import Arguments, parsed
+from lora_lint.frameworks.network_args import Arguments, number_of, parsed
 from lora_lint.frameworks.networks import DEFAULT_ALPHA, DEFAULT_RANK, Network
 from lora_lint.schema import Number, PositiveInt, Schema, Words
 from lora_lint.view import View
@@ -17,6 +17,7 @@ NAME = "kohya"
 TITLE = "sd-scripts"
 DOCS = "https://github.com/kohya-ss/sd-scripts/blob/main/docs/train_network.md"
 CONVENTION = "r"
+SAYS = ("loraplus_lr_ratio",)
 
 
 class Config(Schema):
@@ -36,10 +37,17 @@ class Config(Schema):
         "lora_dropout": "network_dropout",
     }
 
-    SPELLED: ClassVar[Mapping[str, str]] = {"optim": "optimizer_type"}
+    SPELLED: ClassVar[Mapping[str, str]] = {
+        "optim": "optimizer_type",
+        "fp16_adapter": "full_fp16",
+        "resume_from": "network_weights",
+    }
 
     learning_rate: Any = None
+    unet_lr: Any = None
     optimizer_type: Any = None
+    mixed_precision: Any = None
+    full_fp16: Any = None
     network_module: str = "networks.lora"
     network_dim: PositiveInt = DEFAULT_RANK
     network_alpha: Number = DEFAULT_ALPHA
@@ -84,6 +92,15 @@ def recognises(document: Document) -> tuple[str, ...]:
     # Any program may have one of these flags, and then its defaults aren't sd-scripts'.
     marks = (*trains, *ours, *lora)
     return marks if len(marks) >= 2 else ()
+
+
+def says(config: View[Config], word: str) -> Fact[Any] | None:
+    """The ratio of the U-Net before that of all parts: networks/lora.py:1144 at 48d368fa."""
+    if word == "loraplus_lr_ratio":
+        arguments = _arguments(config)
+        keys = ("loraplus_unet_lr_ratio", "loraplus_lr_ratio", "loraplus_text_encoder_lr_ratio")
+        return next((number_of(arguments, key) for key in keys if key in arguments), None)
+    return Fact("diffusion", (), "derived") if word == "stage" else None
 
 
 def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:

@@ -1,7 +1,7 @@
 """bmaltais' kohya_ss: the JSON that its GUI saves, with `LoRA_type`, and what it hands to sd-scripts for it."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from lora_lint.document import Document, Unknown
 from lora_lint.facts import Fact, Site
@@ -13,6 +13,7 @@ NAME = "kohya_ss"
 TITLE = "kohya_ss"
 DOCS = "https://github.com/bmaltais/kohya_ss"
 CONVENTION = "r"
+STAGE = "diffusion"
 
 
 _Text = str | int | float | None
@@ -25,6 +26,14 @@ class Config(Schema):
     A key that isn't in the file keeps the slider's value (line 803).
     """
 
+    SPELLED: ClassVar[Mapping[str, str]] = {"optim": "optimizer", "fp16_adapter": "full_fp16"}
+
+    learning_rate: Any = None
+    unet_lr: Any = None
+    optimizer: Any = None
+    loraplus_lr_ratio: Any = None
+    mixed_precision: Any = None
+    full_fp16: Any = None
     LoRA_type: str = "Standard"
     network_dim: PositiveInt = 8
     network_alpha: Number = 1

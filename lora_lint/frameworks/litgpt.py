@@ -13,6 +13,7 @@ from lora_lint.view import View
 NAME = "litgpt"
 TITLE = "LitGPT"
 DOCS = "https://github.com/Lightning-AI/litgpt/blob/main/tutorials/finetune_lora.md"
+STAGE = "sft"
 
 
 class Config(Schema):

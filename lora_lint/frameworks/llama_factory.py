@@ -75,6 +75,7 @@ class Config(LatestArguments):
     pissa_iter: int = 16
     pissa_convert: bool = False
     create_new_adapter: bool = False
+    resize_vocab: Any = None
     use_kt: bool = False
     adapter_name_or_path: Any = None
     stage: Any = "sft"

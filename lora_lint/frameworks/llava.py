@@ -15,6 +15,7 @@ NAME = "llava"
 TITLE = "LLaVA"
 DOCS = "https://github.com/haotian-liu/LLaVA"
 FORKED = True
+STAGE = "sft"
 
 
 class Config(Rates):

@@ -8,7 +8,7 @@ from pydantic import Field
 from lora_lint.document import Document, Path
 from lora_lint.facts import Fact, Site
 from lora_lint.frameworks.blocks import block
-from lora_lint.frameworks.network_args import Arguments
+from lora_lint.frameworks.network_args import Arguments, number_of
 from lora_lint.frameworks.networks import Network
 from lora_lint.schema import Number, PositiveInt, Schema
 from lora_lint.view import View
@@ -17,6 +17,7 @@ NAME = "lora_easy"
 TITLE = "LoRA_Easy_Training_Scripts"
 DOCS = "https://github.com/derrian-distro/LoRA_Easy_Training_Scripts"
 CONVENTION = "r"
+SAYS = ("loraplus_lr_ratio",)
 
 
 class Config(Schema):
@@ -39,6 +40,15 @@ def recognises(document: Document) -> tuple[str, ...]:
 
 def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
     yield Config, _BLOCK
+
+
+def says(config: View[Config], word: str) -> Fact[Any] | None:
+    """sd-scripts' network arguments hold the ratio."""
+    if word == "loraplus_lr_ratio":
+        arguments = _arguments(config)
+        keys = ("loraplus_unet_lr_ratio", "loraplus_lr_ratio", "loraplus_text_encoder_lr_ratio")
+        return next((number_of(arguments, key) for key in keys if key in arguments), None)
+    return Fact("diffusion", (), "derived") if word == "stage" else None
 
 
 def sites(config: View[Config]) -> Iterator[Site]:

@@ -1,6 +1,6 @@
 """mistral-finetune: `lora: {enable, rank, scaling}` in its YAML and in the params.json that it saves."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from lora_lint.document import Document, Path
@@ -13,6 +13,7 @@ from lora_lint.view import View
 NAME = "mistral_finetune"
 TITLE = "mistral-finetune"
 DOCS = "https://github.com/mistralai/mistral-finetune"
+STAGE = "sft"
 
 
 class Config(Schema):
@@ -22,6 +23,8 @@ class Config(Schema):
     """
 
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
+
+    SPELLED: ClassVar[Mapping[str, str]] = {"learning_rate": "optim.lr"}
 
     enable: bool = True
     rank: PositiveInt = 16

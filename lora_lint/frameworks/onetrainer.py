@@ -1,7 +1,7 @@
 """OneTrainer: a JSON with `training_method: LORA`, `lora_rank` and `lora_alpha`."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from lora_lint.document import Document
 from lora_lint.facts import Fact, Site, State
@@ -22,8 +22,12 @@ class Config(Schema, strict=False):
     The scale is alpha over rank, whatever they are (modules/module/LoRAModule.py:581).
     """
 
+    SPELLED: ClassVar[Mapping[str, str]] = {"optim": "optimizer.optimizer"}
+
+    learning_rate: Any = None
     training_method: str = "FINE_TUNE"
     peft_type: str = "LORA"
+    lora_weight_dtype: Any = None
     lora_rank: PositiveInt = 16
     lora_alpha: Number = 1.0
     lora_decompose: bool = False
@@ -40,6 +44,14 @@ def recognises(document: Document) -> tuple[str, ...]:
         return ()
     own = tuple(key for key in _OWN_KEYS if key in data)
     return (*own, *(key for key in _LORA_KEYS if key in data)) if len(own) >= 2 else ()
+
+
+def says(config: View[Config], word: str) -> Fact[Any] | None:
+    """An adapter in float16 is trained without a scaled loss: modules/util/dtype_util.py:9 at 23df3832."""
+    if word == "fp16_adapter":
+        dtype = config.fact("lora_weight_dtype")
+        return Fact(True, dtype.path) if dtype.known and dtype.value == "FLOAT_16" else None
+    return Fact("diffusion", (), "derived") if word == "stage" else None
 
 
 def sites(config: View[Config]) -> Iterator[Site]:

@@ -143,6 +143,8 @@ def recognises(document: Document) -> tuple[str, ...]:
     data = document.data
     if not isinstance(data, dict):
         return ()
+    if document.deed:
+        return (document.deed,)
     if document.syntax == "python":
         called = document.through or document.callee
         name = _class_name(document)
@@ -177,6 +179,8 @@ def _class_name(document: Document) -> str:
 
 def sites(config: View[Any]) -> Iterator[Site]:
     """One site for the global rank and alpha, one more for each other pair that the patterns give."""
+    if config.document.deed:
+        return
     if isinstance(config.model, Other):
         method = _OTHER_CLASSES.get(_class_name(config.document)) or str(config.model.peft_type).lower()
         rank, alpha = (_number_or_unknown(config.fact(name)) for name in ("r", "alpha"))

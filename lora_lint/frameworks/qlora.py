@@ -14,6 +14,7 @@ NAME = "qlora"
 TITLE = "QLoRA"
 DOCS = "https://github.com/artidoro/qlora"
 FORKED = True
+STAGE = "sft"
 
 
 class Config(Schema):

@@ -9,7 +9,7 @@ from pydantic import AliasChoices, Field
 
 from lora_lint.document import Document, Unknown
 from lora_lint.facts import Fact
-from lora_lint.frameworks.trainer import TrainingArguments
+from lora_lint.frameworks.trainer import TrainingArguments, sets_run
 from lora_lint.keys import OldKey
 from lora_lint.schema import Old, Schema
 from lora_lint.view import View
@@ -73,6 +73,8 @@ class Quantisation(Schema):
     load_in_8bit: Any = None
     load_in_4bit: Any = None
     bnb_4bit_compute_dtype: Any = None
+    bnb_4bit_quant_type: Any = None
+    bnb_4bit_use_double_quant: Any = None
     bnb_4bit_quant_storage: Any = None
 
 
@@ -138,6 +140,14 @@ class Optimizer(Schema):
     lr: Any = None
 
 
+class LoraPlus(Optimizer):
+    """peft/optimizers/loraplus.py, `create_loraplus_optimizer`, at 0.21.2; the rest is given by keyword alone."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("model", "optimizer_cls")
+
+    loraplus_lr_ratio: Any = None
+
+
 class Wrapping(Schema):
     """peft/mapping_func.py, `get_peft_model`, at 0.21.2."""
 
@@ -173,9 +183,19 @@ class Training(Schema):
     resume_from_checkpoint: Any = None
 
 
+class Weights(Schema):
+    """peft/utils/save_and_load.py, `load_peft_weights(model_id, device=None)`, at 0.21.2."""
+
+    SPELLED: ClassVar[Mapping[str, str]] = {"resume_from": "model_id"}
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("model_id",)
+
+    model_id: Any = None
+
+
 _NAMED: Mapping[str, type[Schema]] = {
     "BitsAndBytesConfig": Quantisation,
     "from_pretrained": Model,
+    "create_loraplus_optimizer": LoraPlus,
     "get_peft_model": Wrapping,
     "add_tokens": Tokens,
     "add_special_tokens": Tokens,
@@ -191,6 +211,7 @@ _NAMED: Mapping[str, type[Schema]] = {
     "GRPOConfig": Grpo,
     "Trainer": PlainTrainer,
     "Seq2SeqTrainer": PlainTrainer,
+    "load_peft_weights": Weights,
 }
 _OF_TRL = tuple(f"{name}Trainer" for name in ("SFT", "DPO", "Reward", "GRPO", "KTO", "ORPO", "CPO", "RLOO"))
 _CLASSIFIER = re.compile(r".*For(?:Sequence|Token)Classification")
@@ -244,7 +265,8 @@ def parts(document: Document) -> list[Part]:
     views = {name: View(_schema(name), companion, title=name) for name, companion in document.companions.items()}
     arguments = next((name for name, view in views.items() if isinstance(view.model, Arguments)), None)
     stage = _stage_of(arguments) if arguments else ""
-    scaled = arguments is not None and getattr(views[arguments].model, "fp16", None) is True
+    fp16 = views[arguments].said("fp16") if arguments else None
+    scaled = fp16 is not None and fp16.known and fp16.value is True
     wrapped = "get_peft_model" in views and any(isinstance(view.model, PlainTrainer) for view in views.values())
     plain = wrapped and not any(isinstance(view.model, Inputs) for view in views.values())
     return [Part(name, view, stage, scaled, plain) for name, view in views.items()]
@@ -252,6 +274,30 @@ def parts(document: Document) -> list[Part]:
 
 def _stage_of(arguments: str) -> str:
     return "sft" if arguments.endswith("Arguments") else arguments.removesuffix("Config").lower()
+
+
+TRL_RATES: Mapping[str, float] = {
+    "SFTConfig": 2e-5,
+    **dict.fromkeys(("DPOConfig", "KTOConfig", "GRPOConfig", "RLOOConfig", "CPOConfig", "ORPOConfig"), 1e-6),
+    **dict.fromkeys(("OnlineDPOConfig", "XPOConfig", "NashMDConfig", "BCOConfig"), 5e-7),
+}
+"""`learning_rate` of TRL's classes where it isn't given: trl/trainer/sft_config.py:144, dpo_config.py:151 and their
+neighbours at 1.8; transformers' own is 5e-5."""
+
+
+def _default_learning_rate(part: Part) -> Fact[Any] | None:
+    """The rate of TRL's class; Unsloth puts classes of its own in their place, whose rate is 5e-5."""
+    rate, document = TRL_RATES.get(part.name), part.view.document
+    if rate is None or document.words == ("**",) or "unsloth" in document.source.text or not sets_run(document.data):
+        return None
+    return Fact(rate, (), "default", key="learning_rate")
+
+
+def _optim(part: Part) -> Fact[Any] | None:
+    """The optimizer that is made, which goes before one that the arguments name."""
+    if isinstance(part.view.model, LoraPlus) or not isinstance(part.view.model, Optimizer):
+        return part.view.said("optim")
+    return Fact(part.name, (), "derived")
 
 
 def _stage(part: Part) -> Fact[Any] | None:
@@ -299,6 +345,8 @@ def _listed(value: object) -> list[Any]:
 
 _DERIVED: Mapping[str, Callable[[Part], Fact[Any] | None]] = {
     "stage": _stage,
+    "optim": _optim,
+    "default_learning_rate": _default_learning_rate,
     "reward_model": _reward_model,
     "fp16_weights": _fp16_weights,
     "inputs_without_grads": _inputs_without_grads,

@@ -1,7 +1,7 @@
 """SimpleTuner: a config.json or config.toml of its flags, with `model_type: lora`, `lora_rank` and `lora_alpha`."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from pydantic import AliasChoices, Field
 
@@ -18,6 +18,7 @@ NAME = "simpletuner"
 TITLE = "SimpleTuner"
 DOCS = "https://github.com/bghira/SimpleTuner/blob/main/documentation/OPTIONS.md"
 CONVENTION = "r"
+STAGE = "diffusion"
 
 
 def _flag(name: str) -> AliasChoices:
@@ -34,6 +35,10 @@ class Config(Schema, strict=False):
     ControlNet of a U-Net is a LoHa (1057-1073).
     """
 
+    SPELLED: ClassVar[Mapping[str, str]] = {"optim": "optimizer"}
+
+    learning_rate: Any = Field(None, validation_alias=_flag("learning_rate"))
+    optimizer: Any = Field(None, validation_alias=_flag("optimizer"))
     model_type: str = Field("full", validation_alias=_flag("model_type"))
     lora_type: str = Field("standard", validation_alias=_flag("lora_type"))
     lora_rank: PositiveInt = Field(16, validation_alias=_flag("lora_rank"))

@@ -72,6 +72,22 @@ def recognises(document: Document) -> tuple[str, ...]:
     return ("model._component_", *keys) if keys else ()
 
 
+SAYS = ("stage",)
+
+
+def says(config: View[Any], word: str) -> Fact[Any] | None:
+    """The loss tells what a recipe does, as the name of the recipe does in a command."""
+    data = config.document.data if isinstance(config.document.data, dict) else {}
+    loss = data.get("loss")
+    named = loss.get("_component_") if isinstance(loss, dict) else None
+    told = " ".join(config.document.words) if config.document.syntax == "shell" else named
+    if word != "stage" or not isinstance(told, str):
+        return None
+    if "CrossEntropyLoss" in told or "lora_finetune" in told:
+        return Fact("sft", (), "derived")
+    return Fact("dpo", (), "derived") if "DPO" in told or "dpo" in told else None
+
+
 def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
     yield Config, () if document.syntax == "shell" else ("model",)
 

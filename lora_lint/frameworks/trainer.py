@@ -62,3 +62,9 @@ class Rates(Schema):
     fp16: Any = None
     bf16: Any = None
     gradient_checkpointing: Any = None
+
+
+def sets_run(data: object) -> bool:
+    """Whether arguments say how long or in which steps a run goes: others are a piece of a text, or made elsewhere."""
+    told = ("num_train_epochs", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps")
+    return isinstance(data, dict) and any(key in data for key in told)

@@ -8,9 +8,9 @@ from pydantic import Field
 from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site, TargetSyntax
 from lora_lint.frameworks.blocks import block
-from lora_lint.frameworks.commands import flags, unless_in_file
+from lora_lint.frameworks.commands import config_file, flags, unless_in_file
 from lora_lint.frameworks.gates import at_gate, state_of
-from lora_lint.frameworks.trainer import LatestArguments
+from lora_lint.frameworks.trainer import LatestArguments, sets_run
 from lora_lint.scaling import classic, rslora
 from lora_lint.schema import Number, PositiveInt, Schema, Words
 from lora_lint.view import View
@@ -106,11 +106,32 @@ def _is_trl(document: Document) -> bool:
     return document.callee == "trl" or document.callee.startswith(("trl/scripts/", "trl.scripts."))
 
 
+SAYS = ("stage",)
+_RATES = {"sft": 2e-5, **dict.fromkeys(("dpo", "kto", "grpo", "rloo"), 1e-6)}
+"""`learning_rate` where it isn't given: trl/trainer/sft_config.py:144 and its neighbours at f2cd5771."""
+
+
 def says(config: View[Any], word: str) -> Fact[Any] | None:
-    """`trl reward` and the script of that name train a reward model, whatever the task of the adapter."""
-    document = config.document
-    rewards = document.syntax == "shell" and ("reward" in document.words or "reward_modeling" in document.callee)
-    return Fact(True, (), "derived") if rewards and word == "reward_model" else None
+    """What a command or a script of TRL's trains, and at which rate where none is given.
+
+    `trl reward` and the script of that name train a reward model, whatever the task of the adapter.
+    """
+    document, stage = config.document, _stage(config.document)
+    if word == "stage" and stage:
+        return Fact(stage, (), "derived")
+    if word == "reward_model":
+        return Fact(True, (), "derived") if stage == "reward" or "reward_modeling" in document.callee else None
+    alone = _is_trl(document) and config_file(document) is None and stage in _RATES and sets_run(document.data)
+    return Fact(_RATES[stage], (), "default") if word == "default_learning_rate" and alone else None
+
+
+def _stage(document: Document) -> str:
+    """The method of a command: `trl sft`, `trl/scripts/sft.py`, `examples/scripts/sft_vlm.py`."""
+    if document.syntax != "shell":
+        return ""
+    script = document.callee.rpartition("/")[2].removesuffix(".py").rpartition(".")[2]
+    named = document.words[1:2] if document.callee == "trl" else (script.partition("_")[0],)
+    return next((name for name in named if name in (*_RATES, "reward", "orpo", "cpo", "ppo")), "")
 
 
 def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:

@@ -16,7 +16,7 @@ def as_json(readings: Iterable[Reading]) -> str:
     setups: list[dict[str, Any]] = []
     unreadable: list[dict[str, Any]] = []
     for reading in readings:
-        setups += [_setup(setup) for setup in reading.setups]
+        setups += [_setup(setup) for setup in reading.setups if setup.sites]
         if reading.problem is not None:
             place = reading.source.position(min(reading.problem.offset, len(reading.source.text)))
             unreadable.append(

@@ -41,6 +41,8 @@ def read(source: Source) -> Iterator[Document]:
     test = is_test(source.inside)
     calls = Calls(source, found, lines, test)
     yield from calls.documents()
+    if not test:
+        yield from _deeds(source, tree, lines)
     if FLAG.search(source.text):
         yield from _commands(tree, calls)
     for node in sorted(found.texts, key=lines.span)[:MAX_EXAMPLES]:
@@ -49,6 +51,14 @@ def read(source: Source) -> Iterator[Document]:
             if inner is not None:
                 yield from Calls(source, index(inner), placed(source.text, code), example=True).documents()
         yield from usages(source, lines.span(node))
+
+
+def _deeds(source: Source, tree: ast.Module, lines: Lines) -> Iterator[Document]:
+    """Only of files that wrap or load a model: most that are read do neither."""
+    if any(word in source.text for word in ("PeftModel", "get_peft_model", "add_adapter")):
+        from lora_lint.readers.python.deeds import deeds
+
+        yield from deeds(source, tree, lines)
 
 
 def _commands(tree: ast.Module, calls: Calls) -> Iterator[Document]:

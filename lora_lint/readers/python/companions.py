@@ -17,7 +17,17 @@ from lora_lint.readers.python.index import Index
 from lora_lint.readers.python.scopes import Function, Scope
 
 Sort = Literal[
-    "arguments", "quantisation", "model", "trainer", "optimizer", "wrapping", "tokens", "training", "saving", "inputs"
+    "arguments",
+    "quantisation",
+    "model",
+    "trainer",
+    "optimizer",
+    "wrapping",
+    "tokens",
+    "training",
+    "saving",
+    "inputs",
+    "weights",
 ]
 
 _TRAINERS = "SFT|DPO|KTO|ORPO|CPO|GRPO|RLOO|PPO|PPOv2|Reward|PRM|GKD|XPO|NashMD|OnlineDPO|BCO"
@@ -130,6 +140,7 @@ _SORTS: Mapping[str, Sort] = {
     "prepare_model_for_kbit_training": "inputs",
     "prepare_model_for_int8_training": "inputs",
     "gradient_checkpointing_enable": "inputs",
+    "load_peft_weights": "weights",
 }
 
 
@@ -140,4 +151,4 @@ def _sort_of_name(name: str) -> Sort | None:
         return "arguments"
     if name.endswith("Trainer"):
         return "trainer"
-    return "optimizer" if _OPTIMIZER.fullmatch(name) else None
+    return "optimizer" if _OPTIMIZER.fullmatch(name) or name == "create_loraplus_optimizer" else None

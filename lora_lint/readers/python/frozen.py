@@ -1,52 +1,44 @@
 """Saved adapters that Python code loads frozen and hands to a trainer."""
 
 import ast
-import warnings
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import NamedTuple
 
-from lora_lint.document import Source, Span
 from lora_lint.expression import dotted
-from lora_lint.readers.python.lines import Lines
 
-MARKS = ("PeftModel", "from_pretrained", "Trainer(")
+MARKS = ("PeftModel", "from_pretrained")
 """What a file holds that may do so."""
-_CLASSES = ("PeftModel", "PeftModelForCausalLM", "AutoPeftModelForCausalLM")
-_THAWS = ("merge_and_unload", "requires_grad", "requires_grad_", "set_requires_grad", "unload", "load_adapter")
-"""What, once done to the model, means that it isn't trained as it was loaded."""
+_TRAINS = ("Trainer(", ".backward(")
+_CLASS = re.compile(r"(?:Auto)?PeftModel(?:For\w+)?")
+_OPTIMIZER = re.compile(r"\w*(?:Adam|AdamW|Adam\w*bit|SGD|Lion|Adafactor|Prodigy)\w*")
+_THAWS = (
+    *("merge_and_unload", "unload", "requires_grad", "requires_grad_", "set_requires_grad"),
+    *("load_adapter", "add_adapter", "set_adapter", "enable_adapter_layers", "enable_adapters"),
+)
+"""What, once done to the model, means that it isn't trained as it was loaded; a chosen adapter is made trainable."""
 
 
 class Frozen(NamedTuple):
-    """The call that loads the adapter, and the class of the trainer that is given the model."""
+    """The call that loads the adapter, and what is given the model to train it."""
 
-    span: Span
+    load: ast.Call
     trainer: str
 
 
-@lru_cache(maxsize=1)
-def frozen(source: Source) -> tuple[Frozen, ...]:
-    """The loads without `is_trainable` whose model a trainer in the same function, or module, trains as it is."""
-    if not all(mark in source.text for mark in MARKS) or "is_trainable" in source.text:
-        return ()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(source.text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ()
-    lines = Lines.of(source)
-    found: list[Frozen] = []
+def frozen(tree: ast.Module, text: str) -> Iterator[Frozen]:
+    """The loads without `is_trainable` whose model is trained as it is, in the same function or the module."""
+    if not all(mark in text for mark in MARKS) or not any(mark in text for mark in _TRAINS):
+        return
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef):
-            flow = _Flow(source.text, sorted(_thaws(node)))
+            flow = _Flow(text, sorted(_thaws(node)))
             try:
                 flow.run(node.body, {})
             except RecursionError:
-                return ()
-            found += [Frozen(lines.span(load), trainer) for load, trainer in flow.trained.items()]
-    return tuple(found)
+                return
+            yield from (Frozen(load, trainer) for load, trainer in flow.trained.items())
 
 
 def _thaws(body: ast.AST) -> Iterator[int]:
@@ -93,23 +85,45 @@ class _Flow:
             for part in ("body", "handlers", "orelse", "finalbody"):
                 for inner in getattr(statement, part, ()):
                     loads = self.run([inner] if isinstance(inner, ast.stmt) else inner.body, loads)
-        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call):
-            return self.assigned([dotted(target) or "" for target in statement.targets], statement.value, loads)
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(statement.value, ast.Call):
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            return self.assigned([dotted(target) or "" for target in targets], statement.value, loads)
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+            self.trains_at_once(statement.value, loads)
         return loads
 
     def assigned(self, names: list[str], call: ast.Call, loads: Loads) -> Loads:
         """A call's result has new names: an adapter that is loaded, a trainer that is given one, or something else."""
         trainer = (dotted(call.func) or "").rpartition(".")[2]
         given = loads.get(_model(call) or "")
-        if given is not None and trainer.endswith("Trainer") and any(f"{name}.train(" in self.text for name in names):
+        trains = any(f"{name}.train(" in self.text for name in names)
+        if given is not None and trainer.endswith("Trainer") and trains and not _wraps(call):
             self.trained[given] = trainer
+        optimized = loads.get(_optimized(call) or "") if _OPTIMIZER.fullmatch(trainer) else None
+        if optimized is not None and ".backward(" in self.text:
+            self.trained[optimized] = trainer
         kept = {name: load for name, load in loads.items() if name not in names}
         return kept | dict.fromkeys(names, call) if _is_load(call) else kept
+
+    def trains_at_once(self, call: ast.Call, loads: Loads) -> None:
+        """`Trainer(model=...).train()`."""
+        made = call.func.value if isinstance(call.func, ast.Attribute) and call.func.attr == "train" else None
+        if isinstance(made, ast.Call) and not _wraps(made):
+            trainer = (dotted(made.func) or "").rpartition(".")[2]
+            given = loads.get(_model(made) or "")
+            if given is not None and trainer.endswith("Trainer"):
+                self.trained[given] = trainer
 
 
 def _is_load(call: ast.Call) -> bool:
     owner, _, method = (dotted(call.func) or "").rpartition(".")
-    return method == "from_pretrained" and owner.rpartition(".")[2] in _CLASSES
+    told = any(keyword.arg in ("is_trainable", None) for keyword in call.keywords) or len(call.args) > 3
+    return method == "from_pretrained" and _CLASS.fullmatch(owner.rpartition(".")[2]) is not None and not told
+
+
+def _wraps(call: ast.Call) -> bool:
+    """Whether a trainer is given a config for an adapter of its own."""
+    return any(keyword.arg in ("peft_config", None) for keyword in call.keywords)
 
 
 def _model(call: ast.Call) -> str | None:
@@ -117,3 +131,11 @@ def _model(call: ast.Call) -> str | None:
     named = next((keyword.value for keyword in call.keywords if keyword.arg == "model"), None)
     node = named if named is not None else call.args[0] if call.args else None
     return dotted(node) if node is not None else None
+
+
+def _optimized(call: ast.Call) -> str | None:
+    """The name of the model all of whose parameters an optimizer is given."""
+    node = call.args[0] if call.args else next((one.value for one in call.keywords if one.arg == "params"), None)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "parameters":
+        return dotted(node.func.value)
+    return None
