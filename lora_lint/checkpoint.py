@@ -6,9 +6,10 @@ import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import NamedTuple
 
 from lora_lint.document import Problem, UnreadableError
+from lora_lint.modules import LoraModule as LoraModule
+from lora_lint.modules import tensor_modules as tensor_modules
 from lora_lint.readers.safetensors import Header, read_header
 from lora_lint.tensors import Checkpoint, Tensor
 
@@ -179,72 +180,3 @@ def _root(folder: str) -> str:
         if parts[at] == "snapshots" and parts[at - 1].startswith("models--"):
             return os.sep.join(parts[:at])
     return real
-
-
-class LoraModule(NamedTuple):
-    """The tensors of one adapter on one module; `module` is its name in the base model.
-
-    `adapter` is empty as saved by PEFT, and `default` or another name in a dump of the wrapped model. `of_parameter`:
-    the adapter is on a parameter of the module, likely one that stacks experts, and not on its forward pass; PEFT nests
-    them where several parameters of one module are adapted. Only files without a config have an `alpha` of their own,
-    a `component` (the U-Net, a text encoder) and other methods than `lora`: `lora_lint.dialects`.
-    """
-
-    module: str
-    adapter: str = ""
-    a: Tensor | None = None
-    b: Tensor | None = None
-    magnitude: Tensor | None = None
-    bias: Tensor | None = None
-    of_parameter: bool = False
-    alpha: Tensor | None = None
-    component: str = ""
-    method: str = "lora"
-
-    @property
-    def rank(self) -> int | None:
-        """The rows of A, or None without an A; on a parameter of several experts they are experts times rank.
-
-        B doesn't tell: a grouped convolution divides its columns.
-        """
-        return self.a.shape[0] if self.a is not None and len(self.a.shape) > 1 else None
-
-    def has_rank(self, rank: float) -> bool:
-        """Whether the tensors can come from a layer of this rank."""
-        rows = self.rank
-        return rows is None or rows == rank or (self.of_parameter and rank > 0 and rows > 0 and rows % rank == 0)
-
-
-_LORA = re.compile(
-    r"\.lora_(?:(?:embedding_)?(?P<side>[AB])|(?P<magnitude>magnitude_vector))"
-    r"(?:\.(?P<adapter>(?!(?:weight|bias)\Z)[^.]+))?(?P<bias>\.bias)?(?:\.weight)?\Z"
-)
-_NESTED = ".base_layer"
-
-
-def tensor_modules(checkpoint: Checkpoint) -> Iterator[LoraModule]:
-    """The LoRA modules that PEFT's tensor names make up, in the order in which they first occur."""
-    found: dict[tuple[str, str], dict[str, Tensor]] = {}
-    for name, tensor in checkpoint.tensors.items():
-        if match := _LORA.search(name):
-            role = "bias" if match["bias"] else match["side"] or "magnitude"
-            found.setdefault((name[: match.start()], match["adapter"] or ""), {})[role] = tensor
-    nests = {path.partition(_NESTED)[0] for path, _ in found if path.endswith(_NESTED)}
-    for (path, adapter), roles in found.items():
-        while path.endswith(_NESTED):
-            path = path.removesuffix(_NESTED)
-        yield LoraModule(
-            _in_base_model(path),
-            adapter,
-            roles.get("A"),
-            roles.get("B"),
-            roles.get("magnitude"),
-            roles.get("bias"),
-            of_parameter=path in nests or path.rpartition(".")[2] == "experts",
-        )
-
-
-def _in_base_model(path: str) -> str:
-    """A module's name without the wrapper that PEFT puts around the model, or around a part of it."""
-    path = f".{path}."
-    return path.replace(".base_model.model.", ".", 1).strip(".")

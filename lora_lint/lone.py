@@ -19,6 +19,17 @@ METADATA = "lora_adapter_metadata"
 """Where diffusers writes the LoraConfig of each model: loaders/lora_base.py:65 at 58eb52c0."""
 
 
+_ELSEWHERE = {
+    "adapterhub": "alpha is in adapter_config.json",
+    "litgpt": "alpha is in hyperparameters.yaml",
+    "mlx_lm": "the scale is in adapter_config.json",
+    "mlx_vlm": "alpha is in adapter_config.json",
+    "nemo": "alpha is in model_config.yaml",
+    "peft": "alpha is in adapter_config.json",
+    "torchtune": "alpha is in the run's config",
+}
+"""What says the scale where the weights don't and a loader doesn't go by the rank."""
+
 LARGEST_CONFIG = 4 * 2**20
 _CONFIG_ENDINGS = (".json", ".yaml", ".yml", ".toml", ".sh")
 MOST_CONFIGS = 20
@@ -197,8 +208,8 @@ def _without_alpha(module: Any, rank: Fact[Any], spoken: Dialect) -> Fact[Any]:
     """
     if module.alpha is not None:
         reason = f"{module.alpha.name} is 0 or can't be read"
-    elif spoken.framework == "peft":
-        reason = "alpha is in adapter_config.json, which isn't here"
+    elif spoken.framework in _ELSEWHERE:
+        reason = f"{_ELSEWHERE[spoken.framework]}, which isn't here"
     elif not rank.known:
         reason = rank.reason
     else:

@@ -91,12 +91,13 @@ def a_differs_from_b(setup: Setup) -> Iterator[Finding]:
     odd = [module for module in setup.tensor_modules if not _fits(module)]
     if not odd:
         return
-    a, b = odd[0].a, odd[0].b
-    assert a is not None
+    b = odd[0].b
     assert b is not None
     more = f", and so in {len(odd) - 1} more modules" if len(odd) > 1 else ""
     yield Finding(
-        f"A has rank {a.shape[0]} and B has rank {b.shape[1]} in {odd[0].module}{more}", file=b.file, tensor=b.name
+        f"A has rank {odd[0].rank} and B has rank {odd[0].rank_of_b} in {odd[0].module}{more}",
+        file=b.file,
+        tensor=b.name,
     )
 
 
@@ -104,5 +105,5 @@ def _fits(module: LoraTensors) -> bool:
     a, b = module.a, module.b
     if a is None or b is None or len(a.shape) < 2 or len(b.shape) < 2 or 0 in a.shape or 0 in b.shape:
         return True
-    rows, columns = a.shape[0], b.shape[1]
-    return rows == columns or (len(b.shape) > 2 and rows % columns == 0)
+    rows, columns = module.rank, module.rank_of_b
+    return rows is None or columns is None or rows == columns or (len(b.shape) > 2 and rows % columns == 0)
