@@ -4,39 +4,60 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from lora_lint.document import Problem, UnreadableError
 from lora_lint.modules import LoraModule as LoraModule
 from lora_lint.modules import tensor_modules as tensor_modules
-from lora_lint.readers.safetensors import Header, read_header
+from lora_lint.readers.weights import read_contents
 from lora_lint.tensors import Checkpoint, Tensor
 
 LARGEST_INDEX = 32 * 2**20
 
-STEMS = {"adapter_config.json": "adapter_model", "config.json": "model"}
-_PICKLED = "adapter_model.bin"
+ADAPTER_CONFIG = "adapter_config.json"
+WEIGHTS = {
+    ADAPTER_CONFIG: (
+        *("adapter_model.safetensors", "adapter_model.bin"),
+        *("adapters.safetensors", "adapter.safetensors", "pytorch_adapter.bin", "adapter_model.pt"),
+    ),
+    "config.json": ("model.safetensors", "pytorch_model.bin"),
+    "hyperparameters.yaml": ("lit_model.pth.lora",),
+}
+"""What the weights beside a config are called, of which the first counts: PEFT's, MLX's, AdapterHub's, torchtune's own,
+those of transformers, LitGPT's."""
+
+_PICKLED = (".bin", ".pt", ".lora")
+SMALLEST_PICKLE = 1500
+"""Bytes: torch.save writes 1,161 for no tensor at all, PEFT 1,941 for one layer of rank 1. A smaller one isn't read."""
 
 
 def beside(config_path: str) -> Checkpoint | None:
-    """The weights in the folder of a config, or None when there are none; pickled ones are named and never opened."""
+    """The weights in the folder of a config, or None when there are none; nothing is unpickled."""
     folder, config = os.path.split(config_path)
-    stem = STEMS.get(config)
-    if stem is None:
+    names = WEIGHTS.get(config)
+    if names is None:
         return None
-    single = f"{stem}.safetensors"
-    if os.path.lexists(os.path.join(folder, single)):
-        return _read(folder, [single], {})
-    index = f"{single}.index.json"
-    if os.path.lexists(os.path.join(folder, index)):
-        return _read_sharded(folder, index)
-    if stem == "adapter_model" and os.path.lexists(os.path.join(folder, _PICKLED)):
-        return Checkpoint((_PICKLED,), {}, {}, pickled_size=_size(os.path.join(folder, _PICKLED)))
+    try:
+        present = frozenset(os.listdir(folder or "."))
+    except OSError:
+        return None
+    for single in names:
+        if single in present:
+            return _pickled(folder, single) if single.endswith(_PICKLED) else _read(folder, [single], {})
+        if (index := f"{single}.index.json") in present:
+            return _read_sharded(folder, index)
     return None
 
 
-_SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}\.safetensors")
+def _pickled(folder: str, name: str) -> Checkpoint:
+    size = None if leads_out(folder, name) else _size(os.path.join(folder, name))
+    if size is None or size < SMALLEST_PICKLE:
+        return Checkpoint((name,), {}, {}, pickled_size=size)
+    return replace(_read(folder, [name], {}), pickled_size=size)
+
+
+_SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}(\.safetensors|\.bin)")
 
 
 def of_file(path: str) -> Checkpoint:
@@ -48,7 +69,7 @@ def of_file(path: str) -> Checkpoint:
 def index_of(path: str) -> str:
     """What the index of a shard is called, by the shard's name; empty for other files."""
     shard = _SHARD.fullmatch(os.path.basename(path))
-    return f"{shard[1]}.safetensors.index.json" if shard else ""
+    return f"{shard[1]}{shard[2]}.index.json" if shard else ""
 
 
 def shards_of(path: str) -> Mapping[str, str]:
@@ -66,7 +87,7 @@ def shards_of(path: str) -> Mapping[str, str]:
 
 def _size(path: str) -> int | None:
     try:
-        status = os.lstat(path)
+        status = os.stat(path)
     except OSError:
         return None
     return status.st_size if stat.S_ISREG(status.st_mode) else None
@@ -120,13 +141,14 @@ def _read(folder: str, names: Iterable[str], shards: Mapping[str, str]) -> Check
     problems: list[tuple[str, Problem]] = []
     tensors: dict[str, Tensor] = {}
     metadata: dict[str, str] = {}
+    numbers: dict[str, float] = {}
     unreadable = False
     for name in names:
         if leads_out(folder, name):
             escaping.append(name)
             continue
         try:
-            header = read_header(os.path.join(folder, name))
+            contents = read_contents(os.path.join(folder, name))
         except (UnreadableError, OSError) as error:
             if isinstance(error, FileNotFoundError) and not os.path.islink(os.path.join(folder, name)):
                 missing.append(name)
@@ -136,21 +158,15 @@ def _read(folder: str, names: Iterable[str], shards: Mapping[str, str]) -> Check
         else:
             tensors |= {
                 tensor: Tensor(tensor, info.dtype, info.shape, name)
-                for tensor, info in header.tensors.items()
+                for tensor, info in contents.tensors.items()
                 if tensor not in tensors or shards.get(tensor) == name
             }
-            metadata |= header.metadata
-            problems += ((name, problem) for problem in _warnings(header))
+            metadata |= contents.metadata
+            numbers |= contents.numbers
+            problems += ((name, problem) for problem in contents.problems)
         files.append(name)
-    return Checkpoint(tuple(files), tensors, metadata, tuple(missing), tuple(escaping), unreadable, tuple(problems))
-
-
-def _warnings(header: Header) -> Iterator[Problem]:
-    if header.duplicates:
-        others = f" and {len(header.duplicates) - 1} more" if len(header.duplicates) > 1 else ""
-        yield Problem(f"has the tensor {header.duplicates[0][:200]!r}{others} twice; loaders take the last one")
-    if header.warning:
-        yield Problem(header.warning)
+    faults = (tuple(missing), tuple(escaping), unreadable, tuple(problems))
+    return Checkpoint(tuple(files), tensors, metadata, *faults, scalars=numbers)
 
 
 def _problem(error: UnreadableError | OSError) -> Problem:

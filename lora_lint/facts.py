@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from lora_lint.document import Document, Path, Unknown
@@ -322,7 +323,7 @@ class Setup:
     @property
     def lone(self) -> bool:
         """Whether it is a file of weights that no config lies beside."""
-        return self.document.syntax == "safetensors"
+        return self.document.syntax == "weights"
 
     def near(self, name: str) -> Mapping[Any, Any] | None:
         """The mapping in a small config file that the document names, seen from its folder or from one above it."""
@@ -366,10 +367,10 @@ class Setup:
         """The modules that the tensors beside the config belong to."""
         if self.checkpoint is None or not self.checkpoint.tensors:
             return []
-        if self.lone:
-            from lora_lint.dialects import tensor_modules as of_any_dialect
+        if not self.lone and any("base_model.model." in name for name in islice(self.checkpoint.tensors, 2)):
+            from lora_lint.modules import tensor_modules
 
-            return list(of_any_dialect(self.checkpoint))
-        from lora_lint.checkpoint import tensor_modules
+            return list(tensor_modules(self.checkpoint))
+        from lora_lint.dialects import tensor_modules as of_any_dialect
 
-        return list(tensor_modules(self.checkpoint))
+        return list(of_any_dialect(self.checkpoint))

@@ -181,7 +181,7 @@ def tensor_modules(checkpoint: Checkpoint) -> Iterator[LoraModule]:
             alpha=tensors.get(path + ALPHA),
             method=method,
             inner=next((roles[role] for role in _INNER if role in roles), None),
-            axes=STACKED if axes == COLUMNS and a is not None and len(a.shape) == 3 and _is_stacked(a) else axes,
+            axes=_axes(a, axes),
         )
     for module in peft_modules(checkpoint):
         alphas = (tensors.get(f"{prefix}{module.module}{ALPHA}") for prefix in ("", WRAPPER))
@@ -189,9 +189,16 @@ def tensor_modules(checkpoint: Checkpoint) -> Iterator[LoraModule]:
         yield _in_hub(module)._replace(alpha=alpha)
 
 
-def _is_stacked(a: Tensor) -> bool:
-    """MLX has the rank before the inputs where experts are stacked, torchtune behind them."""
-    return a.name.endswith(".lora_a")
+def _axes(a: Tensor | None, axes: Axes) -> Axes:
+    """Where the rank is in one module: MLX and llama.cpp stack experts in front of it, torchtune has it at the end.
+
+    llama.cpp has the A of its token embedding the other way round.
+    """
+    if a is None or not a.name.endswith(".lora_a"):
+        return axes
+    if len(a.shape) == 3:
+        return STACKED
+    return (1, 1) if a.name == "token_embd.weight.lora_a" else axes
 
 
 def _in_hub(module: LoraModule) -> LoraModule:

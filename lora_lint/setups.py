@@ -1,9 +1,10 @@
 """The documents of a file to setups: each alone, or with the files near it that it is meant with."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from lora_lint.document import Document
-from lora_lint.facts import Setup
+from lora_lint.facts import Setup, Site
 from lora_lint.frameworks import framework
 from lora_lint.frameworks import setup as setup_of
 from lora_lint.nearby import Nearby, config_names
@@ -80,5 +81,17 @@ def complete(setup: Setup) -> Setup:
     data = setup.document.data
     weights = setup.checkpoint is not None and bool(setup.checkpoint.files)
     saved = isinstance(data, dict) and data.get("inference_mode") is True
+    setup.sites = _with_real_modules(setup)
     setup.trained = setup.kind == "checkpoint" and (weights or saved)
     return setup
+
+
+def _with_real_modules(setup: Setup) -> tuple[Site, ...]:
+    """The sites, the modules that the tensors name in place of the targets, where one site is all there is."""
+    checkpoint = setup.checkpoint
+    if len(setup.sites) != 1 or setup.lone or checkpoint is None or not checkpoint.tensors:
+        return setup.sites
+    names = tuple(dict.fromkeys(module.module for module in setup.tensor_modules if module.method == "lora"))
+    if not names or setup.sites[0].state != "active" or setup.sites[0].modules[0] in names:
+        return setup.sites
+    return (replace(setup.sites[0], modules=names),)

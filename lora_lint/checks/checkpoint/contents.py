@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 
 from lora_lint import patterns
+from lora_lint.checkpoint import SMALLEST_PICKLE
 from lora_lint.facts import Setup, Site, may_be_set
 from lora_lint.finding import Finding, Severity
 from lora_lint.scaling import number
@@ -72,10 +73,6 @@ def missing_projector(setup: Setup) -> Iterator[Finding]:
         yield Finding(f"config.json has an mm_projector_type, {str(kind)[:40]}, but there is no {_PROJECTOR} beside it")
 
 
-EMPTY_PICKLE = 1500
-"""Bytes: torch.save writes 1,161 for no tensor at all, PEFT 1,941 for one layer of rank 1."""
-
-
 def _holes(setup: Setup) -> Iterator[Finding]:
     """Modules of a base at hand that a target names and that have no tensors, where others of that name have."""
     adapter, base = setup.adapter, setup.base_files
@@ -102,7 +99,7 @@ def empty_tensors(setup: Setup) -> Iterator[Finding]:
     if setup.checkpoint is None:
         return
     size = setup.checkpoint.pickled_size
-    if size is not None and size < EMPTY_PICKLE:
+    if size is not None and size < SMALLEST_PICKLE:
         yield Finding(
             f"{setup.checkpoint.files[0]} has {size} bytes, too few for any weights: "
             "an empty state dict, or what Git LFS left in its place"
