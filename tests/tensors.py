@@ -46,6 +46,37 @@ def framed(header: bytes, data: bytes = b"") -> bytes:
     return struct.pack("<Q", len(header)) + header + data
 
 
+GGUF_TYPES = {"F32": (0, 1, 4), "F16": (1, 1, 2), "Q8_0": (8, 32, 34), "BF16": (30, 1, 2)}
+"""Number, elements and bytes of a block."""
+
+
+def write_gguf(path: Path, values: Mapping[str, str | float | int], table: Table, version: int = 3) -> Path:
+    """Write a file of llama.cpp: text, whole numbers of 32 bits and floats, then tensors of zeros.
+
+    Shapes are PyTorch's, which GGUF turns round.
+    """
+    head = struct.pack("<4sIQQ", b"GGUF", version, len(table), len(values))
+    for key, value in values.items():
+        head += _text(key)
+        if isinstance(value, str):
+            head += struct.pack("<I", 8) + _text(value)
+        else:
+            head += struct.pack("<If", 6, value) if isinstance(value, float) else struct.pack("<II", 4, value)
+    at = 0
+    for name, (dtype, dimensions) in table.items():
+        shape = tuple(dimensions)
+        kind, elements, size = GGUF_TYPES[dtype]
+        head += _text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *reversed(shape), kind, at)
+        data = prod(shape) // elements * size
+        at += data + -data % 32
+    path.write_bytes(head + bytes(-len(head) % 32 + at))
+    return path
+
+
+def _text(text: str) -> bytes:
+    return struct.pack("<Q", len(text.encode())) + text.encode()
+
+
 def _elements(dtype: str, value: float, count: int) -> bytes:
     if dtype == "BF16":
         return struct.pack("<f", value)[2:] * count

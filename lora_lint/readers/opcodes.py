@@ -11,9 +11,12 @@ MOST_OPCODES = 2_000_000
 """torch.save writes some forty for each tensor."""
 
 _EXECUTES = frozenset(
-    ("os", "posix", "nt", "subprocess", "sys", "runpy", "pty", "socket", "shutil", "importlib", "webbrowser", "code")
+    (
+        *("os", "posix", "nt", "subprocess", "commands", "sys", "runpy", "pty", "socket", "shutil", "importlib"),
+        *("webbrowser", "code", "bdb", "pdb", "timeit", "ctypes", "multiprocessing", "asyncio", "urllib", "pip"),
+    )
 )
-"""Modules that no file of weights has a use for."""
+"""Modules that no file of weights has a use for; `commands` is what protocol 2 calls functions of `subprocess`."""
 _OF_BUILTINS = frozenset(
     ("eval", "exec", "compile", "open", "getattr", "setattr", "delattr", "__import__", "globals", "breakpoint", "input")
 )

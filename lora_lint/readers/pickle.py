@@ -3,6 +3,7 @@
 import os
 import struct
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from io import BytesIO
 from math import prod
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -205,7 +206,8 @@ def _of_archive(file: IO[bytes], size: int) -> object:
     return root
 
 
-def _archive(file: IO[bytes], size: int) -> "ZipFile":
+@contextmanager
+def _archive(file: IO[bytes], size: int) -> "Iterator[ZipFile]":
     """
     Raises:
         UnreadableError: when it isn't whole, or lists more entries than weights have.
@@ -223,8 +225,9 @@ def _archive(file: IO[bytes], size: int) -> "ZipFile":
     if listed > LARGEST_DIRECTORY:
         raise UnreadableError(f"is not read: its list of entries has {listed} bytes")
     try:
-        return ZipFile(file)
-    except (BadZipFile, ValueError, OverflowError, NotImplementedError, struct.error) as error:
+        with ZipFile(file) as archive:
+            yield archive
+    except (BadZipFile, OSError, EOFError, RuntimeError, ValueError, OverflowError, struct.error) as error:
         raise UnreadableError(f"is a broken archive: {str(error)[:80].lower()}") from None
 
 

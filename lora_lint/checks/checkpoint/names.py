@@ -29,7 +29,8 @@ def bad_key_prefix(setup: Setup) -> Iterator[Finding]:
         yield from _told(f"keys have {wrapper} of {program} in them, which no loader looks for", found, tensors)
     found = [tensor for tensor in tensors if tensor.name.startswith(_DISTRIBUTED)]
     yield from _told(f"keys begin with {_DISTRIBUTED}, which a distributed run put there", found, tensors)
-    if any(file.startswith("adapter_model") for file in setup.checkpoint.files):
+    # torchtune's adapter_model.pt has names of its own.
+    if any(file.startswith("adapter_model") and not file.endswith(".pt") for file in setup.checkpoint.files):
         yield from _as_peft_reads(tensors)
 
 
