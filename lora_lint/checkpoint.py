@@ -10,7 +10,8 @@ from dataclasses import replace
 from lora_lint.document import Problem, UnreadableError
 from lora_lint.modules import LoraModule as LoraModule
 from lora_lint.modules import tensor_modules as tensor_modules
-from lora_lint.readers.weights import read_contents
+from lora_lint.once import for_each
+from lora_lint.readers.weights import Shaped, read_contents
 from lora_lint.tensors import Checkpoint, Tensor
 
 LARGEST_INDEX = 32 * 2**20
@@ -139,7 +140,7 @@ def _read(folder: str, names: Iterable[str], shards: Mapping[str, str]) -> Check
     """The tensors of some files; where two files have one of the same name, the one in `shards` counts."""
     files, missing, escaping = [], [], []
     problems: list[tuple[str, Problem]] = []
-    tensors: dict[str, Tensor] = {}
+    tensors: Mapping[str, Tensor] = {}
     metadata: dict[str, str] = {}
     numbers: dict[str, float] = {}
     unreadable = False
@@ -156,17 +157,21 @@ def _read(folder: str, names: Iterable[str], shards: Mapping[str, str]) -> Check
             unreadable = True
             problems.append((name, _problem(error)))
         else:
-            tensors |= {
-                tensor: Tensor(tensor, info.dtype, info.shape, name)
-                for tensor, info in contents.tensors.items()
-                if tensor not in tensors or shards.get(tensor) == name
-            }
+            own = _tensors(contents.tensors, name)
+            if tensors:
+                own = {key: one for key, one in own.items() if key not in tensors or shards.get(key) == name}
+            tensors = {**tensors, **own} if tensors else own
             metadata |= contents.metadata
             numbers |= contents.numbers
             problems += ((name, problem) for problem in contents.problems)
         files.append(name)
     faults = (tuple(missing), tuple(escaping), unreadable, tuple(problems))
     return Checkpoint(tuple(files), tensors, metadata, *faults, scalars=numbers)
+
+
+@for_each
+def _tensors(contents: Mapping[str, Shaped], file: str) -> Mapping[str, Tensor]:
+    return {name: Tensor(name, info.dtype, info.shape, file) for name, info in contents.items()}
 
 
 def _problem(error: UnreadableError | OSError) -> Problem:

@@ -10,7 +10,8 @@ from lora_lint.namings import ALPHA as ALPHA
 from lora_lint.namings import KOHYA, NAMINGS, WRAPPER
 from lora_lint.namings import holds_lora as holds_lora
 from lora_lint.namings import is_adapters as is_adapters
-from lora_lint.tensors import Checkpoint
+from lora_lint.once import for_each
+from lora_lint.tensors import Checkpoint, Tensor
 
 _PARTS = ("unet", "transformer", "transformer_2", "text_encoder", "text_encoder_2", "text_encoder_3", "diffusion_model")
 _BLOCKS = (
@@ -28,8 +29,13 @@ _KIN = ("loha", "lokr", "oft", "glora", "ia3")
 
 def tensor_modules(checkpoint: Checkpoint) -> Iterator[LoraModule]:
     """The modules that the tensors of a file adapt, each in its model of a pipeline."""
-    for module in namings.tensor_modules(checkpoint):
-        yield module._replace(component=component(module.module))
+    yield from modules_of(checkpoint.tensors)
+
+
+@for_each
+def modules_of(tensors: Mapping[str, Tensor]) -> list[LoraModule]:
+    """The same of tensors by name."""
+    return [module._replace(component=component(module.module)) for module in namings.modules_of(tensors)]
 
 
 def component(module: str) -> str:

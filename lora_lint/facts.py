@@ -1,7 +1,7 @@
 """Facts: the one vocabulary that rules know, whatever framework and syntax they came from."""
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -363,14 +363,14 @@ class Setup:
         return self.document.example and self.document.syntax != "python"
 
     @cached_property
-    def tensor_modules(self) -> "list[LoraTensors]":
+    def tensor_modules(self) -> "Sequence[LoraTensors]":
         """The modules that the tensors beside the config belong to."""
         if self.checkpoint is None or not self.checkpoint.tensors:
             return []
         if not self.lone and any("base_model.model." in name for name in islice(self.checkpoint.tensors, 2)):
-            from lora_lint.modules import tensor_modules
+            from lora_lint.modules import modules_of
 
-            return list(tensor_modules(self.checkpoint))
-        from lora_lint.dialects import tensor_modules as of_any_dialect
+            return modules_of(self.checkpoint.tensors)
+        from lora_lint.dialects import modules_of as of_any_dialect
 
-        return list(of_any_dialect(self.checkpoint))
+        return of_any_dialect(self.checkpoint.tensors)

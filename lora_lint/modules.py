@@ -1,9 +1,10 @@
 """The modules that the tensors of an adapter make up: A, B and what belongs to them, in the layout of their writer."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
+from lora_lint.once import for_each
 from lora_lint.tensors import Checkpoint, Tensor
 
 Axes = tuple[int, int]
@@ -90,31 +91,49 @@ _LORA = re.compile(
     r"(?:\.(?P<adapter>(?!(?:weight|bias)\Z)[^.]+))?(?P<bias>\.bias)?(?:\.weight)?\Z"
 )
 _NESTED = ".base_layer"
+_USUAL = {".lora_A.weight": "A", ".lora_B.weight": "B"}
+"""How nearly all names end, which is quicker to see than to search for."""
 
 
 def tensor_modules(checkpoint: Checkpoint) -> Iterator[LoraModule]:
     """The LoRA modules that PEFT's tensor names make up, in the order in which they first occur."""
+    yield from modules_of(checkpoint.tensors)
+
+
+@for_each
+def modules_of(tensors: Mapping[str, Tensor]) -> list[LoraModule]:
+    """The same of tensors by name."""
     found: dict[tuple[str, str], dict[str, Tensor]] = {}
-    for name, tensor in checkpoint.tensors.items():
-        if match := _LORA.search(name):
+    for name, tensor in tensors.items():
+        if (role := _USUAL.get(name[-14:])) is not None:
+            found.setdefault((name[:-14], ""), {})[role] = tensor
+        elif match := _LORA.search(name):
             role = "bias" if match["bias"] else match["side"] or "magnitude"
             found.setdefault((name[: match.start()], match["adapter"] or ""), {})[role] = tensor
     nests = {path.partition(_NESTED)[0] for path, _ in found if path.endswith(_NESTED)}
-    for (path, adapter), roles in found.items():
-        while path.endswith(_NESTED):
-            path = path.removesuffix(_NESTED)
-        yield LoraModule(
-            _in_base_model(path),
-            adapter,
-            roles.get("A"),
-            roles.get("B"),
-            roles.get("magnitude"),
-            roles.get("bias"),
-            of_parameter=path in nests or path.rpartition(".")[2] == "experts",
-        )
+    return [_module(path, adapter, roles, nests) for (path, adapter), roles in found.items()]
+
+
+def _module(path: str, adapter: str, roles: Mapping[str, Tensor], nests: Collection[str]) -> LoraModule:
+    while path.endswith(_NESTED):
+        path = path.removesuffix(_NESTED)
+    return LoraModule(
+        _in_base_model(path),
+        adapter,
+        roles.get("A"),
+        roles.get("B"),
+        roles.get("magnitude"),
+        roles.get("bias"),
+        of_parameter=path in nests or path.rpartition(".")[2] == "experts",
+    )
 
 
 def _in_base_model(path: str) -> str:
     """A module's name without the wrapper that PEFT puts around the model, or around a part of it."""
+    if path.startswith(_WRAPPER):
+        return path[len(_WRAPPER) :]
     path = f".{path}."
-    return path.replace(".base_model.model.", ".", 1).strip(".")
+    return path.replace(f".{_WRAPPER}", ".", 1).strip(".")
+
+
+_WRAPPER = "base_model.model."

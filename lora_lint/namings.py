@@ -1,12 +1,12 @@
 """What trainers call the tensors of a LoRA and of its kin, and the modules that the names make up."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from lora_lint.modules import COLUMNS, ROWS, STACKED, Axes, LoraModule
-from lora_lint.modules import tensor_modules as peft_modules
-from lora_lint.tensors import Checkpoint, Tensor
+from lora_lint.modules import modules_of as peft_modules
+from lora_lint.tensors import Tensor
 
 ALPHA = ".alpha"
 WRAPPER = "base_model.model."
@@ -161,9 +161,8 @@ class _Tensors(NamedTuple):
     axes: Axes = ROWS
 
 
-def tensor_modules(checkpoint: Checkpoint) -> Iterator[LoraModule]:
-    """The modules that the tensors of a file adapt, in the order in which they first occur."""
-    tensors = checkpoint.tensors
+def modules_of(tensors: Mapping[str, Tensor]) -> Iterator[LoraModule]:
+    """The modules that tensors of these names adapt, in the order in which they first occur."""
     found: dict[str, _Tensors] = {}
     for name, tensor in tensors.items():
         _sort(name, tensor, found)
@@ -183,7 +182,7 @@ def tensor_modules(checkpoint: Checkpoint) -> Iterator[LoraModule]:
             inner=next((roles[role] for role in _INNER if role in roles), None),
             axes=_axes(a, axes),
         )
-    for module in peft_modules(checkpoint):
+    for module in peft_modules(tensors):
         alphas = (tensors.get(f"{prefix}{module.module}{ALPHA}") for prefix in ("", WRAPPER))
         alpha = next((one for one in alphas if one is not None), None)
         yield _in_hub(module)._replace(alpha=alpha)

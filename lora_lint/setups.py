@@ -8,7 +8,8 @@ from lora_lint.facts import Setup, Site
 from lora_lint.frameworks import framework
 from lora_lint.frameworks import setup as setup_of
 from lora_lint.nearby import Nearby, config_names
-from lora_lint.tensors import Checkpoint
+from lora_lint.once import for_each
+from lora_lint.tensors import Checkpoint, LoraTensors
 
 Meant = tuple[Document, Setup | None]
 """A document as it is meant, and what it says about LoRA."""
@@ -91,7 +92,12 @@ def _with_real_modules(setup: Setup) -> tuple[Site, ...]:
     checkpoint = setup.checkpoint
     if len(setup.sites) != 1 or setup.lone or checkpoint is None or not checkpoint.tensors:
         return setup.sites
-    names = tuple(dict.fromkeys(module.module for module in setup.tensor_modules if module.method == "lora"))
+    names = _names(setup.tensor_modules)
     if not names or setup.sites[0].state != "active" or setup.sites[0].modules[0] in names:
         return setup.sites
     return (replace(setup.sites[0], modules=names),)
+
+
+@for_each
+def _names(modules: Sequence[LoraTensors]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(module.module for module in modules if module.method == "lora"))

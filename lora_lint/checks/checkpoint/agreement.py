@@ -2,21 +2,21 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lora_lint.facts import Setup, may_be_set
 from lora_lint.finding import Finding
+from lora_lint.once import for_each
 from lora_lint.scaling import number
 from lora_lint.tensors import LoraTensors
 
 
 def rank_differs_from_tensors(setup: Setup) -> Iterator[Finding]:
-    modules = {module.module: module for module in setup.tensor_modules}
     for site in setup.sites:
         if site.state != "active" or not site.rank.known:
             continue
         declared = site.rank.value
-        wrong = [modules[name] for name in site.modules if name in modules and not modules[name].has_rank(declared)]
+        wrong = _of_other_rank(setup.tensor_modules, site.modules, declared)
         if not wrong:
             continue
         ranks = sorted({module.rank for module in wrong if module.rank is not None})
@@ -26,6 +26,12 @@ def rank_differs_from_tensors(setup: Setup) -> Iterator[Finding]:
             f"rank is {number(declared)}, the tensors of {count} have {found}: {wrong[0].module}",
             at=site.rank.path,
         )
+
+
+@for_each
+def _of_other_rank(modules: Sequence[LoraTensors], names: tuple[str, ...], rank: float) -> list[LoraTensors]:
+    by_name = {module.module: module for module in modules}
+    return [by_name[name] for name in names if name in by_name and not by_name[name].has_rank(rank)]
 
 
 _ALPHA_KEYS = ("lora_alpha", "network_alpha", "ss_network_alpha", "alpha")
@@ -67,11 +73,10 @@ def _stated(metadata: dict[str, str]) -> Iterator[tuple[str, str]]:
 def dora_differs_from_tensors(setup: Setup) -> Iterator[Finding]:
     """Magnitudes that are missing are computed anew from the base weights; those too many are dropped."""
     active = [site for site in setup.sites if site.state == "active"]
-    whole = [module for module in setup.tensor_modules if module.a is not None and module.b is not None]
-    if setup.lone or not active or not whole:
+    if setup.lone or not active:
         return
     decomposed = any(site.method == "dora" for site in active)
-    odd = [module for module in whole if (module.magnitude is None) == decomposed and not module.of_parameter]
+    whole, odd = _by_magnitude(setup.tensor_modules, decomposed)
     if not odd:
         return
     said = setup.adapter.use_dora
@@ -84,11 +89,18 @@ def dora_differs_from_tensors(setup: Setup) -> Iterator[Finding]:
     )
 
 
+@for_each
+def _by_magnitude(modules: Sequence[LoraTensors], decomposed: bool) -> tuple[list[LoraTensors], list[LoraTensors]]:
+    """The modules with both halves, and those of them that lack a magnitude, or have one."""
+    whole = [module for module in modules if module.a is not None and module.b is not None]
+    return whole, [one for one in whole if (one.magnitude is None) == decomposed and not one.of_parameter]
+
+
 def a_differs_from_b(setup: Setup) -> Iterator[Finding]:
     """The ranks of both halves; a grouped convolution divides the columns of B, BD-LoRA cuts either into blocks."""
     if not setup.active or may_be_set(setup.ask("use_bdlora")):
         return
-    odd = [module for module in setup.tensor_modules if not _fits(module)]
+    odd = _uneven(setup.tensor_modules)
     if not odd:
         return
     b = odd[0].b
@@ -99,6 +111,11 @@ def a_differs_from_b(setup: Setup) -> Iterator[Finding]:
         file=b.file,
         tensor=b.name,
     )
+
+
+@for_each
+def _uneven(modules: Sequence[LoraTensors]) -> list[LoraTensors]:
+    return [module for module in modules if not _fits(module)]
 
 
 def _fits(module: LoraTensors) -> bool:

@@ -1,14 +1,15 @@
 """Are the modules that have to be trained whole saved whole, and no others?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from lora_lint.checks.targets.names import MOST_DEAD
 from lora_lint.facts import Setup
 from lora_lint.finding import Finding, Severity
+from lora_lint.once import for_each
 from lora_lint.targets import shown
-from lora_lint.tensors import Checkpoint
+from lora_lint.tensors import Checkpoint, Tensor
 
 if TYPE_CHECKING:
     pass
@@ -117,7 +118,12 @@ def classifier_head_not_saved(setup: Setup) -> Iterator[Finding]:
 
 def _lora_alone(checkpoint: Checkpoint) -> bool:
     whole = bool(checkpoint.tensors) and not checkpoint.unreadable and not checkpoint.missing_shards
-    return whole and all("lora_" in name for name in checkpoint.tensors)
+    return whole and _all_lora(checkpoint.tensors)
+
+
+@for_each
+def _all_lora(tensors: Mapping[str, Tensor]) -> bool:
+    return all("lora_" in name for name in tensors)
 
 
 def embedding_or_head_targeted(setup: Setup) -> Iterator[Finding]:
