@@ -37,7 +37,7 @@ from lora_lint.readers.gguf import read_header as gguf_header
 from lora_lint.readers.opcodes import follow
 from lora_lint.readers.pickle import read_tensors, tensors_in
 from lora_lint.readers.weights import read_numbers
-from tests.tensors import Table, write_gguf, write_safetensors
+from tests.tensors import Table, write_gguf, write_pickled, write_safetensors
 from tests.test_lone import SCALAR, Said, said
 
 torch = pytest.importorskip("torch")
@@ -415,6 +415,16 @@ def test_a_number_is_read_out_of_its_storage(dtype: str, value: float, tmp_path:
     numbers = torch.tensor([1, value, 3], dtype=DTYPES[dtype])
     torch.save({"x.alpha": numbers[1], "y": numbers}, tmp_path / "a.pt")
     assert read_numbers(str(tmp_path / "a.pt"), ["x.alpha", "y"]) == {"x.alpha": value}
+
+
+def test_what_the_tests_write_is_what_torch_reads(tmp_path: Path) -> None:
+    table: Table = {"a": ("F32", (2, 3)), "b": ("BF16", (4,)), "c": ("F16", ())}
+    path = write_pickled(tmp_path / "a.bin", table)
+    theirs = torch.load(path, weights_only=True)
+    assert {name: (DTYPES[dtype], shape) for name, (dtype, shape) in table.items()} == {
+        name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in theirs.items()
+    }
+    assert {name: (one.dtype, one.shape) for name, one in read_tensors(path).items()} == table
 
 
 class Malice:

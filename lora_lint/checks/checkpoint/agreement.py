@@ -2,10 +2,11 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 
 from lora_lint.facts import Setup, may_be_set
-from lora_lint.finding import Finding
+from lora_lint.finding import Finding, Severity
 from lora_lint.once import for_each
 from lora_lint.scaling import number
 from lora_lint.tensors import LoraTensors
@@ -124,3 +125,38 @@ def _fits(module: LoraTensors) -> bool:
         return True
     rows, columns = module.rank, module.rank_of_b
     return rows is None or columns is None or rows == columns or (len(b.shape) > 2 and rows % columns == 0)
+
+
+def mixed_dtypes(setup: Setup) -> Iterator[Finding]:
+    if not setup.active:
+        return
+    unlike, whole = _by_dtype(setup.tensor_modules)
+    for found, says in ((whole, "holds whole numbers, of {}, where fractions belong"), (unlike, "are of {} and {}")):
+        if found:
+            a, b = found[0].a, found[0].b
+            assert a is not None
+            assert b is not None
+            halves = "A and B" if found is unlike else "a half"
+            more = f", and so in {len(found) - 1} more modules" if len(found) > 1 else ""
+            dtypes = (a.dtype, b.dtype) if found is unlike else (a.dtype if a.dtype in _WHOLE else b.dtype,)
+            yield Finding(
+                f"{halves} of {found[0].module} {says.format(*dtypes)}{more}",
+                file=b.file,
+                tensor=b.name,
+                severity=None if found is whole else Severity.WARNING,
+            )
+            return
+
+
+_WHOLE = ("U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "BOOL")
+_QUANTISED = re.compile(r"I?T?Q\d")
+"""llama.cpp's own types, of which a file may have several."""
+
+
+@for_each
+def _by_dtype(modules: Sequence[LoraTensors]) -> tuple[list[LoraTensors], list[LoraTensors]]:
+    """The modules whose halves have different dtypes, and those of whole numbers."""
+    both = [(one, one.a.dtype, one.b.dtype) for one in modules if one.a is not None and one.b is not None]
+    plain = [(one, a, b) for one, a, b in both if not (_QUANTISED.match(a) or _QUANTISED.match(b))]
+    whole = [one for one, a, b in plain if a in _WHOLE or b in _WHOLE]
+    return [one for one, a, b in plain if a != b], whole

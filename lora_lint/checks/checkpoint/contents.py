@@ -24,14 +24,27 @@ def missing_tensors(setup: Setup) -> Iterator[Finding]:
         names = ", ".join(checkpoint.missing_shards[:3])
         yield Finding(f"the index names {len(checkpoint.missing_shards)} files that aren't in the folder: {names}")
         return
-    if checkpoint.unreadable or not any(file.endswith(".safetensors") for file in checkpoint.files):
+    if checkpoint.unreadable or (checkpoint.pickled_size is not None and not checkpoint.tensors):
         return
+    unheld = sorted(checkpoint.named - checkpoint.tensors.keys()) if not checkpoint.escaping_shards else []
+    if unheld:
+        yield Finding(f"the index names {len(unheld)} tensors that its files don't hold: {unheld[0]}")
     yield from _without_tensors(active, setup)
     yield from _holes(setup)
     for module, kept in _alone(setup.tensor_modules):
-        halves = ("lora_down", "lora_up") if _PEFT.search(kept.name) is None else ("lora_A", "lora_B")
-        lost = halves[module.a is not None]
+        lost = _halves(kept.name)[module.a is not None]
         yield Finding(f"{module.module} has no {lost}", file=kept.file, tensor=kept.name)
+
+
+def _halves(name: str) -> tuple[str, str]:
+    """What A and B are called, by the name of one of them."""
+    if _PEFT.search(name):
+        return "lora_A", "lora_B"
+    return (
+        ("lora_down", "lora_up")
+        if name.endswith((".down.weight", ".up.weight", "_down.weight", "_up.weight"))
+        else ("A", "B")
+    )
 
 
 @for_each
