@@ -81,7 +81,13 @@ def dialect(modules: list[LoraModule], metadata: Mapping[str, str]) -> Dialect:
     wrapped = any(module.a is not None and module.a.name.startswith(WRAPPER) for module in modules)
     if (is_diffusion(names) and not wrapped) or down:
         return Dialect("diffusers", tuple(dict.fromkeys(name.partition(".")[0] for name in names))[:3])
-    return own
+    return own if wrapped or not _is_raw(modules) else Dialect("loralib", (".lora_A",))
+
+
+def _is_raw(modules: list[LoraModule]) -> bool:
+    """Whether the halves are parameters, as loralib has them and PEFT only in an embedding: loralib/layers.py."""
+    names = [tensor.name for module in modules for tensor in (module.a, module.b) if tensor is not None]
+    return bool(names) and all(name.endswith((".lora_A", ".lora_B")) for name in names)
 
 
 def _naming(modules: list[LoraModule]) -> Dialect:

@@ -25,6 +25,7 @@ METADATA = "lora_adapter_metadata"
 _ELSEWHERE = {
     "adapterhub": "alpha is in adapter_config.json",
     "litgpt": "alpha is in hyperparameters.yaml",
+    "loralib": "alpha is in the code of the run",
     "mlx_lm": "the scale is in adapter_config.json",
     "mlx_vlm": "alpha is in adapter_config.json",
     "nemo": "alpha is in model_config.yaml",

@@ -222,6 +222,13 @@ ALONE: dict[str, tuple[Table, dict[str, str], dict[str, float], str, list[tuple[
         "litgpt",
         [(["transformer.h.0.attn.qkv", "transformer.h.0.mlp.fc_1"], Said(2, 8, None, None))],
     ),
+    "loralib: halves are parameters": (
+        halves("roberta.encoder.layer.0.attention.self.query", RAW, (8, 64), (64, 8)),
+        {},
+        {},
+        "loralib",
+        [(["roberta.encoder.layer.0.attention.self.query"], Said(1, 8, None, None))],
+    ),
     "AdapterHub": (
         halves("bert.encoder.layer.0.attention.self.query.loras.sst", RAW, (8, 64), (64, 8)),
         {},
@@ -274,6 +281,12 @@ def test_a_sound_file_without_a_config_is_no_integrity_finding(file: str, tmp_pa
     report: Report = lint([str(tmp_path)], select=["checkpoint"])
     assert [(one.rule, one.message) for one in report.diagnostics] == []
     assert not report.failures
+
+
+class Net(torch.nn.Module):  # type: ignore[misc, name-defined]
+    def __init__(self, size: int = 3) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(size, size - 1)
 
 
 # Beside a config.
@@ -367,6 +380,37 @@ def test_a_rank_that_the_tensors_dont_have_is_a_finding_in_every_format(case: st
     )
 
 
+@pytest.mark.parametrize("init", ["pissa", "olora"])
+@pytest.mark.parametrize(("rslora", "alpha", "scale"), [(False, 8, 2), (True, 4 * 2**0.5, 2 * 2**0.5)])
+def test_an_adapter_that_was_converted_has_twice_the_rank_and_the_scale_of_before(
+    init: str, rslora: bool, alpha: float, scale: float, tmp_path: Path
+) -> None:
+    """peft/peft_model.py:398-410 at 0.21.2: rank 2 becomes 4; alpha 4 becomes 8, or its root of 2 under rsLoRA."""
+    peft = pytest.importorskip("peft")
+    config = peft.LoraConfig(r=2, lora_alpha=4, target_modules=["layer"], init_lora_weights=init, use_rslora=rslora)
+    model = peft.get_peft_model(Net(6), config)
+    model.peft_config["default"].init_lora_weights = True
+    model.save_pretrained(tmp_path / "start")
+    model.peft_config["default"].init_lora_weights = init
+    model.save_pretrained(tmp_path / "end", path_initial_model_for_weight_conversion=str(tmp_path / "start"))
+    (setup,) = read_setups([str(tmp_path / "end")])
+    assert said(setup) == [pytest.approx(Said(1, 4, alpha, scale))]
+    assert [one.rule for one in lint([str(tmp_path / "end")], select=["checkpoint"]).diagnostics] == []
+
+
+def test_each_adapter_of_a_model_is_a_folder_of_its_own(tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft")
+    model = peft.get_peft_model(Net(6), peft.LoraConfig(r=2, lora_alpha=4, target_modules=["layer"]))
+    model.add_adapter("other", peft.LoraConfig(r=4, lora_alpha=4, target_modules=["layer"]))
+    model.save_pretrained(tmp_path)
+    found = {os.path.relpath(setup.path, tmp_path): said(setup) for setup in read_setups([str(tmp_path)])}
+    assert found == {
+        "adapter_config.json": [Said(1, 2, 4, 2)],
+        "other/adapter_config.json": [Said(1, 4, 4, 1)],
+    }
+    assert [one.rule for one in lint([str(tmp_path)], select=["checkpoint"]).diagnostics] == []
+
+
 # Pickles, whose program is followed and never run.
 
 
@@ -384,12 +428,6 @@ def test_names_dtypes_and_shapes_are_those_that_torch_saved(dtype: str, new: boo
         "empty": (dtype, (0, 4)),
         "wide": (dtype, (9, 4)),
     }
-
-
-class Net(torch.nn.Module):  # type: ignore[misc, name-defined]
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = torch.nn.Linear(3, 2)
 
 
 STATES: dict[str, Callable[[], Any]] = {
