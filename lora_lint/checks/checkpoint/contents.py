@@ -24,7 +24,8 @@ def missing_tensors(setup: Setup) -> Iterator[Finding]:
         names = ", ".join(checkpoint.missing_shards[:3])
         yield Finding(f"the index names {len(checkpoint.missing_shards)} files that aren't in the folder: {names}")
         return
-    if checkpoint.unreadable or (checkpoint.pickled_size is not None and not checkpoint.tensors):
+    pickled = not any(file.endswith(".safetensors") for file in checkpoint.files)
+    if checkpoint.unreadable or (pickled and not checkpoint.tensors):
         return
     unheld = sorted(checkpoint.named - checkpoint.tensors.keys()) if not checkpoint.escaping_shards else []
     if unheld:
