@@ -64,7 +64,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
         end = 8 + _header_size(data, size)
         if end > len(data):
             data += b"".join(_read(descriptor, end - len(data)))
-    return _remembered(data[:end], size) if end <= LARGEST_REMEMBERED else parse_header(data, size)
+    return remembered(data[:end], size) if end <= LARGEST_REMEMBERED else parse_header(data, size)
 
 
 LARGEST_REMEMBERED = 2**18
@@ -72,7 +72,8 @@ LARGEST_REMEMBERED = 2**18
 
 
 @lru_cache(maxsize=16)
-def _remembered(data: bytes, file_size: int) -> Header:
+def remembered(data: bytes, file_size: int) -> Header:
+    """`parse_header` for the first bytes of a file, once for all files that begin alike and are of one size."""
     return parse_header(data, file_size)
 
 
