@@ -77,7 +77,10 @@ def base_files(setup: Setup) -> BaseFiles | None:
     if setup.folder is None:
         return None
     for root in dict.fromkeys((setup.folder.path, os.getcwd(), setup.folder.top)) if _is_path(name) else ():
-        folder = os.path.realpath(os.path.join(root, name))
+        folder = os.path.join(root, name)
+        if not os.path.isdir(folder):
+            continue
+        folder = os.path.realpath(folder)
         if is_below(setup.folder.top, folder) and (config := _config(folder)) is not None:
             return BaseFiles(config, folder)
     beside = setup.folder.json(_CONFIG)

@@ -4,38 +4,61 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import NamedTuple
 
 from lora_lint.document import Problem, UnreadableError
-from lora_lint.readers.safetensors import Header, read_header
+from lora_lint.modules import LoraModule as LoraModule
+from lora_lint.modules import tensor_modules as tensor_modules
+from lora_lint.once import for_each
+from lora_lint.readers.weights import Shaped, read_contents
 from lora_lint.tensors import Checkpoint, Tensor
 
 LARGEST_INDEX = 32 * 2**20
 
-STEMS = {"adapter_config.json": "adapter_model", "config.json": "model"}
-_PICKLED = "adapter_model.bin"
+ADAPTER_CONFIG = "adapter_config.json"
+WEIGHTS = {
+    ADAPTER_CONFIG: (
+        *("adapter_model.safetensors", "adapter_model.bin"),
+        *("adapters.safetensors", "adapter.safetensors", "pytorch_adapter.bin", "adapter_model.pt"),
+    ),
+    "config.json": ("model.safetensors", "pytorch_model.bin"),
+    "hyperparameters.yaml": ("lit_model.pth.lora",),
+}
+"""What the weights beside a config are called, of which the first counts: PEFT's, MLX's, AdapterHub's, torchtune's own,
+those of transformers, LitGPT's."""
+
+_PICKLED = (".bin", ".pt", ".lora")
+SMALLEST_PICKLE = 1500
+"""Bytes: torch.save writes 1,161 for no tensor at all, PEFT 1,941 for one layer of rank 1. A smaller one isn't read."""
 
 
 def beside(config_path: str) -> Checkpoint | None:
-    """The weights in the folder of a config, or None when there are none; pickled ones are named and never opened."""
+    """The weights in the folder of a config, or None when there are none; nothing is unpickled."""
     folder, config = os.path.split(config_path)
-    stem = STEMS.get(config)
-    if stem is None:
+    names = WEIGHTS.get(config)
+    if names is None:
         return None
-    single = f"{stem}.safetensors"
-    if os.path.lexists(os.path.join(folder, single)):
-        return _read(folder, [single], {})
-    index = f"{single}.index.json"
-    if os.path.lexists(os.path.join(folder, index)):
-        return _read_sharded(folder, index)
-    if stem == "adapter_model" and os.path.lexists(os.path.join(folder, _PICKLED)):
-        return Checkpoint((_PICKLED,), {}, {}, pickled_size=_size(os.path.join(folder, _PICKLED)))
+    try:
+        present = frozenset(os.listdir(folder or "."))
+    except OSError:
+        return None
+    for single in names:
+        if single in present:
+            return _pickled(folder, single) if single.endswith(_PICKLED) else _read(folder, [single], {})
+        if (index := f"{single}.index.json") in present:
+            return _read_sharded(folder, index)
     return None
 
 
-_SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}\.safetensors")
+def _pickled(folder: str, name: str) -> Checkpoint:
+    size = None if leads_out(folder, name) else _size(os.path.join(folder, name))
+    if size is None or size < SMALLEST_PICKLE:
+        return Checkpoint((name,), {}, {}, pickled_size=size)
+    return replace(_read(folder, [name], {}), pickled_size=size)
+
+
+_SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}(\.safetensors|\.bin)")
 
 
 def of_file(path: str) -> Checkpoint:
@@ -47,7 +70,7 @@ def of_file(path: str) -> Checkpoint:
 def index_of(path: str) -> str:
     """What the index of a shard is called, by the shard's name; empty for other files."""
     shard = _SHARD.fullmatch(os.path.basename(path))
-    return f"{shard[1]}.safetensors.index.json" if shard else ""
+    return f"{shard[1]}{shard[2]}.index.json" if shard else ""
 
 
 def shards_of(path: str) -> Mapping[str, str]:
@@ -65,7 +88,7 @@ def shards_of(path: str) -> Mapping[str, str]:
 
 def _size(path: str) -> int | None:
     try:
-        status = os.lstat(path)
+        status = os.stat(path)
     except OSError:
         return None
     return status.st_size if stat.S_ISREG(status.st_mode) else None
@@ -117,15 +140,16 @@ def _read(folder: str, names: Iterable[str], shards: Mapping[str, str]) -> Check
     """The tensors of some files; where two files have one of the same name, the one in `shards` counts."""
     files, missing, escaping = [], [], []
     problems: list[tuple[str, Problem]] = []
-    tensors: dict[str, Tensor] = {}
+    tensors: Mapping[str, Tensor] = {}
     metadata: dict[str, str] = {}
+    numbers: dict[str, float] = {}
     unreadable = False
     for name in names:
         if leads_out(folder, name):
             escaping.append(name)
             continue
         try:
-            header = read_header(os.path.join(folder, name))
+            contents = read_contents(os.path.join(folder, name))
         except (UnreadableError, OSError) as error:
             if isinstance(error, FileNotFoundError) and not os.path.islink(os.path.join(folder, name)):
                 missing.append(name)
@@ -133,23 +157,21 @@ def _read(folder: str, names: Iterable[str], shards: Mapping[str, str]) -> Check
             unreadable = True
             problems.append((name, _problem(error)))
         else:
-            tensors |= {
-                tensor: Tensor(tensor, info.dtype, info.shape, name)
-                for tensor, info in header.tensors.items()
-                if tensor not in tensors or shards.get(tensor) == name
-            }
-            metadata |= header.metadata
-            problems += ((name, problem) for problem in _warnings(header))
+            own = _tensors(contents.tensors, name)
+            if tensors:
+                own = {key: one for key, one in own.items() if key not in tensors or shards.get(key) == name}
+            tensors = {**tensors, **own} if tensors else own
+            metadata |= contents.metadata
+            numbers |= contents.numbers
+            problems += ((name, problem) for problem in contents.problems)
         files.append(name)
-    return Checkpoint(tuple(files), tensors, metadata, tuple(missing), tuple(escaping), unreadable, tuple(problems))
+    faults = (tuple(missing), tuple(escaping), unreadable, tuple(problems))
+    return Checkpoint(tuple(files), tensors, metadata, *faults, scalars=numbers)
 
 
-def _warnings(header: Header) -> Iterator[Problem]:
-    if header.duplicates:
-        others = f" and {len(header.duplicates) - 1} more" if len(header.duplicates) > 1 else ""
-        yield Problem(f"has the tensor {header.duplicates[0][:200]!r}{others} twice; loaders take the last one")
-    if header.warning:
-        yield Problem(header.warning)
+@for_each
+def _tensors(contents: Mapping[str, Shaped], file: str) -> Mapping[str, Tensor]:
+    return {name: Tensor(name, info.dtype, info.shape, file) for name, info in contents.items()}
 
 
 def _problem(error: UnreadableError | OSError) -> Problem:
@@ -179,72 +201,3 @@ def _root(folder: str) -> str:
         if parts[at] == "snapshots" and parts[at - 1].startswith("models--"):
             return os.sep.join(parts[:at])
     return real
-
-
-class LoraModule(NamedTuple):
-    """The tensors of one adapter on one module; `module` is its name in the base model.
-
-    `adapter` is empty as saved by PEFT, and `default` or another name in a dump of the wrapped model. `of_parameter`:
-    the adapter is on a parameter of the module, likely one that stacks experts, and not on its forward pass; PEFT nests
-    them where several parameters of one module are adapted. Only files without a config have an `alpha` of their own,
-    a `component` (the U-Net, a text encoder) and other methods than `lora`: `lora_lint.dialects`.
-    """
-
-    module: str
-    adapter: str = ""
-    a: Tensor | None = None
-    b: Tensor | None = None
-    magnitude: Tensor | None = None
-    bias: Tensor | None = None
-    of_parameter: bool = False
-    alpha: Tensor | None = None
-    component: str = ""
-    method: str = "lora"
-
-    @property
-    def rank(self) -> int | None:
-        """The rows of A, or None without an A; on a parameter of several experts they are experts times rank.
-
-        B doesn't tell: a grouped convolution divides its columns.
-        """
-        return self.a.shape[0] if self.a is not None and len(self.a.shape) > 1 else None
-
-    def has_rank(self, rank: float) -> bool:
-        """Whether the tensors can come from a layer of this rank."""
-        rows = self.rank
-        return rows is None or rows == rank or (self.of_parameter and rank > 0 and rows > 0 and rows % rank == 0)
-
-
-_LORA = re.compile(
-    r"\.lora_(?:(?:embedding_)?(?P<side>[AB])|(?P<magnitude>magnitude_vector))"
-    r"(?:\.(?P<adapter>(?!(?:weight|bias)\Z)[^.]+))?(?P<bias>\.bias)?(?:\.weight)?\Z"
-)
-_NESTED = ".base_layer"
-
-
-def tensor_modules(checkpoint: Checkpoint) -> Iterator[LoraModule]:
-    """The LoRA modules that PEFT's tensor names make up, in the order in which they first occur."""
-    found: dict[tuple[str, str], dict[str, Tensor]] = {}
-    for name, tensor in checkpoint.tensors.items():
-        if match := _LORA.search(name):
-            role = "bias" if match["bias"] else match["side"] or "magnitude"
-            found.setdefault((name[: match.start()], match["adapter"] or ""), {})[role] = tensor
-    nests = {path.partition(_NESTED)[0] for path, _ in found if path.endswith(_NESTED)}
-    for (path, adapter), roles in found.items():
-        while path.endswith(_NESTED):
-            path = path.removesuffix(_NESTED)
-        yield LoraModule(
-            _in_base_model(path),
-            adapter,
-            roles.get("A"),
-            roles.get("B"),
-            roles.get("magnitude"),
-            roles.get("bias"),
-            of_parameter=path in nests or path.rpartition(".")[2] == "experts",
-        )
-
-
-def _in_base_model(path: str) -> str:
-    """A module's name without the wrapper that PEFT puts around the model, or around a part of it."""
-    path = f".{path}."
-    return path.replace(".base_model.model.", ".", 1).strip(".")

@@ -1,85 +1,50 @@
-"""The names that trainers of image and language models give to the tensors of a LoRA, and the modules they make up."""
+"""Whose names the tensors of a file have: the framework that writes them so, and the model of a pipeline."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from lora_lint.checkpoint import LoraModule
-from lora_lint.checkpoint import tensor_modules as peft_modules
+from lora_lint import namings
+from lora_lint.modules import LoraModule
+from lora_lint.namings import ALPHA as ALPHA
+from lora_lint.namings import KOHYA, NAMINGS, WRAPPER
+from lora_lint.namings import holds_lora as holds_lora
+from lora_lint.namings import is_adapters as is_adapters
+from lora_lint.once import for_each
 from lora_lint.tensors import Checkpoint, Tensor
 
-_PAIR = re.compile(r"(?:[._]lora\.|\.lora_|\.lora_linear_layer\.)(?:(?P<a>down)|(?P<b>up)|mid)\.weight\Z")
-"""sd-scripts' `.lora_down.weight`, `_lora.down.weight` and `.lora.down.weight` of diffusers, `.lora_linear_layer.` of
-its text encoders: ComfyUI's comfy/weight_adapter/lora.py:92-98 at a125cd84. `A` and `B` are PEFT's."""
-
-_OTHERS = {"hada": "loha", "lokr": "lokr", "oft": "oft"}
-_OTHER = re.compile(r"\.(?P<kind>hada|lokr|oft)_(?:[wt][12](?:_[ab])?|blocks|diag)\Z")
-"""Products of LyCORIS that aren't two matrices: `weight_list` of its lycoris/modules/*.py at f49d30d6."""
-
-_PEFT = re.compile(r"\.lora_(?:embedding_)?[AB](?:\.|\Z)")
-ALPHA = ".alpha"
-_MAGNITUDE = ".dora_scale"
-_WRAPPER = "base_model.model."
-
-KOHYA = re.compile(r"(?:lora_(?:prior_)?(?:unet|te\d?|transformer)|lycoris)(?=_)")
-"""How names begin that have no dots left: `LORA_PREFIX_*` in networks/*.py of sd-scripts at 48d368fa, OneTrainer's
-`lora_transformer` and LyCORIS' wrapper."""
-
 _PARTS = ("unet", "transformer", "transformer_2", "text_encoder", "text_encoder_2", "text_encoder_3", "diffusion_model")
-_BLOCKS = ("down_blocks", "up_blocks", "mid_block", "transformer_blocks", "single_transformer_blocks")
+_BLOCKS = (
+    *("down_blocks", "up_blocks", "mid_block", "transformer_blocks", "single_transformer_blocks"),
+    *("double_blocks", "single_blocks"),
+)
 _DIFFUSION = re.compile(
     r"transformer_blocks\.|\.to_(?:q|k|v|out)\b|\.processor\.|(?:diffusion_model|unet|text_encoder)\."
 )
 """What tells diffusers' `transformer.` from the one that language models have at their top."""
-
-
-def holds_lora(names: Iterable[str]) -> bool:
-    """Whether a file holds tensors of a LoRA, or of one of its kin, under names that are known here."""
-    return any(("lora" in name and (_PAIR.search(name) or _PEFT.search(name))) or _OTHER.search(name) for name in names)
-
-
-def is_adapters(name: str) -> bool:
-    """Whether a tensor belongs to an adapter rather than to the model, going by its name."""
-    return "lora" in name or name.endswith((ALPHA, _MAGNITUDE)) or _OTHER.search(name) is not None
-
-
-class _Tensors(NamedTuple):
-    """The tensors of one module by role."""
-
-    roles: dict[str, Tensor]
-    method: str
+_LITGPT = re.compile(r"(?:transformer\.h\.\d+\.(?:attn|mlp)\.\w+|lm_head)\.lora_[AB]\Z")
+"""LitGPT's layers, whose halves are parameters: litgpt/lora.py:125-126 and 508-577 at 26857050."""
+_KIN = ("loha", "lokr", "oft", "glora", "ia3")
 
 
 def tensor_modules(checkpoint: Checkpoint) -> Iterator[LoraModule]:
-    """The modules that the tensors of a file adapt, in the order in which they first occur."""
-    tensors = checkpoint.tensors
-    found: dict[str, _Tensors] = {}
-    for name, tensor in tensors.items():
-        if pair := _PAIR.search(name):
-            role = "a" if pair["a"] else "b" if pair["b"] else "mid"
-            found.setdefault(name[: pair.start()], _Tensors({}, "lora")).roles[role] = tensor
-        elif other := _OTHER.search(name):
-            found.setdefault(name[: other.start()], _Tensors({}, _OTHERS[other["kind"]])).roles[name] = tensor
-    for path, (roles, method) in found.items():
-        yield LoraModule(
-            path,
-            a=roles.get("a"),
-            b=roles.get("b"),
-            magnitude=tensors.get(path + _MAGNITUDE),
-            alpha=tensors.get(path + ALPHA),
-            component=component(path),
-            method=method,
-        )
-    for module in peft_modules(checkpoint):
-        alphas = (tensors.get(f"{prefix}{module.module}{ALPHA}") for prefix in ("", _WRAPPER))
-        alpha = next((one for one in alphas if one is not None), None)
-        yield module._replace(alpha=alpha, component=component(module.module))
+    """The modules that the tensors of a file adapt, each in its model of a pipeline."""
+    yield from modules_of(checkpoint.tensors)
+
+
+@for_each
+def modules_of(tensors: Mapping[str, Tensor]) -> list[LoraModule]:
+    """The same of tensors by name."""
+    return [module._replace(component=component(module.module)) for module in namings.modules_of(tensors)]
 
 
 def component(module: str) -> str:
     """The model of a pipeline that a module is in, as its name says: loaders fill one after the other."""
     if short := KOHYA.match(module):
         return short[0]
+    first, colon, _ = module.partition(":")
+    if colon:
+        return first
     first = module.partition(".")[0]
     return first if first in _PARTS else ""
 
@@ -102,15 +67,44 @@ def dialect(modules: list[LoraModule], metadata: Mapping[str, str]) -> Dialect:
     said = ("ss_network_module",) if module_key else ()
     names = [module.module for module in modules]
     short = next((found[0] for name in names if (found := KOHYA.match(name))), "")
-    kin = next((module.method for module in modules if module.method != "lora"), "")
+    kin = next((module.method for module in modules if module.method in _KIN), "")
     if module_key.startswith("lycoris") or short == "lycoris" or kin:
         return Dialect("lycoris", tuple(filter(None, (short, kin, *said))))
     if "lora_adapter_metadata" in metadata:
         return Dialect("diffusers", ("lora_adapter_metadata",))
-    down = next((module.a.name for module in modules if module.a is not None and _PAIR.search(module.a.name)), "")
+    own = _naming(modules)
+    if own.framework not in ("kohya", "peft"):
+        return own
+    down = own.marks[0] if own.framework == "kohya" else ""
     if short or module_key or ".lora_down." in down:
         return Dialect("kohya", tuple(filter(None, (short, ".lora_down" if down else "", *said))))
-    wrapped = any(module.a is not None and module.a.name.startswith(_WRAPPER) for module in modules)
+    wrapped = any(module.a is not None and module.a.name.startswith(WRAPPER) for module in modules)
     if (is_diffusion(names) and not wrapped) or down:
         return Dialect("diffusers", tuple(dict.fromkeys(name.partition(".")[0] for name in names))[:3])
+    return own if wrapped or not _is_raw(modules) else Dialect("loralib", (".lora_A",))
+
+
+def _is_raw(modules: list[LoraModule]) -> bool:
+    """Whether the halves are parameters, as loralib has them and PEFT only in an embedding: loralib/layers.py."""
+    names = [tensor.name for module in modules for tensor in (module.a, module.b) if tensor is not None]
+    return bool(names) and all(name.endswith((".lora_A", ".lora_B")) for name in names)
+
+
+def _naming(modules: list[LoraModule]) -> Dialect:
+    """The framework that the ends of the tensors' names are of, with the first such name for a mark."""
+    for module in modules:
+        tensor = module.a or module.b
+        if tensor is None:
+            continue
+        found = next((one for one in NAMINGS if one.hint in tensor.name and one.pattern.search(tensor.name)), None)
+        if found is not None:
+            mark = found.pattern.search(tensor.name)
+            assert mark is not None
+            return Dialect(found.framework, (tensor.name if found.framework == "kohya" else mark[0],))
+        if tensor.name.endswith((".A", ".B")):
+            return Dialect("mlx_vlm", (".A", ".B"))
+        if ".loras." in tensor.name:
+            return Dialect("adapterhub", (".loras.",))
+        if _LITGPT.match(tensor.name):
+            return Dialect("litgpt", (".lora_A",))
     return Dialect("peft", (".lora_A",))

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
 Path = tuple[str | int, ...]
 """Keys and indices from the root of a document, the shape of pydantic's `loc`."""
 
-Syntax = Literal[
-    "yaml", "json", "toml", "shell", "python", "notebook", "makefile", "dockerfile", "markdown", "safetensors"
-]
+Syntax = Literal["yaml", "json", "toml", "shell", "python", "notebook", "makefile", "dockerfile", "markdown", "weights"]
 
 
 class Span(NamedTuple):

@@ -1,9 +1,10 @@
 """Facts: the one vocabulary that rules know, whatever framework and syntax they came from."""
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from lora_lint.document import Document, Path, Unknown
@@ -332,7 +333,7 @@ class Setup:
     @property
     def lone(self) -> bool:
         """Whether it is a file of weights that no config lies beside."""
-        return self.document.syntax == "safetensors"
+        return self.document.syntax == "weights"
 
     def near(self, name: str) -> Mapping[Any, Any] | None:
         """The mapping in a small config file that the document names, seen from its folder or from one above it."""
@@ -361,14 +362,14 @@ class Setup:
         return self.document.example and self.document.syntax != "python"
 
     @cached_property
-    def tensor_modules(self) -> "list[LoraTensors]":
+    def tensor_modules(self) -> "Sequence[LoraTensors]":
         """The modules that the tensors beside the config belong to."""
         if self.checkpoint is None or not self.checkpoint.tensors:
             return []
-        if self.lone:
-            from lora_lint.dialects import tensor_modules as of_any_dialect
+        if not self.lone and any("base_model.model." in name for name in islice(self.checkpoint.tensors, 2)):
+            from lora_lint.modules import modules_of
 
-            return list(of_any_dialect(self.checkpoint))
-        from lora_lint.checkpoint import tensor_modules
+            return modules_of(self.checkpoint.tensors)
+        from lora_lint.dialects import modules_of as of_any_dialect
 
-        return list(tensor_modules(self.checkpoint))
+        return of_any_dialect(self.checkpoint.tensors)

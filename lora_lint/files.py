@@ -25,7 +25,9 @@ SYNTAXES = {
     ".markdown": "markdown",
     ".mk": "makefile",
     ".dockerfile": "dockerfile",
-    ".safetensors": "safetensors",
+    ".safetensors": "weights",
+    ".gguf": "weights",
+    ".nemo": "weights",
 }
 """Endings of files worth opening; others are read when they are named, by what they look like."""
 
@@ -36,6 +38,13 @@ NAMES = {
     "containerfile": "dockerfile",
 }
 """Names of files worth opening, in small letters and without what follows a dot: `Dockerfile.gpu`."""
+
+PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".lora")
+"""Endings of files that torch.save writes; LitGPT calls its own `lit_model.pth.lora`. Of a tree only those are opened
+that are LoRA's by their name."""
+
+LORA_WEIGHTS = ("lora", "lokr", "loha", "locon", "lycoris", "adapter_model", "pytorch_adapter")
+"""What the names of files with LoRA weights hold, in small letters."""
 
 READ_HIDDEN = frozenset((".github", ".hydra", ".circleci", ".buildkite", ".gitlab", ".gitlab-ci.yml"))
 """Hidden folders and files that people write by hand, or that keep what a run was started with."""
@@ -60,7 +69,16 @@ RUBBISH = frozenset(
 def syntax_of_name(name: str) -> str | None:
     """The syntax that a file's name, without its folder, tells."""
     small = name.lower()
-    return SYNTAXES.get(small[small.rfind(".") :]) or NAMES.get(small.partition(".")[0])
+    ending = small[small.rfind(".") :]
+    if ending in PICKLED:
+        return "weights" if named_as_lora(small) else None
+    return SYNTAXES.get(ending) or NAMES.get(small.partition(".")[0])
+
+
+def named_as_lora(name: str) -> bool:
+    """Whether a file of weights is LoRA's by its name; LLaVA's `non_lora_trainables.bin` isn't."""
+    small = name.lower()
+    return any(word in small for word in LORA_WEIGHTS) and not small.startswith("non_lora")
 
 
 CONFIGS = ("adapter_config.json", "config.json")
@@ -164,6 +182,6 @@ class Walk:
 
 def _configs_of(path: str) -> Iterator[str]:
     """The configs beside weights that were named: a hook is given only what changed, and either may have."""
-    if path.endswith((".safetensors", ".safetensors.index.json")):
+    if path.endswith((".safetensors", ".safetensors.index.json", *PICKLED, ".bin.index.json")):
         folder = os.path.dirname(path)
         yield from (one for name in CONFIGS if os.path.isfile(one := os.path.join(folder, name)))

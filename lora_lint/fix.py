@@ -13,7 +13,7 @@ READING = "schema"
 
 def suggestion(document: Document, fix: Fix, safety: Safety) -> Suggestion | None:
     """The edits that make a fix, or None where the place can't be edited without touching something else."""
-    if document.example or document.embedded or document.syntax == "safetensors":
+    if document.example or document.embedded or document.syntax == "weights":
         return None
     edits = edits_of(document, fix)
     return Suggestion(safety, edits, fix) if edits else None

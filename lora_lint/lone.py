@@ -2,22 +2,37 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from lora_lint.checkpoint import STEMS, index_of, leads_out, of_file, shards_of
+from lora_lint.checkpoint import ADAPTER_CONFIG, WEIGHTS, index_of, leads_out, of_file, shards_of
 from lora_lint.dialects import ALPHA, Dialect, dialect, holds_lora, tensor_modules
 from lora_lint.document import Document, Path, Source, Span, Unknown
 from lora_lint.facts import Fact, Setup, Site, derived
 from lora_lint.folder import Folder
 from lora_lint.frameworks import framework
+from lora_lint.frameworks.llama_cpp import ALPHA as ALPHA_KEY
+from lora_lint.readers.weights import NEMO
 from lora_lint.scaling import classic
 from lora_lint.tensors import Checkpoint
 
 METADATA = "lora_adapter_metadata"
 """Where diffusers writes the LoraConfig of each model: loaders/lora_base.py:65 at 58eb52c0."""
 
+
+_ELSEWHERE = {
+    "adapterhub": "alpha is in adapter_config.json",
+    "litgpt": "alpha is in hyperparameters.yaml",
+    "loralib": "alpha is in the code of the run",
+    "mlx_lm": "the scale is in adapter_config.json",
+    "mlx_vlm": "alpha is in adapter_config.json",
+    "nemo": "alpha is in model_config.yaml",
+    "peft": "alpha is in adapter_config.json",
+    "torchtune": "alpha is in the run's config",
+}
+"""What says the scale where the weights don't and a loader doesn't go by the rank."""
 
 LARGEST_CONFIG = 4 * 2**20
 _CONFIG_ENDINGS = (".json", ".yaml", ".yml", ".toml", ".sh")
@@ -36,6 +51,8 @@ def setup_of(path: str, name: str) -> Setup | None:
     modules = list(tensor_modules(checkpoint))
     if not modules:
         return None
+    if path.endswith(NEMO) and (archived := _archived(path, name, checkpoint)) is not None:
+        return archived
     spoken = dialect(modules, checkpoint.metadata)
     document = _document(name, checkpoint)
     setup = Setup(
@@ -47,8 +64,28 @@ def setup_of(path: str, name: str) -> Setup | None:
         checkpoint=checkpoint,
         path=path,
     )
-    setup.sites = tuple(_by_metadata(setup) if _configs(document) else _by_tensors(setup, spoken))
+    if spoken.framework == "llama_cpp":
+        setup.sites = tuple(_by_key(setup))
+    else:
+        setup.sites = tuple(_by_metadata(setup) if _configs(document) else _by_tensors(setup, spoken))
     return setup
+
+
+def _archived(path: str, name: str, checkpoint: Checkpoint) -> Setup | None:
+    """What the config in an archive of NeMo says of the weights beside it."""
+    from lora_lint.frameworks import setup as setup_of_document
+    from lora_lint.readers import nemo, yaml
+
+    documents = list(yaml.read(Source(name, nemo.read(path).config)))
+    found = setup_of_document(documents[0], ["nemo"], lambda: None) if documents else None
+    if found is not None:
+        found.document.embedded = True
+        found.kind, found.checkpoint, found.path = "checkpoint", checkpoint, path
+    return found
+
+
+_OF_MLX = re.compile(r"\d{7}_adapters\.safetensors")
+"""What MLX saves on its way, beside the last: mlx_lm/tuner/trainer.py."""
 
 
 def claimed(path: str) -> str | None:
@@ -56,13 +93,13 @@ def claimed(path: str) -> str | None:
     from lora_lint.reading import read_file
 
     folder, name = os.path.split(path)
-    for config, stem in STEMS.items():
+    index = index_of(path)
+    for config, names in WEIGHTS.items():
         beside = os.path.join(folder, config)
-        if name != f"{stem}.safetensors" and index_of(path) != f"{stem}.safetensors.index.json":
+        known = name in names or index.removesuffix(".index.json") in names
+        if not (known or (config == ADAPTER_CONFIG and _OF_MLX.fullmatch(name))) or not os.path.isfile(beside):
             continue
-        if not os.path.isfile(beside):
-            continue
-        if stem == "adapter_model":
+        if config == ADAPTER_CONFIG:
             return config
         setups = read_file(beside, named=True, limit=LARGEST_CONFIG).setups
         if any(setup.checkpoint is not None and name in setup.checkpoint.files for setup in setups):
@@ -91,15 +128,13 @@ def first_shard(path: str) -> str | None:
 
 
 def _with_alphas(path: str, checkpoint: Checkpoint) -> Checkpoint:
-    from lora_lint.readers.safetensors import read_header
-    from lora_lint.readers.scalars import read_scalars
+    from lora_lint.readers.weights import read_numbers
 
-    scalars: dict[str, float] = {}
+    scalars = dict(checkpoint.scalars)
     for file in checkpoint.files:
         names = [name for name, tensor in checkpoint.tensors.items() if tensor.file == file and name.endswith(ALPHA)]
         if names:
-            full = os.path.join(os.path.dirname(path), file)
-            scalars |= read_scalars(full, read_header(full), names)
+            scalars |= read_numbers(os.path.join(os.path.dirname(path), file), names)
     return replace(checkpoint, scalars=scalars)
 
 
@@ -108,8 +143,9 @@ def _document(name: str, checkpoint: Checkpoint) -> Document:
     metadata: dict[str, object] = dict(checkpoint.metadata)
     if METADATA in metadata:
         metadata[METADATA] = _sorted(checkpoint.metadata[METADATA])
+    metadata |= {key: value for key, value in checkpoint.scalars.items() if key not in checkpoint.tensors}
     tensors = {tensor.name: {"dtype": tensor.dtype, "shape": [*tensor.shape]} for tensor in checkpoint.tensors.values()}
-    return Document(Source(name, ""), "safetensors", {**tensors, "__metadata__": metadata}, Span(0, 0))
+    return Document(Source(name, ""), "weights", {**tensors, "__metadata__": metadata}, Span(0, 0))
 
 
 def _sorted(text: str) -> dict[str, dict[str, object]]:
@@ -185,6 +221,19 @@ def _by_tensors(setup: Setup, spoken: Dialect) -> Iterator[Site]:
         )
 
 
+def _by_key(setup: Setup) -> Iterator[Site]:
+    """One alpha for all modules, as llama.cpp divides it by the rank of each; 1 is the scale without one."""
+    assert setup.checkpoint is not None
+    groups: dict[int | None, list[Any]] = {}
+    for module in setup.tensor_modules:
+        groups.setdefault(module.rank, []).append(module)
+    for rows, members in groups.items():
+        alpha = setup.checkpoint.scalars.get(ALPHA_KEY)
+        rank = _rank(members[0].a.name if members[0].a is not None else "", rows)
+        fact: Fact[Any] = Fact(alpha, ("__metadata__", ALPHA_KEY)) if alpha else derived(rows or 1, rank.path)
+        yield Site(tuple(module.module for module in members), rank, fact, classic, folded=not alpha)
+
+
 def _rank(name: str, rows: int | None) -> Fact[Any]:
     return Fact(rows, (name,)) if rows else Fact(Unknown("", "no tensor tells the rank"), (name,), "unknown")
 
@@ -197,8 +246,8 @@ def _without_alpha(module: Any, rank: Fact[Any], spoken: Dialect) -> Fact[Any]:
     """
     if module.alpha is not None:
         reason = f"{module.alpha.name} is 0 or can't be read"
-    elif spoken.framework == "peft":
-        reason = "alpha is in adapter_config.json, which isn't here"
+    elif spoken.framework in _ELSEWHERE:
+        reason = f"{_ELSEWHERE[spoken.framework]}, which isn't here"
     elif not rank.known:
         reason = rank.reason
     else:

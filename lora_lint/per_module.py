@@ -1,17 +1,24 @@
 """How one LoraConfig gives every module its rank and alpha."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from lora_lint import patterns
 from lora_lint.document import Unknown
 from lora_lint.facts import Fact, Site, State
+from lora_lint.once import for_each
 from lora_lint.scaling import Formula, classic, rslora
+from lora_lint.tensors import LoraTensors
 from lora_lint.view import View
 
 _MAKES_FROM_WEIGHTS = re.compile("convert|extract|merge|svd|weighted", re.IGNORECASE)
+
+
+@for_each
+def _by_own_names(modules: Sequence[LoraTensors]) -> Mapping[str, str]:
+    return {module.module: module.module for module in modules}
 
 
 class PerModule:
@@ -30,14 +37,17 @@ class PerModule:
         names = () if config.settled else ("use_rslora", "rank_pattern", "alpha_pattern")
         self.undecided = next((fact for name in names if not (fact := config.fact(name)).known), None)
 
-    def real_modules(self) -> dict[str, str] | None:
+    def real_modules(self) -> Mapping[str, str] | None:
         """The modules that the tensors beside the config name, and the names by which patterns find them."""
         if self.config.checkpoint is None or not self.config.checkpoint.tensors:
             return None
-        from lora_lint.checkpoint import tensor_modules
+        from lora_lint.modules import modules_of
 
+        modules = modules_of(self.config.checkpoint.tensors)
+        if not self.config.model.target_parameters:
+            return _by_own_names(modules) or None
         found: dict[str, str] = {}
-        for module in tensor_modules(self.config.checkpoint):
+        for module in modules:
             found |= self.parameters(module.module) if module.of_parameter else {module.module: module.module}
         return found or None
 
@@ -57,6 +67,9 @@ class PerModule:
 
     def grouped(self, modules: Mapping[str, str]) -> Iterator[Site]:
         """Modules that share rank and alpha, as PEFT gives them, share a site."""
+        if not (self.rank_pattern or self.alpha_pattern):
+            yield self.site(tuple(modules), None, None)
+            return
         groups: dict[tuple[str | None, str | None], list[str]] = {}
         for module, name in modules.items():
             groups.setdefault(self.keys(name), []).append(module)

@@ -116,7 +116,7 @@ def beside(document: Document, file: str) -> str:
 
 def _tensor(document: Document, path: Path) -> str | None:
     """The tensor that a path into the header of a file of weights names."""
-    header = document.syntax == "safetensors" and len(path) == 1 and path[0] != "__metadata__"
+    header = document.syntax == "weights" and len(path) == 1 and path[0] != "__metadata__"
     return str(path[0]) if header and path[0] else None
 
 

@@ -12,9 +12,12 @@ from types import ModuleType
 from lora_lint.decoding import decode, syntax_of
 from lora_lint.document import Document, Problem, Source, Span, Syntax, UnreadableError
 from lora_lint.facts import Setup
+from lora_lint.files import PICKLED, named_as_lora
 from lora_lint.frameworks import LAST, WORDS, candidates, has_marker, holds_any, owner
+from lora_lint.leftovers import leftover
 from lora_lint.tensors import Checkpoint
 
+_WEIGHTS = (".safetensors", ".gguf", ".nemo", *PICKLED)
 ADAPTER_NAMES = ("adapter_config.json", "adapter_model.safetensors")
 """Endings of files that are an adapter's whatever they hold, so that an unreadable one is always reported."""
 
@@ -24,9 +27,6 @@ _TELLING = (*WORDS, *_BRINGING)
 _ALONE = (".py", ".json", ".ipynb", ".toml", ".md", ".markdown")
 """Endings of files whose own marks say whether they are about LoRA, whatever they bring in."""
 NO_SETTING = "holds no LoRA setting"
-_LORA_WEIGHTS = ("lora", "lokr", "loha", "locon", "lycoris", "adapter_model")
-"""What the names of files with LoRA weights hold, in small letters."""
-
 _PROSE = ("markdown", "makefile", "dockerfile")
 """Syntaxes of files that few people write for lora-lint: one that can't be read is no fault."""
 
@@ -60,7 +60,7 @@ def read_file(
     """
     name = path if os.sep == "/" else path.replace(os.sep, "/")
     try:
-        if path.endswith(".safetensors"):
+        if path.endswith(_WEIGHTS) or leftover(os.path.basename(path)):
             return _header(path, name, named=named)
         data = _content(path, limit, any_kind=named or regular)
     except OSError as error:
@@ -122,20 +122,27 @@ def _header(path: str, name: str, *, named: bool) -> Reading:
 
     Faults of a base model's are passed over: most clones hold LFS pointers.
     """
+    from lora_lint import lone
     from lora_lint.dialects import holds_lora
-    from lora_lint.readers.safetensors import read_header
+    from lora_lint.readers.weights import read_contents
 
     reading = Reading(path, Source(name, ""))
-    try:
-        if not holds_lora(read_header(path).tensors):
-            reading.reason = "holds no LoRA tensors"
-        else:
-            _add_lone(reading, path, name)
-    except UnreadableError as error:
-        if named or name.endswith(ADAPTER_NAMES) or _holds_lora(path):
-            reading.problem = error.problem
-        else:
-            reading.reason = error.problem.message
+    if (what := leftover(os.path.basename(path))) is not None:
+        reading.reason = f"not read: {what}"
+    elif (config := lone.claimed(path)) is not None:
+        reading.reason = f"is read with the {config} beside it"
+    else:
+        try:
+            if not holds_lora(read_contents(path).tensors):
+                reading.reason = "holds no LoRA tensors"
+            else:
+                _add_lone(reading, path, name)
+        except UnreadableError as error:
+            ours = named and not path.endswith(PICKLED)  # a hook is given firmware.bin as well
+            if ours or name.endswith(ADAPTER_NAMES) or _holds_lora(path):
+                reading.problem = error.problem
+            else:
+                reading.reason = error.problem.message
     return reading
 
 
@@ -145,17 +152,15 @@ def _add_lone(reading: Reading, path: str, name: str) -> None:
 
     if (first := lone.first_shard(path)) is not None and first != os.path.basename(path):
         reading.reason = f"is read with {first}"
-    elif (config := lone.claimed(path)) is not None:
-        reading.reason = f"is read with the {config} beside it"
-    elif (setup := lone.setup_of(path, name)) is None:
+    elif (found := lone.setup_of(path, name)) is None:
         reading.reason = "names its tensors as no trainer that is known here"
     else:
-        reading.documents, reading.setups = [setup.document], [complete(setup)]
+        reading.documents, reading.setups = [found.document], [complete(found)]
 
 
 def _holds_lora(path: str) -> bool:
     """Whether a file of weights is LoRA's by its name, and is there rather than a pointer to it."""
-    if not any(word in os.path.basename(path).lower() for word in _LORA_WEIGHTS) or not os.path.isfile(path):
+    if not named_as_lora(os.path.basename(path)) or not os.path.isfile(path):
         return False
     with open(path, "rb") as file:
         return file.read(len(_LFS)) != _LFS

@@ -1,13 +1,15 @@
 """The documents of a file to setups: each alone, or with the files near it that it is meant with."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from lora_lint.document import Document
-from lora_lint.facts import Setup
+from lora_lint.facts import Setup, Site
 from lora_lint.frameworks import framework
 from lora_lint.frameworks import setup as setup_of
 from lora_lint.nearby import Nearby, config_names
-from lora_lint.tensors import Checkpoint
+from lora_lint.once import for_each
+from lora_lint.tensors import Checkpoint, LoraTensors
 
 Meant = tuple[Document, Setup | None]
 """A document as it is meant, and what it says about LoRA."""
@@ -80,5 +82,22 @@ def complete(setup: Setup) -> Setup:
     data = setup.document.data
     weights = setup.checkpoint is not None and bool(setup.checkpoint.files)
     saved = isinstance(data, dict) and data.get("inference_mode") is True
+    setup.sites = _with_real_modules(setup)
     setup.trained = setup.kind == "checkpoint" and (weights or saved)
     return setup
+
+
+def _with_real_modules(setup: Setup) -> tuple[Site, ...]:
+    """The sites, the modules that the tensors name in place of the targets, where one site is all there is."""
+    checkpoint = setup.checkpoint
+    if len(setup.sites) != 1 or setup.lone or checkpoint is None or not checkpoint.tensors:
+        return setup.sites
+    names = _names(setup.tensor_modules)
+    if not names or setup.sites[0].state != "active" or setup.sites[0].modules[0] in names:
+        return setup.sites
+    return (replace(setup.sites[0], modules=names),)
+
+
+@for_each
+def _names(modules: Sequence[LoraTensors]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(module.module for module in modules if module.method == "lora"))

@@ -1,7 +1,7 @@
 """Which modules a setup wants adapted: names, one regular expression, or all linear layers."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lora_lint import patterns
@@ -84,7 +84,29 @@ def _of(entries: list[Fact[str]], *, unknown: bool) -> Targets:
     return Targets(tuple(one for one in entries if one is not every), all_linear=every, unknown=unknown)
 
 
-def target_matcher(setup: "Setup") -> Callable[[str], bool | None] | None:
+@dataclass(frozen=True)
+class Matcher:
+    """Names that modules end with, and an expression that is to match a whole name."""
+
+    endings: frozenset[str]
+    regex: str | None
+
+    @cached_property
+    def _whole(self) -> patterns.Whole | None:
+        return patterns.Whole(self.regex) if self.regex is not None else None
+
+    def covers(self, module: str) -> bool | None:
+        """Whether a module is one of the targets; None where that isn't known."""
+        ending = module
+        while ending:
+            if ending in self.endings:
+                return True
+            ending = ending.partition(".")[2]
+        found = self._whole.matches(module) if self._whole is not None else False
+        return found if found is not False else None if "" in self.endings else False
+
+
+def target_matcher(setup: "Setup") -> Matcher | None:
     """Whether a module is one of the targets, by its name in the base model, as PEFT decides it; None for undecided.
 
     A list names modules by their ending, a text is a regular expression for the whole name (tuners_utils.py of PEFT
@@ -100,18 +122,7 @@ def target_matcher(setup: "Setup") -> Callable[[str], bool | None] | None:
     names = [name.value for name in goals.names]
     if goals.regex is None and not names:
         return None
-    whole = patterns.Whole(goals.regex.value) if goals.regex is not None else None
-    endings = {*names, *owners}
-
-    def covers(module: str) -> bool | None:
-        parts = module.split(".")
-        if any(".".join(parts[at:]) in endings for at in range(len(parts))):
-            return True
-        if whole is not None and whole.matches(module) is not False:
-            return whole.matches(module)
-        return None if "" in endings else False
-
-    return covers
+    return Matcher(frozenset((*names, *owners)), goals.regex.value if goals.regex is not None else None)
 
 
 def shown(name: Fact[str]) -> str:

@@ -44,7 +44,7 @@ class Checkpoint:
 
 
 class LoraTensors(Protocol):
-    """The tensors of one module, as `lora_lint.checkpoint` pairs them; `component` is its model, of several."""
+    """The tensors of one module, as `lora_lint.modules` pairs them; `component` is its model, of several."""
 
     @property
     def module(self) -> str: ...
@@ -66,6 +66,10 @@ class LoraTensors(Protocol):
     def of_parameter(self) -> bool: ...
     @property
     def rank(self) -> int | None: ...
+    @property
+    def rank_of_b(self) -> int | None: ...
+    @property
+    def features(self) -> tuple[int, int] | None: ...
 
     def has_rank(self, rank: float) -> bool:
         """Whether the tensors can come from a layer of this rank."""

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 
 
 def upwards(folder: str) -> Iterator[str]:
@@ -21,6 +22,12 @@ def to_the_top(folder: str) -> Iterator[str]:
 
 def repository(folder: str) -> str | None:
     """The nearest folder upwards that is the top of a repository."""
+    return folder if _is_top(folder) else _above(os.path.dirname(folder))
+
+
+@lru_cache(maxsize=256)
+def _above(folder: str) -> str | None:
+    """The same, remembered: the folders of a thousand adapters have one folder above them."""
     return next(filter(_is_top, upwards(folder)), None)
 
 

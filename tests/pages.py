@@ -12,7 +12,7 @@ from lora_lint.catalogue import root
 from lora_lint.finding import Diagnostic
 from lora_lint.rule import FrontMatter, front_matter
 from lora_lint.settings import Settings
-from tests.tensors import write_safetensors
+from tests.tensors import write_pickled, write_safetensors
 
 ENDINGS = {"json": ".json", "yaml": ".yaml", "shell": ".sh", "python": ".py", "toml": ".toml"}
 """Syntax of a fence -> ending of a file that isn't named."""
@@ -115,6 +115,9 @@ class Fence:
                 fill[tensor["name"]] = float(tensor["fill"] or 1)
             elif text.strip():
                 raise ValueError(f"not a tensor: {text!r}")
+        if path.suffix == ".bin":
+            write_pickled(path, table)
+            return
         write_safetensors(path, table, metadata or None, fill, int(self.settings.get("cut", 0)))
 
 

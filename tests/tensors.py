@@ -5,6 +5,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from math import prod
 from pathlib import Path
+from zipfile import ZipFile
 
 from lora_lint.readers.safetensors import BITS
 
@@ -44,6 +45,67 @@ def framed(header: bytes, data: bytes = b"") -> bytes:
     """A header, sound or not, preceded by its length and followed by data."""
     header += b" " * (-len(header) % 8)
     return struct.pack("<Q", len(header)) + header + data
+
+
+_STORAGES = {"F32": "Float", "F16": "Half", "BF16": "BFloat16"}
+
+
+def write_pickled(path: Path, table: Table) -> Path:
+    """Write zeros as torch.save does: an archive of the pickle and of each storage."""
+    program, storages = b"\x80\x02}(", []
+    for at, (name, (dtype, dimensions)) in enumerate(table.items()):
+        shape = tuple(dimensions)
+        strides = tuple(prod(shape[axis + 1 :]) for axis in range(len(shape)))
+        storage = f"ctorch\n{_STORAGES[dtype]}Storage\n".encode()
+        program += _word(name) + b"ctorch._utils\n_rebuild_tensor_v2\n((" + _word("storage") + storage + _word(str(at))
+        program += _word("cpu") + _whole(prod(shape)) + b"tQ" + _whole(0) + _whole(*shape, of="(%bt")
+        program += _whole(*strides, of="(%bt") + b"\x89ccollections\nOrderedDict\n)RtR"
+        storages.append(bytes(prod(shape) * BITS[dtype] // 8))
+    with ZipFile(path, "w") as archive:
+        archive.writestr("archive/version", "3\n")
+        archive.writestr("archive/data.pkl", program + b"u.")
+        for at, data in enumerate(storages):
+            archive.writestr(f"archive/data/{at}", data)
+    return path
+
+
+def _word(text: str) -> bytes:
+    return b"X" + struct.pack("<I", len(text.encode())) + text.encode()
+
+
+def _whole(*numbers: int, of: str = "%b") -> bytes:
+    return of.encode() % b"".join(b"J" + struct.pack("<i", number) for number in numbers)
+
+
+GGUF_TYPES = {"F32": (0, 1, 4), "F16": (1, 1, 2), "Q8_0": (8, 32, 34), "BF16": (30, 1, 2)}
+"""Number, elements and bytes of a block."""
+
+
+def write_gguf(path: Path, values: Mapping[str, str | float | int], table: Table, version: int = 3) -> Path:
+    """Write a file of llama.cpp: text, whole numbers of 32 bits and floats, then tensors of zeros.
+
+    Shapes are PyTorch's, which GGUF turns round.
+    """
+    head = struct.pack("<4sIQQ", b"GGUF", version, len(table), len(values))
+    for key, value in values.items():
+        head += _text(key)
+        if isinstance(value, str):
+            head += struct.pack("<I", 8) + _text(value)
+        else:
+            head += struct.pack("<If", 6, value) if isinstance(value, float) else struct.pack("<II", 4, value)
+    at = 0
+    for name, (dtype, dimensions) in table.items():
+        shape = tuple(dimensions)
+        kind, elements, size = GGUF_TYPES[dtype]
+        head += _text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *reversed(shape), kind, at)
+        data = prod(shape) // elements * size
+        at += data + -data % 32
+    path.write_bytes(head + bytes(-len(head) % 32 + at))
+    return path
+
+
+def _text(text: str) -> bytes:
+    return struct.pack("<Q", len(text.encode())) + text.encode()
 
 
 def _elements(dtype: str, value: float, count: int) -> bytes:

@@ -45,7 +45,14 @@ def write_index(folder: Path, *shards: object) -> None:
         ("adapter_config.json", ["adapter_model.bin"], ("adapter_model.bin",)),
         ("config.json", [SINGLE], None),
         ("config.json", ["model.safetensors"], ("model.safetensors",)),
-        ("config.json", ["adapter_model.bin", "pytorch_model.bin"], None),
+        ("config.json", ["adapter_model.bin", "pytorch_model.bin"], ("pytorch_model.bin",)),
+        ("config.json", ["model.safetensors", "pytorch_model.bin"], ("model.safetensors",)),
+        ("adapter_config.json", ["adapters.safetensors"], ("adapters.safetensors",)),
+        ("adapter_config.json", ["adapter.safetensors", "pytorch_adapter.bin"], ("adapter.safetensors",)),
+        ("adapter_config.json", ["pytorch_adapter.bin"], ("pytorch_adapter.bin",)),
+        ("adapter_config.json", ["adapter_model.pt", SINGLE], (SINGLE,)),
+        ("adapter_config.json", ["adapter_model.pt"], ("adapter_model.pt",)),
+        ("hyperparameters.yaml", ["lit_model.pth.lora"], ("lit_model.pth.lora",)),
         ("lora.yaml", [SINGLE, "model.safetensors"], None),
     ],
 )
@@ -67,7 +74,7 @@ def test_tensors_and_metadata_come_from_the_header(tmp_path: Path) -> None:
     assert not checkpoint.problems
 
 
-def test_a_pickled_adapter_is_named_and_never_opened(tmp_path: Path) -> None:
+def test_a_pickled_adapter_that_leads_out_is_named_and_never_opened(tmp_path: Path) -> None:
     (tmp_path / "adapter_model.bin").symlink_to("/dev/zero")
     assert beside_adapter(tmp_path) == Checkpoint(("adapter_model.bin",), {}, {})
 

@@ -445,3 +445,40 @@ def test_adapter_tensors_in_a_full_model_are_reported_unless_its_config_has_them
     if config is not None:
         (tmp_path / "config.json").write_text(json.dumps(config))
     assert found(tmp_path) == rules
+
+
+@pytest.mark.parametrize(
+    ("named", "rules"), [({}, []), ({"base_model.model.layers.1.q_proj.lora_A.weight": WEIGHTS}, ["missing-tensors"])]
+)
+def test_a_tensor_that_the_index_names_and_no_file_holds_is_missing(
+    named: dict[str, str], rules: list[str], tmp_path: Path
+) -> None:
+    save(tmp_path, target_modules=["layers.0.q_proj"])
+    shard = "adapter_model-00001-of-00001.safetensors"
+    (tmp_path / WEIGHTS).rename(tmp_path / shard)
+    weight_map = dict.fromkeys((*load_file(tmp_path / shard), *named), shard)
+    (tmp_path / f"{WEIGHTS}.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    assert found(tmp_path) == rules
+
+
+@pytest.mark.parametrize(
+    ("ids", "saved", "rows", "rules"),
+    [
+        ([31], [], 32, []),
+        ([32], [], 32, ["tokenizer-larger-than-base"]),
+        ([32], ["embed_tokens"], 32, []),
+        ([32], [], 40, []),
+    ],
+    ids=["within", "beyond", "saved along", "a base with more rows"],
+)
+def test_tokens_past_the_embedding_of_the_base_are_told(
+    ids: list[int], saved: list[str], rows: int, rules: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / ".git").mkdir()
+    transformers.LlamaForCausalLM(transformers.LlamaConfig(**LLAMA | {"vocab_size": rows})).save_pretrained(
+        tmp_path / "base"
+    )
+    folder = save(tmp_path / "adapter", tmp_path / "base", target_modules=["q_proj"], modules_to_save=saved)
+    decoder = {str(number): {"content": f"<{number}>"} for number in ids}
+    (folder / "tokenizer_config.json").write_text(json.dumps({"added_tokens_decoder": decoder}))
+    assert found(folder) == rules

@@ -564,6 +564,7 @@ def test_the_json_of_facts_is_the_one_that_was_promised(here: Path, run: Run) ->
                         "unknown": [],
                     }
                 ],
+                "weights": None,
             }
         ],
         "unreadable": [{"file": "broken.json", "line": 2, "column": 5, "message": "not JSON: expecting ':' delimiter"}],

@@ -81,7 +81,11 @@ def test_a_name_says_module_role_method_and_component(
         "model.layers.0.self_attn.kv_a_proj_with_mqa.weight",
         "blocks.0.attn.w_lora.lora.0.weight",
         "lora_unet_mid_block_to_q_lora_down.weight",
-        "model.layers.0.self_attn.q_proj.lora_a",
+        "model.layers.0.self_attn.q_proj.lora_c",
+        "model.decoder.layers.0.recurrent_layer.linear_in.weight",
+        "encoder.norm.diff",
+        "backbone.fuse.b1.weight",
+        "mixer.A",
         "alpha",
     ],
 )
@@ -227,7 +231,7 @@ FILES: dict[str, tuple[Table, dict[str, str], dict[str, float], str, list[Said]]
         {},
         {"lora_unet_a.alpha": 4},
         "lycoris",
-        [Said(1, None, None, None, "loha")],
+        [Said(1, 4, 4, None, "loha")],
     ),
     "ComfyUI's names with alpha": (
         kohya("diffusion_model.blocks.0.q"),

@@ -72,6 +72,10 @@ HALF_SCALED = {
         (kohya("lora_unet_a"), {}, 0, ["alpha-tensor-bad"]),
         (kohya("lora_unet_a") | {"lora_unet_a.alpha": ("F32", (1,))}, {}, 8, []),
         (kohya("lora_unet_a") | {"lora_unet_a.alpha": ("F32", (16,))}, {}, 8, ["alpha-tensor-bad"]),
+        (kohya("lora_unet_a"), {}, float("nan"), ["alpha-tensor-bad"]),
+        (kohya("lora_unet_a"), {}, float("inf"), ["alpha-tensor-bad"]),
+        (kohya("lora_unet_a") | {"lora_unet_a.alpha": ("F8_E4M3", ())}, {}, 8, ["alpha-tensor-bad"]),
+        (kohya("lora_unet_a") | {"lora_unet_a.alpha": ("I64", ())}, {}, 8, []),
         (HALF_SCALED, {}, 8, ["alpha-tensor-bad"]),
         (HALF_SCALED, {}, 16, []),
         # sd-scripts' split_qkv: joined with the alpha of a part, with the sum, not split at all.
@@ -83,6 +87,9 @@ HALF_SCALED = {
         (kohya("lora_unet_a") | {"lora_unet_a.lora_up.weight": ("F16", (64, 8))}, {}, 16, ["a-differs-from-b"]),
         ({f"_orig_mod.{name}": one for name, one in pair("transformer.to_q").items()}, {}, 1, ["bad-key-prefix"]),
         (pair("transformer._orig_mod.to_q"), {}, 1, ["bad-key-prefix"]),
+        # Dtypes.
+        (kohya("lora_unet_a") | {"lora_unet_a.lora_up.weight": ("BF16", (64, 16))}, {}, 16, ["mixed-dtypes"]),
+        (kohya("lora_unet_a") | {"lora_unet_a.dora_scale": ("F32", (64, 1))}, {}, 16, []),
     ],
 )
 def test_a_file_alone_is_told_what_is_wrong_with_it(

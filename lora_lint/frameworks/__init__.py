@@ -59,6 +59,7 @@ MARKERS: dict[str, tuple[bytes, ...]] = {
     "levanter": (b"lora:", b'"lora"', b"lora.r", b"lora.alpha", b"levanter"),
     "litgpt": (b"lora_query", b"lora_key", b"lora_value", b"lora_projection", b"lora_mlp", b"lora_head", b"litgpt"),
     "llama_cookbook": (b"peft_method", b"use_peft", b"lora_config"),
+    "llama_cpp": (b"adapter.lora.alpha",),
     "llama_factory": (b"finetuning_type", b"peft_config", b"lora_rank", b"lora_target", b"llamafactory"),
     "llava": (b"lora_enable", b"llava/train", b"llava.train"),
     "lora_diffusion": (b"lora_pti", b"train_lora_"),

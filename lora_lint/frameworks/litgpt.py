@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from lora_lint.document import Document
-from lora_lint.facts import Site, State
+from lora_lint.facts import Kind, Site, State
 from lora_lint.frameworks.commands import unless_in_file
 from lora_lint.scaling import classic
 from lora_lint.schema import Int, NonNegativeInt, Schema
@@ -58,6 +58,11 @@ def recognises(document: Document) -> tuple[str, ...]:
     own = tuple(key for key in _OWN_KEYS if key in data)
     parts = sum(f"lora_{part}" in data for part in _PARTS)
     return (*lora, *own) if document.syntax in ("yaml", "json") and lora and own and parts else ()
+
+
+def kind(document: Document) -> Kind:
+    """What a run saves beside its weights: `save_hyperparameters` in litgpt/finetune/lora.py:275 and 431."""
+    return "checkpoint" if document.source.name.endswith("hyperparameters.yaml") else "training"
 
 
 def _command(document: Document) -> str:

@@ -18,6 +18,8 @@ TITLE = "NeMo"
 DOCS = "https://docs.nvidia.com/nemo-framework/user-guide/24.07/sft_peft/peft_nemo1.html"
 
 _OWNER = "model.peft.lora_tuning"
+_SAVED = "peft.lora_tuning"
+"""Where they stand in the model_config.yaml of an archive: nemo/export/utils/lora_converter.py:91."""
 _KEYS = ("adapter_dim", "alpha", "adapter_dropout")
 _TUNING = re.compile(r"megatron_\w*(finetuning|peft_tuning)")
 _OWN_ALPHA = re.compile(r"megatron_(mamba|griffin)_")
@@ -41,19 +43,26 @@ def recognises(document: Document) -> tuple[str, ...]:
     """Nova's recipes have a `lora_tuning` without a rank; they are HyperPod's."""
     if document.syntax not in ("yaml", "json", "shell"):
         return ()
+    if document.syntax != "shell":
+        owner = _owner(document)
+        lora = overrides(document, owner, *_KEYS)
+        scheme = overrides(document, owner.removesuffix(".lora_tuning"), "peft_scheme")
+        return (*scheme, *lora) if f"{owner}.adapter_dim" in lora else ()
     lora = overrides(document, _OWNER, *_KEYS)
     scheme = overrides(document, "model.peft", "peft_scheme")
-    if document.syntax != "shell":
-        return (*scheme, *lora) if f"{_OWNER}.adapter_dim" in lora else ()
     named = scheme and _is_lora(block(document.data, ())["model.peft.peft_scheme"])
     return (*scheme, *lora) if lora or (named and _TUNING.search(document.callee)) else ()
+
+
+def _owner(document: Document) -> str:
+    return _SAVED if block(document.data, ("peft", "lora_tuning")) else _OWNER
 
 
 def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
     if document.syntax == "shell":
         yield under(Config, _OWNER), ()
     else:
-        yield from blocks(document, Config, _KEYS, _OWNER)
+        yield from blocks(document, Config, _KEYS, _owner(document))
 
 
 def sites(config: View[Config]) -> Iterator[Site]:
@@ -69,7 +78,8 @@ def _state(document: Document) -> State:
     """Several schemes can be joined by commas (peft_config.py:416 names them)."""
     data = block(document.data, ())
     shell = document.syntax == "shell"
-    scheme = data.get("model.peft.peft_scheme", "lora") if shell else block(data, ("model", "peft")).get("peft_scheme")
+    path = tuple(_owner(document).split(".")[:-1])
+    scheme = data.get("model.peft.peft_scheme", "lora") if shell else block(data, path).get("peft_scheme")
     return "active" if isinstance(scheme, Unknown) or _is_lora(scheme) else "off"
 
 

@@ -1,6 +1,7 @@
 """Setups as JSON for scripts, and as a table for people."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +10,7 @@ from lora_lint.facts import Fact, Setup, Site, UnknownFact
 from lora_lint.printable import printable, printable_json
 from lora_lint.reading import Reading
 from lora_lint.scaling import number
+from lora_lint.tensors import Checkpoint
 
 
 def as_json(readings: Iterable[Reading]) -> str:
@@ -40,6 +42,17 @@ def _setup(setup: Setup) -> dict[str, Any]:
         "also": list(setup.also),
         "kind": setup.kind,
         "sites": [_site(site, setup.document) for site in setup.sites],
+        "weights": _weights(setup.checkpoint) if setup.checkpoint is not None else None,
+    }
+
+
+def _weights(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The files beside the config, or the file itself, and how many tensors there are of each dtype."""
+    return {
+        "files": list(checkpoint.files),
+        "missing": list(checkpoint.missing_shards),
+        "tensors": len(checkpoint.tensors),
+        "dtypes": dict(Counter(tensor.dtype for tensor in checkpoint.tensors.values())),
     }
 
 

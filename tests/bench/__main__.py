@@ -16,11 +16,12 @@ BENCHMARKS: dict[str, Callable[[Path, int], Iterator[Row]]] = {
     "thousand": configs.thousand,
     "texts": configs.texts,
     "header": tensors.header,
+    "checkpoints": tensors.thousand,
     "hostile": hostile.worst,
     "tree": configs.tree,
     "verify": tensors.verify,
 }
-SLOW = ("tree", "verify")
+SLOW = ("checkpoints", "tree", "verify")
 
 
 def main() -> None:

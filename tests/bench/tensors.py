@@ -5,11 +5,12 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from statistics import median
 
-from lora_lint.readers.safetensors import read_header
+from lora_lint.readers.safetensors import Header, read_header, remembered
 from tests.bench import corpora
 from tests.bench.table import Row
-from tests.bench.timing import LORA_LINT, PYTHON, Cost, calls, in_turn, process
+from tests.bench.timing import LORA_LINT, PYTHON, Cost, calls, in_turn, process, processes
 
 
 def header(folder: Path, runs: int) -> Iterator[Row]:
@@ -22,8 +23,28 @@ def header(folder: Path, runs: int) -> Iterator[Row]:
         with safe_open(path, framework="numpy") as file:
             return [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118 - it isn't a mapping
 
-    ours, theirs = calls(runs, lambda: read_header(str(path)), by_safetensors, repeat=20)
+    def by_us() -> Header:
+        remembered.cache_clear()
+        return read_header(str(path))
+
+    ours, theirs = calls(runs, by_us, by_safetensors, repeat=20)
     yield Row("header of an adapter with 448 tensors, in process", ours, "safe_open with shapes", theirs, "0.5 ms")
+
+
+def thousand(folder: Path, runs: int) -> Iterator[Row]:
+    """A thousand adapters with their weights: of one base and rank, as in a folder of runs, and no two alike."""
+    for alike in (True, False):
+        top = folder / ("alike" if alike else "different")
+        corpora.checkpoints(top, alike=alike)
+        all_, one = processes(
+            runs,
+            folder,
+            [*LORA_LINT, "check", "--quiet", top],
+            [*LORA_LINT, "check", "--quiet", top / "adapter-0000"],
+        )
+        what = "with one header" if alike else "no two alike"
+        over = [whole - median(one) for whole in all_]
+        yield Row(f"`check` of 1,000 adapters of 448 tensors, {what}, over the start-up", over, budget="500 ms")
 
 
 _WIDTH = 4096

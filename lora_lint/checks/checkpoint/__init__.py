@@ -4,6 +4,7 @@ from lora_lint.checks.checkpoint.agreement import (
     a_differs_from_b,
     alpha_differs_from_metadata,
     dora_differs_from_tensors,
+    mixed_dtypes,
     rank_differs_from_tensors,
 )
 from lora_lint.checks.checkpoint.base import (
@@ -19,6 +20,11 @@ from lora_lint.checks.checkpoint.contents import (
     missing_tensors,
     tensors_outside_targets,
 )
+from lora_lint.checks.checkpoint.folder import (
+    adapter_saved_twice,
+    tokenizer_larger_than_base,
+    weights_left_in_shards,
+)
 from lora_lint.checks.checkpoint.lone import (
     alpha_tensor_bad,
     diffusers_alpha_not_serialised,
@@ -32,6 +38,7 @@ from lora_lint.checks.checkpoint.names import bad_key_prefix
 __all__ = [
     "a_differs_from_b",
     "adapter_mixed_with_full_model",
+    "adapter_saved_twice",
     "alpha_differs_from_metadata",
     "alpha_tensor_bad",
     "bad_key_prefix",
@@ -44,6 +51,7 @@ __all__ = [
     "merged_model_inconsistent",
     "missing_projector",
     "missing_tensors",
+    "mixed_dtypes",
     "mixed_rank_without_alpha",
     "mutated_base_init_unconverted",
     "rank_differs_from_tensors",
@@ -51,5 +59,7 @@ __all__ = [
     "ss_metadata_mismatch",
     "stale_lora_flag",
     "tensors_outside_targets",
+    "tokenizer_larger_than_base",
     "unmerged_lora",
+    "weights_left_in_shards",
 ]

@@ -2,21 +2,22 @@
 
 import json
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 
 from lora_lint.facts import Setup, may_be_set
-from lora_lint.finding import Finding
+from lora_lint.finding import Finding, Severity
+from lora_lint.once import for_each
 from lora_lint.scaling import number
 from lora_lint.tensors import LoraTensors
 
 
 def rank_differs_from_tensors(setup: Setup) -> Iterator[Finding]:
-    modules = {module.module: module for module in setup.tensor_modules}
     for site in setup.sites:
         if site.state != "active" or not site.rank.known:
             continue
         declared = site.rank.value
-        wrong = [modules[name] for name in site.modules if name in modules and not modules[name].has_rank(declared)]
+        wrong = _of_other_rank(setup.tensor_modules, site.modules, declared)
         if not wrong:
             continue
         ranks = sorted({module.rank for module in wrong if module.rank is not None})
@@ -26,6 +27,12 @@ def rank_differs_from_tensors(setup: Setup) -> Iterator[Finding]:
             f"rank is {number(declared)}, the tensors of {count} have {found}: {wrong[0].module}",
             at=site.rank.path,
         )
+
+
+@for_each
+def _of_other_rank(modules: Sequence[LoraTensors], names: tuple[str, ...], rank: float) -> list[LoraTensors]:
+    by_name = {module.module: module for module in modules}
+    return [by_name[name] for name in names if name in by_name and not by_name[name].has_rank(rank)]
 
 
 _ALPHA_KEYS = ("lora_alpha", "network_alpha", "ss_network_alpha", "alpha")
@@ -67,11 +74,10 @@ def _stated(metadata: dict[str, str]) -> Iterator[tuple[str, str]]:
 def dora_differs_from_tensors(setup: Setup) -> Iterator[Finding]:
     """Magnitudes that are missing are computed anew from the base weights; those too many are dropped."""
     active = [site for site in setup.sites if site.state == "active"]
-    whole = [module for module in setup.tensor_modules if module.a is not None and module.b is not None]
-    if setup.lone or not active or not whole:
+    if setup.lone or not active:
         return
     decomposed = any(site.method == "dora" for site in active)
-    odd = [module for module in whole if (module.magnitude is None) == decomposed and not module.of_parameter]
+    whole, odd = _by_magnitude(setup.tensor_modules, decomposed)
     if not odd:
         return
     said = setup.adapter.use_dora
@@ -84,25 +90,73 @@ def dora_differs_from_tensors(setup: Setup) -> Iterator[Finding]:
     )
 
 
+@for_each
+def _by_magnitude(modules: Sequence[LoraTensors], decomposed: bool) -> tuple[list[LoraTensors], list[LoraTensors]]:
+    """The modules with both halves, and those of them that lack a magnitude, or have one."""
+    whole = [module for module in modules if module.a is not None and module.b is not None]
+    return whole, [one for one in whole if (one.magnitude is None) == decomposed and not one.of_parameter]
+
+
 def a_differs_from_b(setup: Setup) -> Iterator[Finding]:
     """The ranks of both halves; a grouped convolution divides the columns of B, BD-LoRA cuts either into blocks."""
     if not setup.active or may_be_set(setup.ask("use_bdlora")):
         return
-    odd = [module for module in setup.tensor_modules if not _fits(module)]
+    odd = _uneven(setup.tensor_modules)
     if not odd:
         return
-    a, b = odd[0].a, odd[0].b
-    assert a is not None
+    b = odd[0].b
     assert b is not None
     more = f", and so in {len(odd) - 1} more modules" if len(odd) > 1 else ""
     yield Finding(
-        f"A has rank {a.shape[0]} and B has rank {b.shape[1]} in {odd[0].module}{more}", file=b.file, tensor=b.name
+        f"A has rank {odd[0].rank} and B has rank {odd[0].rank_of_b} in {odd[0].module}{more}",
+        file=b.file,
+        tensor=b.name,
     )
+
+
+@for_each
+def _uneven(modules: Sequence[LoraTensors]) -> list[LoraTensors]:
+    return [module for module in modules if not _fits(module)]
 
 
 def _fits(module: LoraTensors) -> bool:
     a, b = module.a, module.b
     if a is None or b is None or len(a.shape) < 2 or len(b.shape) < 2 or 0 in a.shape or 0 in b.shape:
         return True
-    rows, columns = a.shape[0], b.shape[1]
-    return rows == columns or (len(b.shape) > 2 and rows % columns == 0)
+    rows, columns = module.rank, module.rank_of_b
+    return rows is None or columns is None or rows == columns or (len(b.shape) > 2 and rows % columns == 0)
+
+
+def mixed_dtypes(setup: Setup) -> Iterator[Finding]:
+    if not setup.active:
+        return
+    unlike, whole = _by_dtype(setup.tensor_modules)
+    for found, says in ((whole, "holds whole numbers, of {}, where fractions belong"), (unlike, "are of {} and {}")):
+        if found:
+            a, b = found[0].a, found[0].b
+            assert a is not None
+            assert b is not None
+            halves = "A and B" if found is unlike else "a half"
+            more = f", and so in {len(found) - 1} more modules" if len(found) > 1 else ""
+            dtypes = (a.dtype, b.dtype) if found is unlike else (a.dtype if a.dtype in _WHOLE else b.dtype,)
+            yield Finding(
+                f"{halves} of {found[0].module} {says.format(*dtypes)}{more}",
+                file=b.file,
+                tensor=b.name,
+                severity=None if found is whole else Severity.WARNING,
+            )
+            return
+
+
+_WHOLE = ("U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64", "BOOL")
+_QUANTISED = re.compile(r"I?T?Q\d")
+"""llama.cpp's own types, of which a file may have several."""
+
+
+@for_each
+def _by_dtype(modules: Sequence[LoraTensors]) -> tuple[list[LoraTensors], list[LoraTensors]]:
+    """The modules whose halves have different dtypes, and those of whole numbers."""
+    both = [(one, one.a.dtype, one.b.dtype) for one in modules if one.a is not None and one.b is not None]
+    plain = [(one, a, b) for one, a, b in both if not (_QUANTISED.match(a) or _QUANTISED.match(b))]
+    whole = [one for one, a, b in plain if a in _WHOLE or b in _WHOLE]
+    return [one for one, a, b in plain if a != b], whole

@@ -38,10 +38,9 @@ def _is_packed(setup: Setup) -> bool:
 
 def _sizes(module: LoraTensors) -> Sizes | None:
     """Of linear layers; the vocabulary of an embedding grows with its tokenizer, experts stack their rows."""
-    a, b = module.a, module.b
-    if a is None or b is None or module.of_parameter or "embedding" in a.name or len(a.shape) != 2 or len(b.shape) != 2:
+    if module.a is None or module.of_parameter or "embedding" in module.a.name:
         return None
-    return None if module.module.rpartition(".")[2] in ("lm_head", "embed_tokens") else (b.shape[0], a.shape[1])
+    return None if module.module.rpartition(".")[2] in ("lm_head", "embed_tokens") else module.features
 
 
 def _of_base(module: LoraTensors, base: BaseFiles) -> list[Sizes]:

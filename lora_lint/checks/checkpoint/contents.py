@@ -1,13 +1,15 @@
 """Is everything in the files that the config promises, and nothing else?"""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from lora_lint import patterns
+from lora_lint.checkpoint import SMALLEST_PICKLE
 from lora_lint.facts import Setup, Site, may_be_set
 from lora_lint.finding import Finding, Severity
+from lora_lint.once import for_each
 from lora_lint.scaling import number
-from lora_lint.targets import target_matcher
+from lora_lint.targets import Matcher, target_matcher
 from lora_lint.tensors import LoraTensors, Tensor
 
 _PEFT = re.compile(r"\.lora_(?:embedding_)?[AB]\b")
@@ -22,17 +24,35 @@ def missing_tensors(setup: Setup) -> Iterator[Finding]:
         names = ", ".join(checkpoint.missing_shards[:3])
         yield Finding(f"the index names {len(checkpoint.missing_shards)} files that aren't in the folder: {names}")
         return
-    if checkpoint.unreadable or not any(file.endswith(".safetensors") for file in checkpoint.files):
+    pickled = not any(file.endswith(".safetensors") for file in checkpoint.files)
+    if checkpoint.unreadable or (pickled and not checkpoint.tensors):
         return
+    unheld = sorted(checkpoint.named - checkpoint.tensors.keys()) if not checkpoint.escaping_shards else []
+    if unheld:
+        yield Finding(f"the index names {len(unheld)} tensors that its files don't hold: {unheld[0]}")
     yield from _without_tensors(active, setup)
     yield from _holes(setup)
-    for module in setup.tensor_modules:
-        if module.a is None or module.b is None:
-            kept = module.b if module.a is None else module.a
-            if kept is not None:
-                halves = ("lora_down", "lora_up") if _PEFT.search(kept.name) is None else ("lora_A", "lora_B")
-                lost = halves[module.a is not None]
-                yield Finding(f"{module.module} has no {lost}", file=kept.file, tensor=kept.name)
+    for module, kept in _alone(setup.tensor_modules):
+        lost = _halves(kept.name)[module.a is not None]
+        yield Finding(f"{module.module} has no {lost}", file=kept.file, tensor=kept.name)
+
+
+def _halves(name: str) -> tuple[str, str]:
+    """What A and B are called, by the name of one of them."""
+    if _PEFT.search(name):
+        return "lora_A", "lora_B"
+    return (
+        ("lora_down", "lora_up")
+        if name.endswith((".down.weight", ".up.weight", "_down.weight", "_up.weight"))
+        else ("A", "B")
+    )
+
+
+@for_each
+def _alone(modules: Sequence[LoraTensors]) -> list[tuple[LoraTensors, Tensor]]:
+    """The modules that have one half, with it."""
+    halves = [(module, module.a or module.b) for module in modules if module.a is None or module.b is None]
+    return [(module, kept) for module, kept in halves if kept is not None]
 
 
 def _without_tensors(active: list[Site], setup: Setup) -> Iterator[Finding]:
@@ -72,10 +92,6 @@ def missing_projector(setup: Setup) -> Iterator[Finding]:
         yield Finding(f"config.json has an mm_projector_type, {str(kind)[:40]}, but there is no {_PROJECTOR} beside it")
 
 
-EMPTY_PICKLE = 1500
-"""Bytes: torch.save writes 1,161 for no tensor at all, PEFT 1,941 for one layer of rank 1."""
-
-
 def _holes(setup: Setup) -> Iterator[Finding]:
     """Modules of a base at hand that a target names and that have no tensors, where others of that name have."""
     adapter, base = setup.adapter, setup.base_files
@@ -102,30 +118,34 @@ def empty_tensors(setup: Setup) -> Iterator[Finding]:
     if setup.checkpoint is None:
         return
     size = setup.checkpoint.pickled_size
-    if size is not None and size < EMPTY_PICKLE:
+    if size is not None and size < SMALLEST_PICKLE:
         yield Finding(
             f"{setup.checkpoint.files[0]} has {size} bytes, too few for any weights: "
             "an empty state dict, or what Git LFS left in its place"
         )
-    tensors = list(setup.checkpoint.tensors.values())
-    empty = [tensor for tensor in tensors if _is_empty(tensor)]
+    empty = _empty(setup.checkpoint.tensors)
     if not empty:
         return
-    first = empty[0]
+    first, count = empty[0], len(setup.checkpoint.tensors)
     shape = "x".join(str(size) for size in first.shape) or "scalar"
     yield Finding(
-        f"{len(empty)} of {len(tensors)} tensors are empty, the first one is {shape}; ZeRO-3 leaves such shards behind",
+        f"{len(empty)} of {count} tensors are empty, the first one is {shape}; ZeRO-3 leaves such shards behind",
         file=first.file,
         tensor=first.name,
     )
 
 
+@for_each
+def _empty(tensors: Mapping[str, Tensor]) -> list[Tensor]:
+    return [tensor for tensor in tensors.values() if _is_empty(tensor)]
+
+
 def _is_empty(tensor: Tensor) -> bool:
     """No elements, or a flattened shard where a matrix belongs; magnitudes and biases have one dimension by right."""
-    if 0 in tensor.shape:
-        return True
+    if 0 in tensor.shape or len(tensor.shape) > 1:
+        return 0 in tensor.shape
     factor = any(part in tensor.name for part in ("lora_A", "lora_B", "lora_embedding_"))
-    return factor and len(tensor.shape) < 2 and not tensor.name.endswith("bias")
+    return factor and not tensor.name.endswith("bias")
 
 
 _WEIGHTS = ("adapter_model.safetensors", "model.safetensors")
@@ -151,7 +171,7 @@ def base_weights_in_adapter(setup: Setup) -> Iterator[Finding]:
     if not any(file.startswith("adapter_model") for file in checkpoint.files) or not setup.tensor_modules:
         return
     kept = tuple(saved.value) if saved is not None and isinstance(saved.value, list) else ()
-    found = [tensor for name, tensor in checkpoint.tensors.items() if _is_of_base(name, kept)]
+    found = _of_base(checkpoint.tensors, kept)
     if found:
         yield Finding(
             f"{len(found)} of {len(checkpoint.tensors)} tensors are weights of the base model, which no loader of "
@@ -159,6 +179,11 @@ def base_weights_in_adapter(setup: Setup) -> Iterator[Finding]:
             file=found[0].file,
             tensor=found[0].name,
         )
+
+
+@for_each
+def _of_base(tensors: Mapping[str, Tensor], kept: tuple[str, ...]) -> list[Tensor]:
+    return [tensor for name, tensor in tensors.items() if _is_of_base(name, kept)]
 
 
 _IN_A_LAYER = re.compile(r"\.\d+\.")
@@ -172,19 +197,18 @@ def _is_of_base(name: str, kept: tuple[str, ...]) -> bool:
 
     Heads stand outside of the numbered layers: PEFT saves classifiers that the config doesn't name as well.
     """
-    if _NOT_OF_BASE.search(name) or not _IN_A_LAYER.search(name):
+    if "lora_" in name or _NOT_OF_BASE.search(name) or not _IN_A_LAYER.search(name):
         return False
     parts = name.split(".")
     return not any(".".join(parts[:end]).endswith(kept) for end in range(1, len(parts)))
 
 
 def tensors_outside_targets(setup: Setup) -> Iterator[Finding]:
-    covers = target_matcher(setup)
+    matcher = target_matcher(setup)
     # With weight tying PEFT adapts the modules that are tied to a target as well, whatever they are called.
-    if setup.lone or covers is None or not setup.active or may_be_set(setup.adapter.ensure_weight_tying):
+    if setup.lone or matcher is None or not setup.active or may_be_set(setup.adapter.ensure_weight_tying):
         return
-    modules = [module for module in setup.tensor_modules if _is_wrapped(module)]
-    outside = [module for module in modules if covers(_INSIDE.split(module.module)[0]) is False]
+    modules, outside = _outside(setup.tensor_modules, matcher)
     if not outside:
         return
     a = outside[0].a or outside[0].b
@@ -195,6 +219,13 @@ def tensors_outside_targets(setup: Setup) -> Iterator[Finding]:
         file=a.file,
         tensor=a.name,
     )
+
+
+@for_each
+def _outside(modules: Sequence[LoraTensors], matcher: Matcher) -> tuple[list[LoraTensors], list[LoraTensors]]:
+    """The modules that can be compared, and those of them that no target names."""
+    wrapped = [module for module in modules if _is_wrapped(module)]
+    return wrapped, [module for module in wrapped if matcher.covers(_INSIDE.split(module.module)[0]) is False]
 
 
 _INSIDE = re.compile(r"\.(?:base_layer|modules_to_save|original_module)\b")

@@ -52,7 +52,12 @@ def alpha_tensor_bad(setup: Setup) -> Iterator[Finding]:
             shape = "x".join(map(str, alpha.shape))
             yield Finding(f"alpha is no single number, its shape is {shape}", file=alpha.file, tensor=alpha.name)
             return
-        if setup.checkpoint.scalars.get(alpha.name) == 0:
+        value = setup.checkpoint.scalars.get(alpha.name)
+        if value is None or not math.isfinite(value):
+            says = f"alpha is {value}" if value is not None else f"alpha is of {alpha.dtype}, in which it can't be read"
+            yield Finding(f"{says}, so that no scale follows from it", file=alpha.file, tensor=alpha.name)
+            return
+        if value == 0:
             says = "alpha is 0: sd-scripts and LyCORIS take the rank for it, other loaders multiply by 0"
             yield Finding(says, file=alpha.file, tensor=alpha.name)
             return

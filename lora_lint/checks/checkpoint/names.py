@@ -1,11 +1,12 @@
 """Do the tensors have the names that loaders look for?"""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from lora_lint.dialects import is_adapters
 from lora_lint.facts import Setup
 from lora_lint.finding import Finding, Severity
+from lora_lint.once import for_each
 from lora_lint.tensors import Tensor
 
 _WRAPPERS = {
@@ -23,13 +24,23 @@ _NAMED = re.compile(r"\.lora_(?:embedding_)?[AB]\.(?!weight\Z|bias\Z)([^.]+)")
 def bad_key_prefix(setup: Setup) -> Iterator[Finding]:
     if setup.checkpoint is None or not setup.active:
         return
-    tensors = [tensor for name, tensor in setup.checkpoint.tensors.items() if is_adapters(name)]
+    # torchtune's adapter_model.pt has names of its own.
+    of_peft = any(file.startswith("adapter_model") and not file.endswith(".pt") for file in setup.checkpoint.files)
+    yield from _findings(setup.checkpoint.tensors, of_peft)
+
+
+@for_each
+def _findings(named: Mapping[str, Tensor], of_peft: bool) -> list[Finding]:
+    return list(_faults([tensor for name, tensor in named.items() if is_adapters(name)], of_peft=of_peft))
+
+
+def _faults(tensors: list[Tensor], *, of_peft: bool) -> Iterator[Finding]:
     for wrapper, program in _WRAPPERS.items():
         found = [tensor for tensor in tensors if wrapper in tensor.name]
         yield from _told(f"keys have {wrapper} of {program} in them, which no loader looks for", found, tensors)
     found = [tensor for tensor in tensors if tensor.name.startswith(_DISTRIBUTED)]
     yield from _told(f"keys begin with {_DISTRIBUTED}, which a distributed run put there", found, tensors)
-    if any(file.startswith("adapter_model") for file in setup.checkpoint.files):
+    if of_peft:
         yield from _as_peft_reads(tensors)
 
 

@@ -1,14 +1,16 @@
 """Do settings beside the targets fit them: chosen layers, patterns, parameters, ranks, variants?"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from lora_lint import patterns
 from lora_lint.checks.targets.names import MOST_DEAD
 from lora_lint.facts import Setup
 from lora_lint.finding import Finding, Insert, Replace, Severity
+from lora_lint.once import for_each
 from lora_lint.scaling import number
 from lora_lint.targets import shown
+from lora_lint.tensors import LoraTensors
 
 
 def target_parameters_incompatible(setup: Setup) -> Iterator[Finding]:
@@ -102,21 +104,29 @@ def vlm_suffix_collision(setup: Setup) -> Iterator[Finding]:
 def rank_exceeds_dimension(setup: Setup) -> Iterator[Finding]:
     if not setup.active or setup.checkpoint is None:
         return
-    beyond = []
-    for module in setup.tensor_modules:
-        a, b = module.a, module.b
-        if a is None or b is None or len(a.shape) != 2 or len(b.shape) != 2 or module.of_parameter:
-            continue
-        if a.shape[0] == b.shape[1] > min(a.shape[1], b.shape[0]) > 0:
-            beyond.append((module.module, a, min(a.shape[1], b.shape[0])))
+    beyond = _beyond(setup.tensor_modules)
     if beyond:
-        name, a, least = beyond[0]
+        module, features = beyond[0]
+        assert module.a is not None
         more = f", and of {len(beyond) - 1} more" if len(beyond) > 1 else ""
         yield Finding(
-            f"rank {a.shape[0]} of {name[:80]}{more} is more than the {least} that its weight can have",
-            file=a.file,
-            tensor=a.name,
+            f"rank {module.rank} of {module.module[:80]}{more} is more than the {min(features)} that its weight "
+            "can have",
+            file=module.a.file,
+            tensor=module.a.name,
         )
+
+
+@for_each
+def _beyond(modules: Sequence[LoraTensors]) -> list[tuple[LoraTensors, tuple[int, int]]]:
+    """Linear layers whose rank is larger than their outputs or inputs, with these."""
+    linear = [(module, module.features) for module in modules if not module.of_parameter]
+    sized = [(module, features) for module, features in linear if features is not None]
+    return [
+        (module, features)
+        for module, features in sized
+        if module.rank is not None and module.rank == module.rank_of_b and module.rank > min(features) > 0
+    ]
 
 
 def variant_unsupported_layer(setup: Setup) -> Iterator[Finding]:

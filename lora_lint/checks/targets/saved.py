@@ -1,13 +1,14 @@
 """Are the modules that have to be trained whole saved whole, and no others?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from lora_lint.checks.targets.names import MOST_DEAD
 from lora_lint.facts import Setup
 from lora_lint.finding import Finding, Severity
+from lora_lint.once import for_each
 from lora_lint.targets import shown
-from lora_lint.tensors import Checkpoint
+from lora_lint.tensors import Checkpoint, Tensor
 
 
 def save_target_overlap(setup: Setup) -> Iterator[Finding]:
@@ -123,7 +124,12 @@ HEADS_SAVED = ("score", "classifier")
 
 def _lora_alone(checkpoint: Checkpoint) -> bool:
     whole = bool(checkpoint.tensors) and not checkpoint.unreadable and not checkpoint.missing_shards
-    return whole and all("lora_" in name for name in checkpoint.tensors)
+    return whole and _all_lora(checkpoint.tensors)
+
+
+@for_each
+def _all_lora(tensors: Mapping[str, Tensor]) -> bool:
+    return all("lora_" in name for name in tensors)
 
 
 def embedding_or_head_targeted(setup: Setup) -> Iterator[Finding]:
