@@ -257,6 +257,7 @@ def setup(document: Document, names: list[str], beside: Callable[[], Checkpoint 
         return None
     result.sites = tuple(sites)
     result.target_syntax = next((syntax for model, _ in configs if (syntax := model.TARGETS)), "")
+    result.layers_of = next((layers for model, _ in configs if (layers := model.LAYERS_OF)), "")
     result.written_keys = lambda: (key for view in views for key in view.written_keys)
     parts = cache(lambda: _with_companions(views, document))
     result.words = lambda: (word for part in parts() for word in part.words)
@@ -286,8 +287,10 @@ def _with_companions(views: list[View[Any]], document: Document) -> Sequence[Say
 
 
 def _said(views: Sequence[Says], word: str) -> Fact[Any] | None:
-    """What the parts of a document say for a word: the first that is written, else the first default."""
+    """What the parts of a document say for a word: the first that is written, else the first default that is one."""
     if len(views) == 1:
         return views[0].said(word)
     facts = [fact for view in views if (fact := view.said(word)) is not None]
-    return next((fact for fact in facts if fact.origin != "default"), facts[0] if facts else None)
+    written = next((fact for fact in facts if fact.origin != "default"), None)
+    defaults = (fact for fact in facts if fact.known and fact.value is not None)
+    return written or next(defaults, facts[0] if facts else None)
