@@ -1,7 +1,7 @@
 """The training scripts of diffusers: `--rank` or `--lora_rank`, in some `--lora_alpha`, with defaults of their own."""
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, NamedTuple
 
 from lora_lint.document import Document, Unknown
 from lora_lint.facts import Fact, Site
@@ -22,6 +22,9 @@ class Config(Schema):
     Three scripts have `--lora_alpha` since f0dba33d82, 1bc6f3dc0f and 6760300202, all first in 0.34.0.
     """
 
+    SPELLED: ClassVar[Mapping[str, str]] = {"image_model": "pretrained_model_name_or_path"}
+
+    pretrained_model_name_or_path: Any = None
     rank: PositiveInt | None = None
     lora_rank: PositiveInt | None = None
     lora_r: PositiveInt | None = None

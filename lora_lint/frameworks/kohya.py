@@ -35,8 +35,12 @@ class Config(Schema):
         "lora_alpha": "network_alpha",
     }
 
-    SPELLED: ClassVar[Mapping[str, str]] = {"optim": "optimizer_type"}
+    SPELLED: ClassVar[Mapping[str, str]] = {
+        "optim": "optimizer_type",
+        "image_model": "pretrained_model_name_or_path",
+    }
 
+    pretrained_model_name_or_path: Any = None
     learning_rate: Any = None
     optimizer_type: Any = None
     network_module: str = "networks.lora"

@@ -1,7 +1,7 @@
 """bmaltais' kohya_ss: the JSON that its GUI saves, with `LoRA_type`, and what it hands to sd-scripts for it."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from lora_lint.document import Document, Unknown
 from lora_lint.facts import Fact, Site
@@ -25,6 +25,9 @@ class Config(Schema):
     A key that isn't in the file keeps the slider's value (line 803).
     """
 
+    SPELLED: ClassVar[Mapping[str, str]] = {"image_model": "pretrained_model_name_or_path"}
+
+    pretrained_model_name_or_path: Any = None
     LoRA_type: str = "Standard"
     network_dim: PositiveInt = 8
     network_alpha: Number = 1

@@ -1,5 +1,6 @@
 """TRL: `--use_peft --lora_r N --lora_alpha M`, the same keys in YAML (alignment-handbook's too), `ModelConfig(...)`."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -108,9 +109,19 @@ def _is_trl(document: Document) -> bool:
 
 def says(config: View[Any], word: str) -> Fact[Any] | None:
     """`trl reward` and the script of that name train a reward model, whatever the task of the adapter."""
+    if word != "reward_model":
+        return None
     document = config.document
     rewards = document.syntax == "shell" and ("reward" in document.words or "reward_modeling" in document.callee)
-    return Fact(True, (), "derived") if rewards and word == "reward_model" else None
+    if document.syntax == "yaml" and not document.example:
+        rewards = _LAUNCHED.search(document.source.text) is not None or "center_rewards_coefficient" in config.data
+    return Fact(True, ("use_peft",) if "use_peft" in config.data else (), "derived") if rewards else None
+
+
+_LAUNCHED = re.compile(
+    r"^[ \t]*#.*(?:\btrl[ ]reward\b|\btrl[./]scripts[./]reward\b|\breward_modeling\.py\b)", re.MULTILINE
+)
+"""The comment of a file that says by which command it is run."""
 
 
 def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
