@@ -103,6 +103,12 @@ class BaseModel:
         """What a name in a list of target modules stands for, by its end; empty when nothing is called so."""
         return kinds(self.name, name)
 
+    def lacks(self, name: str) -> bool:
+        """Whether no module ends so; of Megatron's models only the names of transformers' layers are known to."""
+        if self.name == "megatron" and name.rpartition(".")[2] not in layer_names("llama"):
+            return False
+        return not self.kinds(name) - {"expert"}
+
     def matches(self, expression: str) -> bool | None:
         """Whether a regular expression matches the whole path of some module, None where that isn't sure."""
         return any_module_matches(self.name, expression)
