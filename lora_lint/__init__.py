@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from lora_lint.finding import Severity as Severity
     from lora_lint.linter import lint as lint
     from lora_lint.linter import read_setups as read_setups
+    from lora_lint.reference import assert_policy as assert_policy
+    from lora_lint.reference import assert_scale as assert_scale
+    from lora_lint.reference import measure_scale as measure_scale
+    from lora_lint.reference import measure_scales as measure_scales
     from lora_lint.rule import Rule as Rule
 
 _HOMES = {
@@ -21,12 +25,29 @@ _HOMES = {
     "Rule": "rule",
     "Setup": "facts",
     "Severity": "finding",
+    "assert_policy": "reference",
+    "assert_scale": "reference",
     "lint": "linter",
     "load_rules": "catalogue",
+    "measure_scale": "reference",
+    "measure_scales": "reference",
     "read_setups": "linter",
 }
 
-__all__ = ["Diagnostic", "Report", "Rule", "Setup", "Severity", "lint", "load_rules", "read_setups"]
+__all__ = [
+    "Diagnostic",
+    "Report",
+    "Rule",
+    "Setup",
+    "Severity",
+    "assert_policy",
+    "assert_scale",
+    "lint",
+    "load_rules",
+    "measure_scale",
+    "measure_scales",
+    "read_setups",
+]
 
 
 def __getattr__(name: str) -> object:

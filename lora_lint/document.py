@@ -171,6 +171,11 @@ class Document:
     """Finds the `companions`."""
 
     @property
+    def alive(self) -> bool:
+        """Whether it is an object of a running program, which has no text and so no places."""
+        return self.embedded and not self.source.text
+
+    @property
     def called(self) -> str:
         """The program or the function, behind a same-file wrapper where there is one."""
         return self.through or self.callee

@@ -66,6 +66,11 @@ class Fact(Generic[T]):
         return not isinstance(self._value, Unknown)
 
     @property
+    def text(self) -> str:
+        """What is written in place of a value that isn't known, or an empty string."""
+        return self._value.text if isinstance(self._value, Unknown) else ""
+
+    @property
     def reason(self) -> str:
         """Why the value is unknown, or an empty string."""
         return self._value.reason if isinstance(self._value, Unknown) else ""
@@ -348,10 +353,11 @@ class Setup:
         return self.pin("peft")
 
     def pin(self, library: str) -> "Pin | None":
-        """The release of a library that the project around the file is held to."""
-        from lora_lint.project import pinned
+        """The release of a library that the file itself installs, or that the project around it is held to."""
+        from lora_lint.project import installed, pinned
 
-        return pinned(self.folder.path, library) if self.folder is not None else None
+        own = installed(self.document.source, library)
+        return own or (pinned(self.folder.path, library) if self.folder is not None else None)
 
     def lies_in(self, package: str) -> bool:
         """Whether the file belongs to a copy of a package, whose release is its own."""

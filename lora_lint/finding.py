@@ -72,6 +72,8 @@ class Finding(NamedTuple):
     safety: Safety | None = None
     tensor: str | None = None
     file: str | None = None
+    line: int | None = None
+    """The line of `file` that is meant, from 1; the file as a whole where there is none."""
     span: Span | None = None
     on_key: bool = False
     """Point at the key of `at` rather than at its value."""
@@ -178,6 +180,8 @@ class Report:
     failures: list[str] = field(default_factory=list)
     """Tracebacks of rules that raised; they end in status 2."""
     policy: str = "2r"
+    fail_on: Severity = Severity.ERROR
+    """The lowest severity with which the run fails."""
 
     _seen: set[tuple[str, str, Position, str]] = field(default_factory=set, repr=False)
 

@@ -25,25 +25,41 @@ if TYPE_CHECKING:
 
 
 def lint(
-    paths: Sequence[str],
+    subject: object,
     settings: Settings | None = None,
     *,
     select: Sequence[str] | None = None,
     since: str | None = None,
 ) -> Report:
-    """Check files and folders.
+    """Check files and folders, or configs that are alive.
 
-    `select` are rules or families, besides those of the settings. With `since`, only what changed since that revision
-    of git is read, and only what the change touched is reported. The report is in the order of the files.
+    `subject` is a path, or several; or PEFT's `LoraConfig`, a model that carries some, a dataclass, a pydantic model, a
+    mapping of config keys, or a list of these. What is alive goes under the name of its class in angle brackets and has
+    no lines; every key counts as written, since nobody can tell a default from the same value. `select` are rules or
+    families, besides those of the settings. With `since`, only what changed since that revision of git is read, and
+    only what the change touched is reported. The report is in the order of the files.
 
     Raises:
         GitError: when git doesn't know the revision.
+        TypeError: for what is neither a path nor a config, and for a config with `since`.
     """
-    linter = Linter(settings or Settings(), select, since=since_revision(paths[0], since) if since else None)
+    roots = _paths(subject)
+    if since and roots is None:
+        raise TypeError(f"since is about files, not about a {type(subject).__name__}")
+    linter = Linter(settings or Settings(), select, since=since_revision(roots[0], since) if roots and since else None)
     report = Report(policy=linter.settings.policy)
-    for _, reading in linter.walk([os.fspath(path) for path in paths], report):
+    for reading in linter.readings(subject, report):
         linter.add(reading, report)
     return report
+
+
+def _paths(subject: object) -> list[str] | None:
+    """The paths that something is, one or several, or None where it is alive."""
+    if isinstance(subject, str | os.PathLike):
+        return [os.fspath(subject)]
+    if isinstance(subject, list | tuple) and all(isinstance(one, str | os.PathLike) for one in subject):
+        return [os.fspath(one) for one in subject]
+    return None
 
 
 def since_revision(path: str, revision: str) -> "Since":
@@ -59,10 +75,16 @@ def since_revision(path: str, revision: str) -> "Since":
     return Since(changes(full if os.path.isdir(full) else os.path.dirname(full), revision))
 
 
-def read_setups(paths: Sequence[str], settings: Settings | None = None) -> Iterator[Setup]:
-    """What the files say about LoRA, without judging it; unreadable files are passed over."""
+def read_setups(subject: object, settings: Settings | None = None) -> Iterator[Setup]:
+    """What files or live configs, as `lint` takes them, say about LoRA, without judging it.
+
+    Unreadable files are passed over.
+
+    Raises:
+        TypeError: for what is neither a path nor a config.
+    """
     linter = Linter(settings or Settings(), None)
-    for _, reading in linter.walk([os.fspath(path) for path in paths], Report()):
+    for reading in linter.readings(subject, Report()):
         yield from reading.setups
 
 
@@ -123,6 +145,21 @@ class Linter:
             ],
             severity=severity,
         )
+
+    def readings(self, subject: object, report: Report) -> Iterator[Reading]:
+        """The files below some paths, or the configs of what is alive.
+
+        Raises:
+            TypeError: for what is neither a path nor a config.
+        """
+        roots = _paths(subject)
+        if roots is not None:
+            for _, reading in self.walk(roots, report):
+                yield reading
+            return
+        from lora_lint import live
+
+        yield from live.readings(subject, self._plain.framework)
 
     def walk(self, roots: list[str], report: Report) -> Iterator[tuple[Candidate, Reading]]:
         """The files below some roots, read in order; at the end what was left out is in the report."""

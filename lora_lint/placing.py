@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from lora_lint import fix as fixes
-from lora_lint.document import Document, Path, Span
+from lora_lint.document import Document, Path, Position, Span
 from lora_lint.facts import Setup, Site
 from lora_lint.finding import Diagnostic, Finding, Range, Related, RenameKey, Safety, Severity
 from lora_lint.rule import Rule
@@ -54,7 +54,7 @@ def diagnostic(placed: Placed, chosen: Mapping[str, str]) -> Diagnostic:
     rule, finding, document, setup, _ = placed
     source = document.source
     span = finding.span or (Span(0, 0) if finding.file else _place(document, finding))
-    lines = _range(document, span)
+    lines = Range(start := Position(finding.line, 1), start) if finding.line else _range(document, span)
     file = beside(document, finding.file) if finding.file else source.name
     suggestion = None
     if finding.fix is not None and rule.fix is not None and setup is not None:
@@ -118,7 +118,10 @@ def _place(document: Document, finding: Finding) -> Span:
 
 
 def _related(document: Document, finding: Finding) -> Iterator[Related]:
-    """The places that a rule names, and where a value comes from that is written elsewhere in the file."""
+    """The places that a rule names, and where a value comes from that is written elsewhere in the file; none in a
+    config that is alive, which has no places."""
+    if document.alive:
+        return
     for path, message in finding.related:
         if path != finding.at and not (document.base and document.entry(path) is None):
             yield Related(message, _range(document, document.span_of(path)))

@@ -11,6 +11,8 @@ from lora_lint.upwards import to_the_top
 if TYPE_CHECKING:
     from packaging.version import Version
 
+    from lora_lint.document import Source
+
 LARGEST = 4 * 2**20
 _REQUIREMENTS = re.compile(r"(?:.*[-_.])?(?:requirements?|constraints?)(?:[-_.].*)?\.(?:txt|in)", re.IGNORECASE)
 _CLAUSE = r"[<>=!~]+[ \t]*[^\s;,#'\"]*"
@@ -41,6 +43,18 @@ def pinned(folder: str, name: str) -> Pin | None:
     if above == folder or os.path.exists(os.path.join(folder, ".git")):
         return None
     return pinned(above, name)
+
+
+def installed(source: "Source", name: str) -> Pin | None:
+    """The release of a package that a notebook or a script installs before it runs, where it names one."""
+    if "pip" not in source.text or name not in source.text:
+        return None
+    lines = (line for line in source.text.splitlines() if "pip" in line and "install" in line)
+    found = {version for line in lines for version in re.findall(_INSTALLED.format(re.escape(name)), line)}
+    return Pin(found.pop(), "the file itself") if len(found) == 1 else None
+
+
+_INSTALLED = r"(?<![\w-]){}(?:\[[^\]]*\])?==(\d+(?:\.\d+)*)"
 
 
 def holds(folder: str, package: str) -> bool:

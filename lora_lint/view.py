@@ -231,7 +231,8 @@ class View(Generic[M]):
         model = type(self.model)
         named, defaults, dotted = words_of(model), defaults_of(model), dotted_words_of(model)
         for key, value in self.data.items():
-            if value and value != defaults.get(key):
+            default = defaults.get(key)
+            if (value or (value is False and default is True)) and value != default:
                 yield from named.get(key, (key,))
         for path in self.unknown:
             yield from named.get(str(path[0]), (str(path[0]),))
@@ -243,6 +244,11 @@ class View(Generic[M]):
     def settled(self) -> bool:
         """Whether every field is known, so that nobody has to ask one by one."""
         return not (self.unknown or self.bad_values or self.document.open or self.document.words == ("**",))
+
+    def refuse(self, key: str, why: str) -> None:
+        """Note that a key is written which the framework takes none of, with what it does about it."""
+        if key in self.data or (key,) in self.unknown:
+            self.bad_values.append(BadValue(self._full((key,)), "not-accepted", f"{key} is given; {self.title} {why}"))
 
     def has(self, name: str) -> bool:
         """Whether the key, in any spelling, is written in the document."""
@@ -286,8 +292,9 @@ class View(Generic[M]):
         return key in self.data or (key,) in self.unknown
 
     def _meant(self, key: str) -> str | None:
-        if key in self.model.MEANT:
-            return self.model.MEANT[key]
+        owner, dot, last = key.rpartition(".")
+        if last in self.model.MEANT:
+            return f"{owner}{dot}{self.model.MEANT[last]}"
         from lora_lint.spelling import nearest
 
         return nearest(

@@ -123,10 +123,10 @@ class Adapter(Vocabulary):
     image_model = Said(text)
     """The diffusion model that is adapted: a hub id, or a file or folder of any machine."""
     revision = Said(text)
+    auto_mapping = Said(mapping)
+    """The class of the base model and the library that it is from, where no task type says it."""
     task_type = Said(text)
     inference_mode = Said(flag)
-    auto_mapping = Said(mapping)
-    """The class that a saved adapter's model had, where no task was given."""
     target_modules = Said(words)
     target_linear = Said(flag)
     """All linear layers but the head, besides `target_modules`."""
@@ -175,6 +175,8 @@ class Training(Vocabulary):
     """As accelerate and the image trainers have it: `no`, `fp16` or `bf16`."""
     gradient_checkpointing = Said(flag)
     use_reentrant = Said(flag)
+    inputs_without_grads = Said(flag)
+    """Whether reentrant checkpointing begins at inputs that need no gradient, as far as the code shows."""
     load_in_4bit = Said(flag)
     load_in_8bit = Said(flag)
     quantization_bit = Said(number)
@@ -210,5 +212,7 @@ class Training(Vocabulary):
     trust_remote_code = Said(flag)
     reward_model = Said(flag)
     """Whether a reward model is trained, which has a head of its own in place of the language model's."""
+    safe_serialization = Said(flag)
+    """Whether weights are saved as safetensors, which is so unless told otherwise."""
     new_tokens = Said(anything)
     """Tokens that are added to the tokenizer."""

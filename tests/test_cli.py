@@ -12,12 +12,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
+from xml.etree import ElementTree
 
 import pytest
 
 from lora_lint import __version__
 from lora_lint.catalogue import load_rules
 from lora_lint.frameworks import MARKERS
+from lora_lint.reporters import FORMATS
 from tests.conftest import Cli, Run, environment
 
 RIGHT = '{"peft_type": "LORA", "r": 16, "lora_alpha": 32}\n'
@@ -102,7 +104,7 @@ def test_the_exit_status_is_the_verdict(arguments: list[str], status: int, files
     assert run(*arguments).status == status
 
 
-@pytest.mark.parametrize("name", ["text", "json", "sarif", "github"])
+@pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize(("file", "status"), [("right.json", 0), ("wrong.json", 1), ("none.json", 2)])
 def test_the_exit_status_is_the_same_in_every_format(name: str, file: str, status: int, files: Path, run: Run) -> None:
     assert run("check", "--format", name, file).status == status
@@ -115,7 +117,7 @@ def test_the_exit_status_is_the_same_in_every_format(name: str, file: str, statu
         (["check", "--framework", "axolot"], "there is no framework 'axolot'; 'axolotl' was likely meant"),
         (["check", "--select", "none"], "--select: there is no rule or family 'none'"),
         (["check", "--fail-on", "never"], "--fail-on is 'never'; it can be error, warning or note"),
-        (["check", "--format", "xml"], "there is no format 'xml'; there are text, json, github, sarif"),
+        (["check", "--format", "xml"], "there is no format 'xml'; there are text, json, github, gitlab, sarif, junit"),
         (["check", "--output", "json"], "--output is 'json'; it needs FORMAT=FILE"),
         (["check", "--output", "json=none/x", "right.json"], "none/x: can't be written: no such file or directory"),
         (["explain", "alpha-not-2"], "there is no rule 'alpha-not-2'; alpha-not-2r was likely meant"),
@@ -167,11 +169,24 @@ def test_statistics_count_the_findings_of_each_rule(files: Path, run: Run) -> No
 
 def test_several_reports_are_written_beside_the_one_shown(files: Path, run: Run) -> None:
     outputs = ["--output", "json=out.json", "--output", "sarif=out.sarif", "--output", "text=out=1.txt"]
+    outputs += ["--output", "gitlab=out.gitlab", "--output", "junit=out.xml"]
     shown = run("check", *outputs, "wrong.json")
     assert shown.out.startswith("wrong.json:1:46: error")
     assert json.loads((files / "out.json").read_text())["diagnostics"][0]["rule"] == "alpha-not-2r"
     assert json.loads((files / "out.sarif").read_text())["version"] == "2.1.0"
+    assert [issue["check_name"] for issue in json.loads((files / "out.gitlab").read_text())] == ["alpha-not-2r"]
+    assert ElementTree.parse(files / "out.xml").getroot().attrib["failures"] == "1"
     assert (files / "out=1.txt").read_text() + "\n" == shown.out
+
+
+def test_a_report_of_tests_fails_where_the_run_fails(files: Path, run: Run) -> None:
+    for arguments, verdict in (([], "failure"), (["--exit-zero"], "failure"), (["--policy", "r"], "system-out")):
+        run("check", "--output", "junit=out.xml", *arguments, "wrong.json")
+        assert ElementTree.parse(files / "out.xml").getroot()[0][0][0].tag == verdict
+    (files / "lowered.toml").write_text('[severity]\nalpha-not-2r = "warning"\n')
+    for arguments, verdict in (([], "skipped"), (["--fail-on", "warning"], "failure")):
+        run("check", "--config", "lowered.toml", "--output", "junit=out.xml", *arguments, "wrong.json")
+        assert ElementTree.parse(files / "out.xml").getroot()[0][0][0].tag == verdict
 
 
 def test_a_report_replaces_the_old_one_and_keeps_its_mode_and_links(files: Path, run: Run) -> None:
@@ -283,11 +298,13 @@ def test_a_fix_that_cannot_be_written_leaves_the_file_as_it_is(files: Path, cli:
     assert not list(files.glob(".lora-lint-*"))
 
 
-def test_a_report_that_cannot_be_written_leaves_the_old_one(files: Path, cli: Cli) -> None:
-    (files / "out.json").write_text("old")
-    outcome = cli("check", "--output", "json=out.json", "right.json", before=no_room)
-    assert (outcome.status, outcome.err) == (2, "lora-lint: out.json: can't be written: file too large\n")
-    assert (files / "out.json").read_text() == "old"
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_report_that_cannot_be_written_leaves_the_old_one(name: str, files: Path, cli: Cli) -> None:
+    (files / "old").write_text("old")
+    outcome = cli("check", "--output", f"{name}=old", "wrong.json", before=no_room)
+    assert (outcome.status, outcome.err) == (2, "lora-lint: old: can't be written: file too large\n")
+    assert (files / "old").read_text() == "old"
+    assert not list(files.glob(".lora-lint-*"))
 
 
 FULL = Path("/dev/full")
@@ -318,7 +335,7 @@ def command(folder: Path, *arguments: str, stdout: int | IO[bytes] = subprocess.
     )
 
 
-@pytest.mark.parametrize("arguments", [["check"], ["check", "--format", "json"], ["facts"], ["rules"], []])
+@pytest.mark.parametrize("arguments", [*(["check", "--format", name] for name in FORMATS), ["facts"], ["rules"], []])
 def test_a_reader_that_goes_away_is_no_error(arguments: list[str], here: Path) -> None:
     for number in range(50):
         (here / f"{number}.json").write_text(WRONG)

@@ -422,6 +422,8 @@ def nasty(here: Path) -> Path:
         ["check", "--format", "json", "."],
         ["check", "--format", "sarif", "."],
         ["check", "--format", "github", "."],
+        ["check", "--format", "gitlab", "."],
+        ["check", "--format", "junit", "."],
         ["check", "--statistics", "."],
         ["check", "--diff", "--unsafe-fixes", "."],
         ["check", "--fix", "--unsafe-fixes", "."],
@@ -448,7 +450,7 @@ def test_nothing_from_a_file_is_obeyed_by_a_terminal(nasty: Path, cli: Cli) -> N
     assert "[bold red]" in out, "markup is text"
 
 
-@pytest.mark.parametrize("name", ["json", "sarif"])
+@pytest.mark.parametrize("name", ["json", "sarif", "gitlab"])
 def test_json_reads_back_whatever_stood_in_the_file(name: str, nasty: Path, run: Run) -> None:
     outcome = run("check", "--format", name, ".")
     text = json.dumps(outcome.data, ensure_ascii=False)

@@ -77,7 +77,9 @@ def test_an_adapter_config_needs_one_framework(tmp_path: Path) -> None:
     assert below("lora_lint.frameworks", imported(tmp_path, "check", "adapter_config.json")) == {"peft"}
 
 
-@pytest.mark.parametrize("name", ["reporters.terminal", "reporters.sarif", "reference", "expression", "cli.fixing"])
+@pytest.mark.parametrize(
+    "name", ["reporters.terminal", "reporters.sarif", "reporters.junit", "reference", "expression", "cli.fixing"]
+)
 def test_what_wasn_t_asked_for_is_not_imported(name: str, tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text(ADAPTER, "utf-8")
     assert f"lora_lint.{name}" not in imported(tmp_path, "check", "adapter_config.json")

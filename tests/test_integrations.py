@@ -1,4 +1,4 @@
-"""The hooks run under the real pre-commit, and the steps of the GitHub Action run in the shell."""
+"""The hooks run under the real pre-commit; the GitHub Action and what README says for other servers in the shell."""
 
 import json
 import os
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from junitparser import JUnitXml
 
 from tests.checkout import ROOT, copy_checkout
 
@@ -176,6 +177,14 @@ def test_the_hook_starts_for_files_whose_names_may_hold_lora(path: str, starts: 
     assert (re.search(FILES, path) is not None) is starts
 
 
+def install(folder: Path) -> None:
+    """Put a program called lora-lint, which is this checkout's, into a folder."""
+    folder.mkdir(parents=True)
+    program = folder / "lora-lint"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lora_lint "$@"\n', "utf-8")
+    program.chmod(0o755)
+
+
 class Action:
     """The steps of action.yml, run as a runner would run them."""
 
@@ -185,10 +194,7 @@ class Action:
         self.outputs = home / "outputs"
         self.workspace = home / "workspace"
         self.workspace.mkdir()
-        program = home / "runner" / "lora-lint" / "bin" / "lora-lint"
-        program.parent.mkdir(parents=True)
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lora_lint "$@"\n', "utf-8")
-        program.chmod(0o755)
+        install(home / "runner" / "lora-lint" / "bin")
 
     def step(self, name: str) -> dict[str, Any]:
         return next(step for step in self.data["runs"]["steps"] if step.get("name") == name)
@@ -278,3 +284,48 @@ def test_the_upload_needs_sarif_and_never_fails_the_job(action: Action) -> None:
     upload = action.step("Upload to code scanning")
     assert upload["continue-on-error"] is True
     assert "hashFiles(inputs.sarif-file) != ''" in upload["if"]
+
+
+README = (ROOT / "README.md").read_text("utf-8")
+GITLAB = next(block for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if "codequality" in block)
+JENKINS = "".join(re.findall(r"```groovy\n(.*?)```", README, re.DOTALL))
+
+
+def on_a_server(command: str, home: Path, text: str) -> int:
+    """The status of a command that a server runs in a repository with one config."""
+    install(home / "bin")
+    (home / "adapter_config.json").write_text(text, "utf-8")
+    env = {"PATH": f"{home / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    return subprocess.run(["bash", "-eo", "pipefail", "-c", command], cwd=home, env=env, check=False).returncode
+
+
+def test_the_job_for_gitlab_is_one_that_gitlab_takes(tmp_path: Path) -> None:
+    (tmp_path / ".gitlab-ci.yml").write_text(GITLAB, "utf-8")
+    check = ["check_jsonschema", "--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"]
+    done = subprocess.run(
+        [sys.executable, "-m", *check, ".gitlab-ci.yml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("text", "status", "issues", "tests"), [(BAD, 1, 1, 2), (GOOD, 0, 0, 1)])
+def test_the_job_for_gitlab_writes_the_reports_that_it_names(
+    text: str, status: int, issues: int, tests: int, tmp_path: Path
+) -> None:
+    job = yaml.safe_load(GITLAB)["lora-lint"]
+    assert job["script"][0] == "pip install lora-lint"
+    assert on_a_server("\n".join(job["script"][1:]), tmp_path, text) == status
+    reports = job["artifacts"]["reports"]
+    assert len(json.loads((tmp_path / reports["codequality"]).read_text("utf-8"))) == issues
+    assert JUnitXml.fromfile(str(tmp_path / reports["junit"])).tests == tests
+
+
+@pytest.mark.parametrize(("text", "status", "failures"), [(BAD, 1, 1), (GOOD, 0, 0)])
+def test_the_stage_for_jenkins_reads_the_report_that_it_writes(
+    text: str, status: int, failures: int, tmp_path: Path
+) -> None:
+    (command,) = re.findall(r"sh '(.*?)'", JENKINS)
+    (file,) = re.findall(r"junit '(.*?)'", JENKINS)
+    assert on_a_server(command, tmp_path, text) == status
+    assert JUnitXml.fromfile(str(tmp_path / file)).failures == failures
+    assert JENKINS.count("{") == JENKINS.count("}") == 4

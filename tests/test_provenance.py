@@ -10,6 +10,7 @@ from lora_lint.credentials import credentials
 from lora_lint.document import Source
 from lora_lint.folder import Folder
 from lora_lint.linter import lint
+from lora_lint.reporters import FORMATS
 from tests.conftest import Cli
 
 LETTERS = "QmZpLwKvRtYbNcXsGdJfHuEiOaTyWqUzVk"
@@ -99,7 +100,7 @@ def test_a_token_is_placed_exactly_in_every_syntax(
     assert LETTERS not in repr(found.message) + repr(found.source_lines)
 
 
-@pytest.mark.parametrize("form", ["text", "json", "sarif", "github"])
+@pytest.mark.parametrize("form", FORMATS)
 def test_no_report_repeats_a_token_that_stands_beside_another_finding(form: str, here: Path, cli: Cli) -> None:
     (here / "a.sh").write_text(f"HF_TOKEN={HF} trl sft --use_peft --lora_r 8 --lora_alpha 8 --dataset_name d\n")
     done = cli("check", "--format", form, "a.sh", env={"FORCE_COLOR": "1", "COLUMNS": "200"})

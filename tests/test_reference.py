@@ -24,8 +24,9 @@ from lora_lint.reference import (
     pick_device,
 )
 from lora_lint.reference.adapter import sample_forward
+from lora_lint.reference.chosen import only
 from lora_lint.reference.layer import added
-from lora_lint.reference.measure import _find, fit
+from lora_lint.reference.measure import fit
 from lora_lint.reference.merged import layouts, moments, stretched_moments
 from lora_lint.scaling import classic, rslora
 
@@ -340,7 +341,7 @@ def test_reference_never_leaves_its_device(fake: FakeTensorMode, kind: Kind, dor
     bias = None if kind == "embedding" else torch.empty(out, device="cuda")
     layer = ReferenceLoRA(weight, a, b, kind=kind, magnitude=magnitude, bias=bias)
     assert layer(x).device.type == layer.merged().device.type == "cuda"
-    assert fit(layer, x, _find(layer, None)).device.type == "cuda"
+    assert fit(layer, x, only(layer)).device.type == "cuda"
 
 
 @pytest.mark.parametrize(("kind", "on_cpu"), [("linear", True), ("linear", False), ("embedding", True), ("conv", True)])

@@ -733,5 +733,7 @@ def test_every_format_takes_an_empty_report(name: str) -> None:
 
 
 def test_unknown_formats_are_refused() -> None:
-    with pytest.raises(ValueError, match="there is no format 'xml'; there are text, json, github, sarif"):
+    with pytest.raises(
+        ValueError, match="there is no format 'xml'; there are text, json, github, gitlab, sarif, junit"
+    ):
         render(report(), "xml")

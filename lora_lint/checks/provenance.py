@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 from lora_lint.base_name import is_commit, where
-from lora_lint.facts import Setup
+from lora_lint.facts import Fact, Setup
 from lora_lint.finding import Finding, Severity
+from lora_lint.folder import CARD
 
 LONGEST_NAME = 80
 """Characters of a name that a message shows."""
-HEAD = "main"
-"""The branch that is taken where nobody says anything else."""
 
 
 def hard_coded_token(setup: Setup) -> Iterator[Finding]:
@@ -19,6 +20,12 @@ def hard_coded_token(setup: Setup) -> Iterator[Finding]:
 
 
 def pickle_adapter(setup: Setup) -> Iterator[Finding]:
+    safe = setup.training.safe_serialization if setup.planned and setup.active else None
+    if safe is not None and not safe.value:
+        yield Finding(
+            f"{safe.path[-1]} is false: the adapter is saved as a pickle, and loading a pickle can run any code",
+            at=safe.path,
+        )
     checkpoint = setup.checkpoint
     for file in checkpoint.files if checkpoint is not None else ():
         if file.endswith(".bin"):
@@ -39,7 +46,7 @@ def local_base_path(setup: Setup) -> Iterator[Finding]:
 
 
 def remote_code_required(setup: Setup) -> Iterator[Finding]:
-    trusts = setup.training.trust_remote_code
+    trusts = setup.training.trust_remote_code or _of_remote_class(setup)
     if trusts is None or not trusts.value or not setup.active:
         return
     base, revision = setup.base_name, setup.adapter.revision
@@ -47,9 +54,17 @@ def remote_code_required(setup: Setup) -> Iterator[Finding]:
         yield Finding(f"what code {base.name[:LONGEST_NAME]} holds is run, and no commit pins it", at=trusts.path)
 
 
+def _of_remote_class(setup: Setup) -> Fact[Any] | None:
+    """Where an adapter says that its base model's class came from the code of a repository."""
+    mapping = setup.adapter.auto_mapping
+    library = mapping.value.get("parent_library") if mapping is not None and mapping.known else None
+    remote = isinstance(library, str) and library.startswith("transformers_modules")
+    return replace(mapping, path=(*mapping.path, "parent_library")) if mapping is not None and remote else None
+
+
 def revision_unpinned(setup: Setup) -> Iterator[Finding]:
     revision = setup.adapter.revision
-    if revision is None or revision.origin != "written" or revision.value in ("", HEAD) or not setup.active:
+    if revision is None or revision.origin != "written" or not revision.value or not setup.active:
         return
     base, trusts = setup.base_name, setup.training.trust_remote_code
     told = trusts is not None and trusts.known and trusts.value
@@ -69,9 +84,9 @@ def stale_base_model_metadata(setup: Setup) -> Iterator[Finding]:
     if said and not any(_is(one.value, base.name) for one in said):
         first = said[0]
         yield Finding(
-            f"the base model is {base.name[:LONGEST_NAME]}, README.md says {first.value[:LONGEST_NAME]} "
-            f"in line {first.line}",
-            at=base.path,
+            f"the card names {first.value[:LONGEST_NAME]}, but the adapter's base model is {base.name[:LONGEST_NAME]}",
+            file=CARD,
+            line=first.line,
         )
 
 

@@ -134,8 +134,8 @@ def pattern_ratio_drift(setup: Setup, policy: Policy) -> Iterator[Finding]:
         yield Finding(
             f"{cause} makes the scale {number(site.scale)}, the other modules have {number(base)}; "
             f"policy {policy} wants alpha {number(policy.alpha(site))}",
-            at=site.rank.path if by_rank else site.alpha.path,
-            related=((site.alpha.path, "alpha"),) if by_rank else ((site.rank.path, "rank"),),
+            at=site.alpha.path if by_alpha else site.rank.path,
+            related=((site.rank.path, "rank"),) if by_alpha else ((site.alpha.path, "alpha"),),
             fix=Replace(site.alpha.path, number(policy.alpha(site))) if by_alpha else None,
         )
 

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterator
 from functools import cache
+from typing import Any
 
 from lora_lint.document import Problem, Span
-from lora_lint.facts import Setup
+from lora_lint.facts import Fact, Setup
 from lora_lint.finding import Delete, Finding, RenameKey, Replace, Severity
 from lora_lint.keys import BadValue, OldKey
 
@@ -107,13 +108,14 @@ def peft_too_old(setup: Setup) -> Iterator[Finding]:
 
 def removed_key(setup: Setup) -> Iterator[Finding]:
     for old in setup.old_keys:
-        if not old.new and not setup.fragment:
+        if not old.new and not setup.fragment and not (setup.planned and _holds_older(setup, old)):
+            harmless = old.neutral and "refuses" not in old.reaction
             yield Finding(
                 f"{old.library} has no {old.key} since {old.release} and {old.reaction}"
                 + ("; its value changes nothing" if old.neutral else ""),
                 at=old.path,
                 fix=Delete(old.path) if old.neutral else None,
-                severity=Severity.NOTE if old.neutral and "refuses" not in old.reaction else None,
+                severity=Severity.NOTE if harmless or _may_be_older(setup, old) else None,
                 on_key=True,
             )
 
@@ -126,10 +128,14 @@ def renamed_key(setup: Setup) -> Iterator[Finding]:
             f"{old.library} has no {old.key} since {old.release} and {old.reaction}; it is called {old.new}",
             at=old.path,
             fix=RenameKey(old.path, old.new),
-            # Without a pin nobody knows which release the run has.
-            severity=Severity.NOTE if setup.pin(old.library.lower()) is None else None,
+            severity=Severity.NOTE if _may_be_older(setup, old) else None,
             on_key=True,
         )
+
+
+def _may_be_older(setup: Setup, old: OldKey) -> bool:
+    """Whether nothing says which release the run has; those of PEFT that had such keys are of early 2023."""
+    return old.library != "PEFT" and setup.pin(old.library.lower()) is None
 
 
 def _holds_older(setup: Setup, old: OldKey) -> bool:
@@ -138,11 +144,9 @@ def _holds_older(setup: Setup, old: OldKey) -> bool:
     So may be what stands inside a guide, which belongs to no project.
     """
     pin = setup.pin(old.library.lower())
-    return (
-        setup.folder is None
-        or (pin is not None and _parts(pin.version) < _parts(old.release))
-        or setup.lies_in(old.package)
-    )
+    if pin is not None:
+        return _parts(pin.version) < _parts(old.release)
+    return setup.folder is None or setup.lies_in(old.package)
 
 
 LENIENT = "0.14.0"
@@ -164,8 +168,7 @@ def contradictory_init(setup: Setup) -> Iterator[Finding]:
     init = adapter.init_lora_weights.value
     for key, method in _SUBCONFIGS.items():
         config = setup.ask(key)
-        given = config is not None and config.known and bool(config.value)
-        if config is not None and given and init != method:
+        if config is not None and _is_given(config) and init != method:
             yield Finding(
                 f"{key} is set, but init_lora_weights is {_named(init)}: it is ignored", at=config.path, on_key=True
             )
@@ -174,6 +177,16 @@ def contradictory_init(setup: Setup) -> Iterator[Finding]:
             "init_lora_weights is loftq without a loftq_config: PEFT fails", at=adapter.init_lora_weights.path
         )
     yield from _bias_against(setup, init)
+
+
+def _is_given(config: Fact[Any]) -> bool:
+    """Whether a mapping is written, or a call of PEFT's class for it; a variable may as well be None."""
+    if config.known:
+        return bool(config.value)
+    return config.expression is None and _SUBCONFIG_CALL.match(config.text) is not None
+
+
+_SUBCONFIG_CALL = re.compile(r"(?:peft\.)?(?:LoftQ|Eva|Corda)Config\(")
 
 
 def _bias_against(setup: Setup, init: object) -> Iterator[Finding]:

@@ -291,3 +291,13 @@ _TRAINS = re.compile(r"[Tt]rainer\.train\(|\.backward\(|\.fit\(")
 def _trains(setup: Setup) -> bool:
     """Whether a training config, or the code of a file that trains, is at hand."""
     return setup.document.syntax != "python" or _TRAINS.search(setup.document.source.text) is not None
+
+
+def grad_checkpoint_without_input_grads(setup: Setup) -> Iterator[Finding]:
+    cut = setup.training.inputs_without_grads if setup.planned else None
+    if cut is not None and cut.value and setup.active:
+        yield Finding(
+            "reentrant checkpointing cuts the gradients off where no input of a block needs one: call "
+            "enable_input_require_grads() on the model, or set use_reentrant to False",
+            at=cut.path,
+        )

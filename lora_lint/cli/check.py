@@ -21,7 +21,7 @@ Names = Annotated[list[str] | None, typer.Option(help="Rules or families, comma-
 
 def check(
     paths: Paths = None,
-    format_: Annotated[str, typer.Option("--format", help="text, json, sarif or github.")] = "text",
+    format_: Annotated[str, typer.Option("--format", help="text, json, github, gitlab, sarif or junit.")] = "text",
     outputs: Annotated[
         list[str] | None,
         typer.Option("--output", metavar="FORMAT=FILE", help="Also write a report to a file; repeatable."),
@@ -61,6 +61,7 @@ def check(
       lora-lint check configs/ run.sh --policy r   some paths, alpha = r
       lora-lint check --diff --unsafe-fixes        what would be mended
       lora-lint check --output sarif=out.sarif     for code scanning
+      lora-lint check --output gitlab=quality.json --output junit=tests.xml
       lora-lint check --since origin/main          what a pull request touches
       cat x.yaml | lora-lint check - --stdin-filename x.yaml
     """
@@ -84,6 +85,7 @@ def check(
             fail(f"there is no format {name!r}; there are {', '.join(FORMATS)}")
     linter = Linter(settings, None, since=_since(roots, since) if since else None)
     report, unreadable = _run(linter, roots, stdin_filename, fix=fix, unsafe=unsafe_fixes, diff=diff)
+    report.fail_on = threshold
     if write_baseline:
         from lora_lint.baseline import text
 

@@ -3,13 +3,16 @@
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from lora_lint.document import Document, Path
 from lora_lint.facts import Fact, Kind, Setup, Site
 from lora_lint.schema import Schema
 from lora_lint.tensors import Checkpoint
 from lora_lint.view import View
+
+if TYPE_CHECKING:
+    from lora_lint.frameworks.run import Part
 
 MARKERS: dict[str, tuple[bytes, ...]] = {
     "adapterhub": (b"attn_matrices", b"LoRAConfig", b"DoRAConfig"),
@@ -259,12 +262,14 @@ def setup(document: Document, names: list[str], beside: Callable[[], Checkpoint 
     result.target_syntax = next((syntax for model, _ in configs if (syntax := model.TARGETS)), "")
     result.layers_of = next((layers for model, _ in configs if (layers := model.LAYERS_OF)), "")
     result.written_keys = lambda: (key for view in views for key in view.written_keys)
-    parts = cache(lambda: _with_companions(views, document))
-    result.words = lambda: (word for part in parts() for word in part.words)
+    companions = _companions(document)
+    result.old_keys += tuple(old for part in companions for old in part.old_keys)
+    parts: Sequence[Says] = [*views, *companions]
+    result.words = lambda: (word for part in parts for word in part.words)
     if hasattr(module, "says"):
-        result.ask = lambda word: _said(parts(), word) or optional.says(views[0], word)
+        result.ask = lambda word: _said(parts, word) or optional.says(views[0], word)
     else:
-        result.ask = lambda word: _said(parts(), word)
+        result.ask = lambda word: _said(parts, word)
     return result
 
 
@@ -277,13 +282,13 @@ class Says(Protocol):
     def said(self, word: str) -> Fact[Any] | None: ...
 
 
-def _with_companions(views: list[View[Any]], document: Document) -> Sequence[Says]:
-    """The parts of a document, and the other calls of its file that belong to the run."""
+def _companions(document: Document) -> "Sequence[Part]":
+    """The other calls of a Python file that belong to the run."""
     if not document.companions:
-        return views
+        return ()
     from lora_lint.frameworks.run import parts
 
-    return [*views, *parts(document)]
+    return parts(document)
 
 
 def _said(views: Sequence[Says], word: str) -> Fact[Any] | None:

@@ -1,12 +1,11 @@
 """diffusion-pipe: a TOML with `[adapter] type = 'lora'` and `rank`; alpha is always the rank and must not be given."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site
 from lora_lint.frameworks.derivation import from_rank
-from lora_lint.keys import BadValue
 from lora_lint.scaling import classic
 from lora_lint.schema import Number, PositiveInt, Schema
 from lora_lint.view import View
@@ -19,6 +18,10 @@ CONVENTION = "r"
 
 class Config(Schema):
     """train.py:115-133 at 8f83dbf2: `rank` has no default and becomes alpha."""
+
+    UNKNOWN_KEYS: ClassVar[str] = "ignores it without a word"
+    UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
+    MEANT: ClassVar[Mapping[str, str]] = dict.fromkeys(("r", "dim", "lora_rank", "network_dim"), "rank")
 
     type: str = "lora"
     rank: PositiveInt | None = None
@@ -53,9 +56,7 @@ def sites(config: View[Config]) -> Iterator[Site]:
     rank: Fact[Any] = config.fact("rank")
     if rank.known and rank.value is None:
         rank = Fact(Unknown("", "rank is not set"), config.path, "unknown")
-    if config.has("alpha"):
-        message = f"alpha is given; {TITLE} forces it to the rank and refuses to start"
-        config.bad_values.append(BadValue((*config.path, "alpha"), "not-accepted", message))
+    config.refuse("alpha", "forces it to the rank and refuses to start")
     method = config.model.type
     yield Site(
         ("*",),

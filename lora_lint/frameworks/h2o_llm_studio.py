@@ -7,7 +7,7 @@ from lora_lint.document import Document, Path
 from lora_lint.facts import Site
 from lora_lint.frameworks.gates import state_of
 from lora_lint.scaling import classic, rslora
-from lora_lint.schema import PositiveInt, Schema
+from lora_lint.schema import Number, PositiveInt, Schema
 from lora_lint.view import View
 
 NAME = "h2o_llm_studio"
@@ -26,7 +26,7 @@ class Config(Schema):
 
     SPELLED: ClassVar[Mapping[str, str]] = {"optim": "optimizer"}
 
-    learning_rate: Any = None
+    learning_rate: Number | None = None
     optimizer: Any = None
     lora: bool = True
     use_dora: bool = False

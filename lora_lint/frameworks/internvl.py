@@ -39,6 +39,17 @@ class Config(TrainingArguments):
     use_qllama_lora: NonNegativeInt = 0
 
 
+class Flags(Config):
+    """The trainers' flags, which HfArgumentParser refuses where it doesn't know them."""
+
+    UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
+    UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
+    MEANT: ClassVar[Mapping[str, str]] = {"lora_r": "use_llm_lora", "lora_rank": "use_llm_lora"}
+
+    freeze_mlp: Any = None
+    unfreeze_lm_head: Any = None
+
+
 class Wrap(Schema):
     """`wrap_backbone_lora(r, lora_alpha, lora_dropout)` and its siblings, modeling_internvl_chat.py:111 at 2410d1d."""
 
@@ -91,7 +102,7 @@ def kind(document: Document) -> Kind:
 
 
 def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
-    yield (Wrap if document.syntax == "python" else Config), ()
+    yield Wrap if document.syntax == "python" else Flags if document.syntax == "shell" else Config, ()
 
 
 def sites(config: View[Any]) -> Iterator[Site]:
@@ -99,6 +110,8 @@ def sites(config: View[Any]) -> Iterator[Site]:
         part = _METHODS[config.document.callee.rpartition(".")[2]]
         yield Site((part,), config.fact("r"), config.fact("lora_alpha"), classic)
         return
+    if isinstance(config.model, Flags):
+        config.refuse("lora_alpha", "makes it twice the rank, and refuses to start")
     for flag, (part, _) in PARTS.items():
         if config.has(flag):
             rank: Fact[Any] = config.fact(flag)

@@ -33,6 +33,7 @@ class Config(Schema):
         "network_rank": "network_dim",
         "lora_rank": "network_dim",
         "lora_alpha": "network_alpha",
+        "lora_dropout": "network_dropout",
     }
 
     SPELLED: ClassVar[Mapping[str, str]] = {

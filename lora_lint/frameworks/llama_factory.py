@@ -59,7 +59,7 @@ class Config(LatestArguments):
     }
 
     model_name_or_path: str | None = Field(None, validation_alias=_spelled("model_name_or_path"))
-    model_revision: Any = None
+    model_revision: Any = "main"
     finetuning_type: Literal["lora", "oft", "freeze", "full"] = Field(
         "lora", validation_alias=_spelled("finetuning_type")
     )
@@ -80,6 +80,8 @@ class Config(LatestArguments):
     add_tokens: Any = Field(None, validation_alias=AliasChoices("add_tokens", "add_special_tokens"))
     adapter_name_or_path: Any = None
     stage: Any = "sft"
+    flash_attn: str | Literal[True] | None = "auto"
+    """A word since v0.7.1; before, true."""
     quantization_bit: Any = None
     local_rank: Any = None
 

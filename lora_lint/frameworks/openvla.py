@@ -51,6 +51,7 @@ def recognises(document: Document) -> tuple[str, ...]:
 
 def sites(config: View[Any]) -> Iterator[Site]:
     rank: Fact[Any] = config.fact("lora_rank")
+    config.refuse("lora_alpha", f"takes the smaller of the rank and {LARGEST_ALPHA}, and refuses to start")
     if rank.known:
         alpha: Fact[Any] = Fact(min(rank.value, LARGEST_ALPHA), rank.path, "derived")
     else:

@@ -10,16 +10,59 @@ from pydantic import AliasChoices, Field
 from lora_lint.document import Document, Unknown
 from lora_lint.facts import Fact
 from lora_lint.frameworks.trainer import TrainingArguments
-from lora_lint.schema import Schema
+from lora_lint.keys import OldKey
+from lora_lint.schema import Old, Schema
 from lora_lint.view import View
+
+
+def _old(library: str, release: str, new: str = "") -> Old:
+    return Old(library, release, new, reaction="refuses to start")
 
 
 class Arguments(TrainingArguments):
     """transformers' `TrainingArguments` and TRL's classes that build on it."""
 
-    SPELLED: ClassVar[Mapping[str, str]] = {"use_reentrant": "gradient_checkpointing_kwargs.use_reentrant"}
+    SPELLED: ClassVar[Mapping[str, str]] = {
+        "use_reentrant": "gradient_checkpointing_kwargs.use_reentrant",
+        "safe_serialization": "save_safetensors",
+    }
+    OLD: ClassVar[Mapping[str, Old]] = {
+        "evaluation_strategy": _old("transformers", "4.51.0", "eval_strategy"),
+        "overwrite_output_dir": _old("transformers", "5.0.0"),
+        "no_cuda": _old("transformers", "5.0.0", "use_cpu"),
+        "per_gpu_train_batch_size": _old("transformers", "5.0.0", "per_device_train_batch_size"),
+        "per_gpu_eval_batch_size": _old("transformers", "5.0.0", "per_device_eval_batch_size"),
+        "push_to_hub_model_id": _old("transformers", "5.0.0", "hub_model_id"),
+        "push_to_hub_token": _old("transformers", "5.0.0", "hub_token"),
+        "group_by_length": _old("transformers", "5.2.0"),
+    }
+    """training_args.py of the release before each has the key, that of the release has it no more."""
 
     loraplus_lr_ratio: Any = None
+    save_safetensors: Any = True
+
+
+class Sft(Arguments):
+    OLD: ClassVar[Mapping[str, Old]] = {
+        "max_seq_length": _old("TRL", "0.20.0", "max_length"),
+        "dataset_batch_size": _old("TRL", "0.18.0"),
+        "num_of_sequences": _old("TRL", "0.18.0"),
+        "chars_per_token": _old("TRL", "0.18.0"),
+        "use_liger": _old("TRL", "0.18.0", "use_liger_kernel"),
+    }
+    """trl/trainer/sft_config.py, read in the same way."""
+
+
+class Grpo(Arguments):
+    OLD: ClassVar[Mapping[str, Old]] = {"max_prompt_length": _old("TRL", "0.28.0")}
+
+
+class Dpo(Arguments):
+    OLD: ClassVar[Mapping[str, Old]] = {
+        "max_prompt_length": _old("TRL", "0.29.0"),
+        "max_target_length": _old("TRL", "0.14.0", "max_completion_length"),
+        "is_encoder_decoder": _old("TRL", "0.15.0"),
+    }
 
 
 class Quantisation(Schema):
@@ -55,6 +98,35 @@ class Trainer(Schema):
     POSITIONAL: ClassVar[tuple[str, ...]] = ("model",)
 
     model: Any = None
+
+
+class TrlTrainer(Trainer):
+    OLD: ClassVar[Mapping[str, Old]] = {
+        "tokenizer": _old("TRL", "0.16.0", "processing_class"),
+        "max_seq_length": _old("TRL", "0.13.0"),
+        "dataset_text_field": _old("TRL", "0.13.0"),
+        "packing": _old("TRL", "0.13.0"),
+        "beta": _old("TRL", "0.13.0"),
+    }
+    """trl/trainer/{sft,dpo}_trainer.py: what the class of the arguments has taken over; the name of the tokenizer."""
+
+
+class PlainTrainer(Trainer):
+    """transformers/trainer.py:409 of 4.57.6 takes the old name with a warning, 5.0.0 doesn't."""
+
+    OLD: ClassVar[Mapping[str, Old]] = {"tokenizer": _old("transformers", "5.0.0", "processing_class")}
+
+
+class Saving(Schema):
+    """`save_pretrained`; src/peft/peft_model.py at 0.21.2 takes other keywords without a word."""
+
+    OLD: ClassVar[Mapping[str, Old]] = {
+        "convert_pissa_to_lora": Old(
+            "PEFT", "0.12.0", "path_initial_model_for_weight_conversion", reaction="ignores it without a word"
+        ),
+    }
+
+    safe_serialization: Any = True
 
 
 class Optimizer(Schema):
@@ -93,6 +165,13 @@ class Adapted(Schema):
     image_model: Any = Field(None, validation_alias=AliasChoices("image_model", "pretrained_model_name_or_path"))
 
 
+class Inputs(Schema):
+    """What lets gradients through the inputs of a model whose embedding is frozen, or leaves that to PEFT.
+
+    PEFT does it for a model that checkpoints before it is wrapped (peft/peft_model.py:165 at 0.21.2).
+    """
+
+
 class Training(Schema):
     """`trainer.train(...)`."""
 
@@ -110,7 +189,19 @@ _NAMED: Mapping[str, type[Schema]] = {
     "add_special_tokens": Tokens,
     "train": Training,
     "adapted": Adapted,
+    "save_pretrained": Saving,
+    "save_model": Saving,
+    "enable_input_require_grads": Inputs,
+    "prepare_model_for_kbit_training": Inputs,
+    "prepare_model_for_int8_training": Inputs,
+    "gradient_checkpointing_enable": Inputs,
+    "SFTConfig": Sft,
+    "DPOConfig": Dpo,
+    "GRPOConfig": Grpo,
+    "Trainer": PlainTrainer,
+    "Seq2SeqTrainer": PlainTrainer,
 }
+_OF_TRL = tuple(f"{name}Trainer" for name in ("SFT", "DPO", "Reward", "GRPO", "KTO", "ORPO", "CPO", "RLOO"))
 _CLASSIFIER = re.compile(r".*For(?:Sequence|Token)Classification")
 _PERCEIVES = re.compile(r".*For(?:Image|Video|Audio)Classification")
 _LABELS = ("num_labels", "id2label", "label2id", "ignore_mismatched_sizes")
@@ -123,7 +214,7 @@ def _schema(name: str) -> type[Schema]:
     if name in _NAMED:
         return _NAMED[name]
     if name.endswith("Trainer"):
-        return Trainer
+        return TrlTrainer if name in _OF_TRL else Trainer
     return Arguments if name.endswith(("Arguments", "Config")) else Optimizer
 
 
@@ -137,11 +228,22 @@ class Part:
     """What the class of the run's arguments says about the kind of training, in the words of the vocabulary."""
     scaled: bool = False
     """Whether the run's gradients are scaled for float16."""
+    plain: bool = False
+    """Whether transformers' own Trainer trains what `get_peft_model` made, with no call in between that lets gradients
+    through the inputs: it does nothing about them itself."""
 
     def said(self, word: str) -> Fact[Any] | None:
         own = _DERIVED.get(word)
         fact = own(self) if own is not None else self.view.said(word)
         return replace(fact, path=(self.name, *fact.path)) if fact is not None else None
+
+    @property
+    def old_keys(self) -> Iterator[OldKey]:
+        """Keys that the library has no more; Unsloth puts classes of its own in place of TRL's, which take them."""
+        patched = "unsloth" in self.view.document.source.text
+        for old in self.view.old_keys:
+            if not (patched and old.library == "TRL"):
+                yield old._replace(path=(self.name, *old.path))
 
     @property
     def words(self) -> Iterator[str]:
@@ -154,8 +256,10 @@ def parts(document: Document) -> list[Part]:
     views = {name: View(_schema(name), companion, title=name) for name, companion in document.companions.items()}
     arguments = next((name for name, view in views.items() if isinstance(view.model, Arguments)), None)
     stage = _stage_of(arguments) if arguments else ""
-    scaled = arguments is not None and views[arguments].model.fp16 is True
-    return [Part(name, view, stage, scaled) for name, view in views.items()]
+    scaled = arguments is not None and getattr(views[arguments].model, "fp16", None) is True
+    wrapped = "get_peft_model" in views and any(isinstance(view.model, PlainTrainer) for view in views.values())
+    plain = wrapped and not any(isinstance(view.model, Inputs) for view in views.values())
+    return [Part(name, view, stage, scaled, plain) for name, view in views.items()]
 
 
 def _stage_of(arguments: str) -> str:
@@ -184,6 +288,13 @@ def _fp16_weights(part: Part) -> Fact[Any] | None:
         return None
     fact = part.view.fact("dtype")
     return replace(fact, _value=True) if fact.known and fact.value in _HALF else None
+
+
+def _inputs_without_grads(part: Part) -> Fact[Any] | None:
+    view = part.view
+    if not part.plain or not isinstance(view.model, Arguments) or view.model.gradient_checkpointing is not True:
+        return None
+    return view.said("use_reentrant")
 
 
 def _new_tokens(part: Part) -> Fact[Any] | None:
@@ -234,5 +345,6 @@ _DERIVED: Mapping[str, Callable[[Part], Fact[Any] | None]] = {
     "stage": _stage,
     "reward_model": _reward_model,
     "fp16_weights": _fp16_weights,
+    "inputs_without_grads": _inputs_without_grads,
     "new_tokens": _new_tokens,
 }

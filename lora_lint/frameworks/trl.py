@@ -49,7 +49,7 @@ class Config(LatestArguments, strict=False):
         "use_reentrant": "gradient_checkpointing_kwargs.use_reentrant",
     }
 
-    model_revision: Any = None
+    model_revision: Any = "main"
     use_peft: bool = False
     lora_r: PositiveInt = 16
     lora_alpha: Number = 32

@@ -106,6 +106,12 @@ def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
         yield Section, ("lora",)
 
 
+def _is_loftq(model: Any) -> bool:
+    return bool(getattr(model, "init_lora_weights", None) == "loftq" or getattr(model, "use_loftq", False)) or bool(
+        getattr(model, "loftq_config", None)
+    )
+
+
 def sites(config: View[Any]) -> Iterator[Site]:
     model: Any = config.model
     section = isinstance(model, Section)
@@ -123,5 +129,5 @@ def sites(config: View[Any]) -> Iterator[Site]:
         rslora if model.use_rslora else classic,
         "off" if gate.known and gate.value == "full" else "active",
         "dora" if model.use_dora else "lora",
-        folded=bool(getattr(model, "loftq_config", None) or getattr(model, "use_loftq", False)),
+        folded=_is_loftq(model),
     )

@@ -26,6 +26,10 @@ class Config(Schema, strict=False):
         "stage": "algorithm.adv_estimator",
     }
 
+    UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
+    UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
+    MEANT: ClassVar[Mapping[str, str]] = {"lora_r": "lora_rank", "lora_target_modules": "target_modules"}
+
     lora_rank: Int = 0
     lora_alpha: Number = 16
     target_modules: list[str] | str | None = "all-linear"

@@ -10,6 +10,7 @@ from lora_lint.reference.device import pick_device
 from lora_lint.reference.layer import Geometry, Kind, ReferenceLoRA
 from lora_lint.reference.measure import Measurement, assert_scale, measure_scale
 from lora_lint.reference.merged import merged_scale
+from lora_lint.reference.model import assert_policy, measure_scales
 from lora_lint.reference.stream import TensorRef
 from lora_lint.reference.verdict import likely_cause
 from lora_lint.reference.verify import ModuleVerdict, verify
@@ -24,9 +25,11 @@ __all__ = [
     "ReferenceLoRA",
     "TensorRef",
     "Weights",
+    "assert_policy",
     "assert_scale",
     "likely_cause",
     "measure_scale",
+    "measure_scales",
     "merged_scale",
     "pick_device",
     "verify",

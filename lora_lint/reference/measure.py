@@ -1,30 +1,30 @@
 """The scale that a layer really applies: what it adds, regressed on `B A x`."""
 
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import math
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from lora_lint.reference.chosen import only, refuse
 from lora_lint.reference.device import widest
-from lora_lint.reference.layer import PLAIN, Geometry, Kind, ReferenceLoRA, added
+from lora_lint.reference.kept import kept, same_noise
+from lora_lint.reference.layer import Kind
+from lora_lint.reference.probing import (
+    LEAST_SCALE,
+    SIGMAS,
+    TOLERANCES,
+    arguments_for,
+    coarsest_dtype,
+    inputs_for,
+    rounding,
+    too_little,
+)
+from lora_lint.reference.replaced import Replaced, replaced, weights_and_factors
+from lora_lint.reference.update import Update, Values, unwrapped, updates
 from lora_lint.scaling import number
-
-TOLERANCES = {
-    torch.float64: (1e-9, 1e-6),
-    torch.float32: (1e-4, 1e-2),
-    torch.float16: (1e-2, 0.3),
-    torch.bfloat16: (3e-2, 0.5),
-}
-"""By the layer's dtype, how far the scale may be off, relatively, and how large the residual may be: in half precision
-the sum of base and update is rounded to the precision of the base, which is much larger than the update."""
-
-_A = re.compile(r"(lora_A|lora_a|lora_down|lora_embedding_A)(?:\.(?!weight$)([^.]+))?(?:\.weight)?")
-_B_OF = {"lora_A": "lora_B", "lora_a": "lora_b", "lora_down": "lora_up", "lora_embedding_A": "lora_embedding_B"}
-_MAGNITUDE = re.compile(r"(?:lora_)?magnitude(?:_vector)?(?:\..+)?")
 
 
 class Measurement(NamedTuple):
@@ -34,31 +34,36 @@ class Measurement(NamedTuple):
     residual: float
 
 
-class _Pair(NamedTuple):
-    a: Tensor
-    b: Tensor
-    b_name: str
-    kind: Kind
-
-
-def measure_scale(layer: nn.Module, inputs: Tensor | None = None, *, adapter: str | None = None) -> Measurement:
+def measure_scale(
+    layer: nn.Module,
+    inputs: Tensor | None = None,
+    *,
+    adapter: str | None = None,
+    probe: bool = False,
+    arguments: Mapping[str, object] | None = None,
+) -> Measurement:
     """The multiplier that `layer` puts on `B A x`.
 
-    Works for any module that holds A and B under a usual name (PEFT, loralib, torchtune, kohya, `ReferenceLoRA`). What
-    it adds is its output less its output with B at zero, so nothing is asked of how it computes. Under DoRA, where the
-    base output changes too, `base_layer` is asked for it. Dropout is off meanwhile. `inputs` are random by default.
+    Works for any module that holds A and B under a usual name (PEFT, diffusers, loralib, torchtune, kohya, AdaLoRA,
+    KaSA, BD-LoRA, `ReferenceLoRA`) or the factors of LoHa and LoKr. What it adds is its output less its output with B
+    at zero, so nothing is asked of how it computes; where it runs with another weight instead (PEFT's attention, whose
+    input projection is measured, and target_parameters), the weights are compared. Under DoRA, where the base output
+    changes too, `base_layer` is asked for it.
+
+    Args:
+        layer: one layer. It evaluates meanwhile, without gradients; parameters, mode, gradients and the state of the
+            random generators are as before afterwards. The caller's autocast and the layer's hooks hold.
+        inputs: (..., in), (batch, in, *size) or, for an embedding, integers of any shape; random by default.
+        adapter: which one, where more than one is active.
+        probe: put random factors in for the time being, as an adapter that isn't trained has a B of zeros.
+        arguments: what the forward pass takes besides, such as `alora_offsets`; an aLoRA works on all tokens if not
+            told otherwise.
 
     Raises:
-        ValueError: when no pair is found, more than one is active, the adapter is merged, or `B A x` is zero.
+        ValueError: when no pair is found, more than one is active, the adapter is merged, disabled or not active, its
+            tensors are on the meta device, `B A x` is zero, something isn't finite, or no single scale exists.
     """
-    if getattr(layer, "merged", False) is True:
-        raise ValueError("the adapter is merged into the base weight: unmerge it before measuring")
-    pair = _find(layer, adapter)
-    with _evaluating(layer), torch.no_grad():
-        scale, residual, size = fit(layer, _inputs(layer, pair) if inputs is None else inputs, pair).tolist()
-    if size == 0:
-        raise ValueError("B A x is zero, so no scale can be measured: A or B is still at its initial zeros")
-    return Measurement(scale, residual)
+    return measured(layer, inputs, adapter=adapter, probe=probe, arguments=arguments)[0]
 
 
 def assert_scale(
@@ -68,38 +73,138 @@ def assert_scale(
     *,
     tolerance: float | None = None,
     adapter: str | None = None,
+    probe: bool = False,
+    arguments: Mapping[str, object] | None = None,
 ) -> None:
-    """For test suites: that `layer` adds `expected * B A x`, to the precision of its dtype or to `tolerance`.
+    """For test suites: that `layer` adds `expected * B A x`, to the precision of its dtype or to `tolerance`, relative.
+
+    The other arguments are those of `measure_scale`.
 
     Raises:
         AssertionError: when it adds another multiple, or something else altogether.
+        ValueError: when nothing can be measured.
     """
-    scale, residual = measure_scale(layer, inputs, adapter=adapter)
-    usual, largest_residual = TOLERANCES.get(_dtype(layer), TOLERANCES[torch.float32])
+    measurement, dtype = measured(layer, inputs, adapter=adapter, probe=probe, arguments=arguments)
+    if fault := difference(measurement, expected, dtype, tolerance):
+        raise AssertionError(fault)
+
+
+def difference(measurement: Measurement, expected: float, dtype: torch.dtype, tolerance: float | None = None) -> str:
+    """What is wrong with a measurement in a dtype, or an empty string."""
+    scale, residual = measurement
+    usual, largest_residual = TOLERANCES.get(dtype, TOLERANCES[torch.float32])
     if not abs(scale - expected) <= (usual if tolerance is None else tolerance) * max(abs(expected), 1e-9):
-        raise AssertionError(f"scale is {number(scale)}, expected {number(expected)}")
+        return f"scale is {number(scale)}, expected {number(expected)}"
     if not residual <= largest_residual:
-        raise AssertionError(
-            f"scale is {number(scale)}, but it leaves {residual:.1%} of what the layer adds unexplained"
-        )
+        return f"scale is {number(scale)}, but it leaves {residual:.1%} of what the layer adds unexplained"
+    return ""
 
 
-def fit(layer: nn.Module, x: Tensor, pair: _Pair) -> Tensor:
-    """Scale, residual and the size of `B A x`, as one tensor on the layer's device."""
-    geometry = _geometry(layer) if pair.kind == "conv" else PLAIN
-    update = _by_channel(
-        added(x.to(pair.a.dtype) if x.is_floating_point() else x, pair.a, pair.b, pair.kind, geometry), pair.kind
-    )
-    output = layer(x)
-    if any(_MAGNITUDE.fullmatch(name) for name, _ in layer.named_parameters()):
-        base_layer: Callable[[Tensor], Tensor] = layer.base_layer  # type: ignore[assignment]
+def measured(
+    layer: nn.Module,
+    inputs: Tensor | None = None,
+    *,
+    adapter: str | None = None,
+    probe: bool = False,
+    arguments: Mapping[str, object] | None = None,
+) -> tuple[Measurement, torch.dtype]:
+    """The measurement, and the coarsest dtype that had a part in it."""
+    if getattr(layer, "merged", False) is True:
+        raise ValueError("the adapter is merged into the base weight: unmerge it before measuring")
+    with kept(layer), torch.no_grad():
+        update = only(layer, adapter)
+        refuse(layer, update, arguments or {})
+        values = update.random() if probe else update.factors
+        where = replaced(layer)
+        if where is not None:
+            return weight_scale(where, update, values), where.read().dtype
+        x = inputs_for(layer, update) if inputs is None else inputs
+        besides = arguments_for(layer, update, x, arguments or {})
+        scale, residual, size, output, count = fit(layer, x, update, values=values, arguments=besides).tolist()
+        coarsest = coarsest_dtype(layer, x)
+    if size == 0:
+        raise ValueError(NOTHING_ADDED)
+    if not all(map(math.isfinite, (scale, residual, size))):
+        raise ValueError(f"{type(layer).__name__} gives values that aren't finite, so no scale can be measured")
+    error = rounding(coarsest) * output / size / count**0.5
+    if SIGMAS * error > TOLERANCES[coarsest][0] * max(abs(scale), LEAST_SCALE):
+        raise ValueError(too_little(size / output, coarsest))
+    return Measurement(scale, residual), coarsest
+
+
+NOTHING_ADDED = (
+    "B A x is zero, so no scale can be measured: A or B is still at its initial zeros; probe=True puts random ones in"
+)
+
+
+def weight_scale(where: Replaced, update: Update, values: Values, prefix: str = "") -> Measurement:
+    """
+    Raises:
+        ValueError: when a factor is zero.
+    """
+    from lora_lint.reference.merged import merged_scale
+
+    if not all(factor.any() for factor in values.values()):
+        raise ValueError(NOTHING_ADDED)
+    without, with_it, a, b = weights_and_factors(where, update, values, prefix)
+    measurement = merged_scale(without, with_it, a, b, kind=where.kind)
+    dtype = with_it.dtype if with_it.dtype in TOLERANCES else torch.float32
+    working = torch.promote_types(dtype, torch.float32)
+    before = without.to(working)
+    weight, change = (float(torch.linalg.vector_norm(one)) for one in (before, with_it.to(working) - before))
+    if rounding(dtype) * weight > TOLERANCES[dtype][1] * change > 0:
+        raise ValueError(too_little(change / weight, dtype))
+    return measurement
+
+
+def fit(
+    layer: nn.Module,
+    x: Tensor,
+    update: Update,
+    *,
+    values: Values | None = None,
+    arguments: Mapping[str, object] | None = None,
+) -> Tensor:
+    """Scale, residual, the sizes of `B A x` and of the output, and how many numbers that is, on the layer's device."""
+    given = update.put(values) if values is not None and values is not update.factors else {}
+    kind, product = update.kind, _by_channel(update.added(x, values), update.kind)
+    if update.magnitude:
+        others = _others(layer, update)
+        output = _output(layer, given | others, x, arguments)
+        base_layer: Callable[[Tensor], Tensor] | None = getattr(unwrapped(layer), "base_layer", None)
+        if base_layer is None:
+            raise ValueError(f"{type(layer).__name__} has a magnitude, but no base_layer to ask for the base output")
         base = base_layer(x)
         zero_point = base_layer(torch.zeros_like(x)) if x.is_floating_point() else torch.zeros_like(base)
-        return _fit_with_stretch(
-            _by_channel(output - base, pair.kind), update, _by_channel(base - zero_point, pair.kind)
-        )
-    without = functional_call(layer, {pair.b_name: torch.zeros_like(pair.b)}, (x,))
-    return _fit(_by_channel(output - without, pair.kind), update)
+        frozen = _by_channel(base, kind) - _by_channel(zero_point, kind)
+        fitted = _fit_with_stretch(_by_channel(output, kind) - _by_channel(base, kind), product, frozen)
+        return _with_sizes(fitted, output)
+    output = _output(layer, given, x, arguments)
+    without = _output(layer, given | update.without(), x, arguments)
+    return _with_sizes(_fit(_by_channel(output, kind) - _by_channel(without, kind), product), output)
+
+
+def _with_sizes(fitted: Tensor, output: Tensor) -> Tensor:
+    norm = torch.linalg.vector_norm(output.to(fitted.dtype))
+    return torch.cat((fitted, torch.stack((norm, torch.full_like(norm, output.numel())))))
+
+
+def _output(layer: nn.Module, tensors: dict[str, Tensor], x: Tensor, arguments: Mapping[str, object] | None) -> Tensor:
+    with same_noise(x.device):
+        output: object = functional_call(layer, tensors, (x,), dict(arguments or {}))
+    if not isinstance(output, Tensor):
+        raise ValueError(f"{type(layer).__name__} gives a {type(output).__name__}, not a tensor")  # noqa: TRY004 - documented as one error
+    return output
+
+
+def _others(layer: nn.Module, update: Update) -> dict[str, Tensor]:
+    """The other active adapters' factors at zero: DoRA stretches what they add, too."""
+    return {
+        name: tensor
+        for other in updates(layer).values()
+        if other.adapter != update.adapter
+        for name, tensor in other.without().items()
+    }
 
 
 def _fit(change: Tensor, update: Tensor) -> Tensor:
@@ -141,61 +246,3 @@ def _summary(scale: Tensor, unexplained: Tensor, change: Tensor, update: Tensor)
 
 def _by_channel(y: Tensor, kind: Kind) -> Tensor:
     return y.movedim(1 if kind == "conv" else -1, 0).flatten(1).to(widest(y.device))
-
-
-def _find(layer: nn.Module, adapter: str | None) -> _Pair:
-    tensors = dict(layer.named_parameters()) | dict(layer.named_buffers())
-    pairs = {found[2] or "": (name, found[1]) for name in tensors if (found := _A.fullmatch(name))}
-    if adapter is None and len(pairs) > 1:
-        pairs = {name: pair for name, pair in pairs.items() if name in getattr(layer, "active_adapters", pairs)}
-    if adapter is not None:
-        pairs = {name: pair for name, pair in pairs.items() if name == adapter}
-    if len(pairs) != 1:
-        named = f": {', '.join(sorted(pairs))}; name one" if pairs else ""
-        raise ValueError(f"{type(layer).__name__} has {len(pairs)} pairs of A and B{named}")
-    ((a_name, stem),) = pairs.values()
-    b_name = _B_OF[stem] + a_name.removeprefix(stem)
-    if b_name not in tensors:
-        raise ValueError(f"{type(layer).__name__} has {a_name} but no {b_name}")
-    a = tensors[a_name]
-    kind: Kind = "embedding" if stem == "lora_embedding_A" else "conv" if a.dim() > 2 else "linear"
-    return _Pair(a, tensors[b_name], b_name, layer.kind if isinstance(layer, ReferenceLoRA) else kind)
-
-
-def _geometry(layer: nn.Module) -> Geometry:
-    for module in layer.modules():
-        if isinstance(geometry := getattr(module, "geometry", None), Geometry):
-            return geometry
-        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
-            return Geometry(module.stride, module.padding, module.dilation, module.groups)
-    return PLAIN
-
-
-def _dtype(layer: nn.Module) -> torch.dtype:
-    """The dtype of the base, which comes first among the parameters, or of the adapter where the base is quantised."""
-    return next(tensor.dtype for tensor in layer.parameters() if tensor.is_floating_point())
-
-
-def _inputs(layer: nn.Module, pair: _Pair) -> Tensor:
-    """Random inputs, the same on every device, enough of them for one number and a factor per channel."""
-    generator = torch.Generator().manual_seed(0)
-    device, size = pair.a.device, pair.a.shape[1]
-    if pair.kind == "embedding":
-        return torch.randint(size, (4, 32), generator=generator, device="cpu").to(device)
-    shape: tuple[int, ...] = (4, 16, size)
-    if pair.kind == "conv":
-        dilation = _geometry(layer).dilation
-        reach = dilation if isinstance(dilation, int) else max(dilation)
-        shape = (4, size, *((kernel - 1) * reach + 5 for kernel in pair.a.shape[2:]))
-    return torch.randn(shape, generator=generator, device="cpu").to(device, _dtype(layer))
-
-
-@contextmanager
-def _evaluating(layer: nn.Module) -> Iterator[None]:
-    training = [module for module in layer.modules() if module.training]
-    layer.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True

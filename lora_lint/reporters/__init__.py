@@ -5,7 +5,7 @@ from importlib import import_module
 
 from lora_lint.finding import Diagnostic, Report
 
-FORMATS = ("text", "json", "github", "sarif")
+FORMATS = ("text", "json", "github", "gitlab", "sarif", "junit")
 
 
 def render(report: Report, name: str) -> str:

@@ -2,9 +2,7 @@
 
 import os
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +11,7 @@ from lora_lint.catalogue import load_rules
 from lora_lint.finding import Diagnostic, Range, Report, Safety
 from lora_lint.printable import printable, printable_json
 from lora_lint.reporters import placed, related_file, relative
+from lora_lint.reporters.fingerprint import fingerprints
 from lora_lint.rule import PAGES_URL, Rule
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -78,13 +77,8 @@ def _invocation(report: Report, left_out: int) -> Json:
 
 def _results(shown: Sequence[Diagnostic], names: Sequence[str]) -> list[Json]:
     index = {name: at for at, name in enumerate(names)}
-    seen: Counter[str] = Counter()
-    results = []
-    for diagnostic in shown:
-        digest = _digest(diagnostic)
-        seen[digest] += 1
-        results.append(_result(diagnostic, index[diagnostic.rule], f"{digest}:{seen[digest]}"))
-    return results
+    marked = zip(shown, fingerprints(shown), strict=True)
+    return [_result(diagnostic, index[diagnostic.rule], fingerprint) for diagnostic, fingerprint in marked]
 
 
 def _result(diagnostic: Diagnostic, index: int, fingerprint: str) -> Json:
@@ -116,14 +110,6 @@ def _fixes(diagnostic: Diagnostic) -> Json:
     ]
     change = {"artifactLocation": _artifact(related_file(diagnostic)), "replacements": replacements}
     return {"fixes": [{"description": _text(_SAFETIES[diagnostic.suggestion.safety]), "artifactChanges": [change]}]}
-
-
-def _digest(diagnostic: Diagnostic) -> str:
-    """A hash of rule, file and key path, the same however the file was named on the command line."""
-    named = f"{diagnostic.rule}\0{diagnostic.file}\0"
-    path = diagnostic.key.removeprefix(named) or "\0".join(str(part) for part in diagnostic.path)
-    key = "\0".join((diagnostic.rule, relative(diagnostic.file) or diagnostic.file, path))
-    return sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def _text(text: str) -> Json:

@@ -39,7 +39,9 @@ def svg(report: Report, *, width: int = 96, title: str = "lora-lint check") -> s
 def line_of(diagnostic: Diagnostic) -> str:
     line, column = diagnostic.range.start
     kind = f"{diagnostic.severity.value}[{diagnostic.rule}]"
-    return printable(f"{diagnostic.file}:{line}:{column}: {kind} {message(diagnostic)}{_marker(diagnostic)}")
+    alive = diagnostic.document is not None and diagnostic.document.alive
+    place = diagnostic.file if alive else f"{diagnostic.file}:{line}:{column}"
+    return printable(f"{place}: {kind} {message(diagnostic)}{_marker(diagnostic)}")
 
 
 def message(diagnostic: Diagnostic) -> str:

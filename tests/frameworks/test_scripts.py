@@ -414,6 +414,11 @@ def test_findings_on_guessed_keys_are_at_most_warnings(name: str, text: str, sev
     assert [one.severity for one in found] == [severity]
 
 
+INTERN = "torchrun internvl/train/internvl_chat_finetune.py"
+ACTOR_KEY = "actor_rollout_ref.model"
+ACTOR = f"python3 -m verl.trainer.main_ppo {ACTOR_KEY}"
+
+
 @pytest.mark.parametrize(
     ("command", "key", "meant"),
     [
@@ -421,6 +426,8 @@ def test_findings_on_guessed_keys_are_at_most_warnings(name: str, text: str, sev
         (f"{SERIES} --lora_enable True --lora_rnk 8", "lora_rnk", "lora_rank"),
         (f"{VLA} --lora_r 8", "lora_r", "lora_rank"),
         (f"{MINI} --use_lora true --lora_aplha 8", "lora_aplha", "lora_alpha"),
+        (f"{INTERN} --use_llm_lora 8 --use_backbone_lroa 8", "use_backbone_lroa", "use_backbone_lora"),
+        (f"{ACTOR}.lora_r=8 {ACTOR_KEY}.lora_alpha=16", f"{ACTOR_KEY}.lora_r", f"{ACTOR_KEY}.lora_rank"),
     ],
 )
 def test_a_neighbour_s_flag_is_named(command: str, key: str, meant: str) -> None:

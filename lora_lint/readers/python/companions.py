@@ -18,7 +18,9 @@ from lora_lint.readers.python.index import Index
 from lora_lint.readers.python.scopes import Function, Scope, Use
 from lora_lint.readers.python.values import called
 
-Sort = Literal["arguments", "quantisation", "model", "trainer", "optimizer", "wrapping", "tokens", "training"]
+Sort = Literal[
+    "arguments", "quantisation", "model", "trainer", "optimizer", "wrapping", "tokens", "training", "saving", "inputs"
+]
 
 _TRAINERS = "SFT|DPO|KTO|ORPO|CPO|GRPO|RLOO|PPO|PPOv2|Reward|PRM|GKD|XPO|NashMD|OnlineDPO|BCO"
 _ARGUMENTS = re.compile(rf"\w*TrainingArguments|(?:{_TRAINERS})Config")
@@ -26,6 +28,8 @@ _MODEL = re.compile(
     r"AutoModel\w*|Fast(?:Language|Vision)?Model|\w+For(?:CausalLM\w*|ConditionalGeneration|\w+Classification|Seq2SeqLM)"
 )
 _NO_BASE = re.compile(r"\w*Peft\w*|\w*ValueHead")
+_NO_MODEL = re.compile(r"token|process|feature|config", re.IGNORECASE)
+"""Names of what is saved beside a model."""
 _OPTIMIZER = re.compile(r"(?:\w*Adam\w*|Prodigy|Lion\w*|Adafactor|SGD)")
 ADAPTED = "adapted"
 """The companion that loads the model which gets the adapter, whatever it is."""
@@ -94,12 +98,17 @@ class Companions:
                 continue
             for node, use in calls:
                 place = Place(node, use)
-                if of_sort != "model" or self._loads_base(place):
+                if self._is_meant(of_sort, place):
                     found.setdefault(of_sort, []).append(place)
         return found
 
-    def _loads_base(self, place: Place) -> bool:
+    def _is_meant(self, sort: Sort, place: Place) -> bool:
+        """Whether it is the base model that is loaded, and the adapter that is saved."""
+        if sort not in ("model", "saving"):
+            return True
         owner = self.binder.callee(place).rpartition(".")[0].rpartition(".")[2]
+        if sort == "saving":
+            return _NO_MODEL.search(owner) is None
         return _MODEL.fullmatch(owner) is not None and _NO_BASE.fullmatch(owner) is None
 
     def _belongs(self, one: Place, place: Place) -> bool:
@@ -130,6 +139,8 @@ class Companions:
     def _meant(self, sort: Sort, places: list[Place]) -> Iterator[Document]:
         """The one call of a sort; none where several differ, but for loads of one and the same model."""
         documents = [self.made.of_call(place, self.binder.evaluate([place])) for place in places]
+        if sort in ("saving", "inputs"):
+            documents = documents[-1:]
         same = sort in _NAMED and len({repr(_named(document)) for document in documents}) == 1
         if len(documents) == 1 or same:
             yield documents[0]
@@ -149,17 +160,25 @@ def _named(document: Document) -> object:
     return next((data[key] for key in (0, "pretrained_model_name_or_path", "model_name") if key in data), None)
 
 
+_SORTS: Mapping[str, Sort] = {
+    "from_pretrained": "model",
+    "BitsAndBytesConfig": "quantisation",
+    "get_peft_model": "wrapping",
+    "add_tokens": "tokens",
+    "add_special_tokens": "tokens",
+    "train": "training",
+    "save_pretrained": "saving",
+    "save_model": "saving",
+    "enable_input_require_grads": "inputs",
+    "prepare_model_for_kbit_training": "inputs",
+    "prepare_model_for_int8_training": "inputs",
+    "gradient_checkpointing_enable": "inputs",
+}
+
+
 def _sort_of_name(name: str) -> Sort | None:
-    if name == "from_pretrained":
-        return "model"
-    if name == "BitsAndBytesConfig":
-        return "quantisation"
-    if name == "get_peft_model":
-        return "wrapping"
-    if name in ("add_tokens", "add_special_tokens"):
-        return "tokens"
-    if name == "train":
-        return "training"
+    if name in _SORTS:
+        return _SORTS[name]
     if _ARGUMENTS.fullmatch(name):
         return "arguments"
     if name.endswith("Trainer"):
