@@ -53,6 +53,12 @@ _DELTA_OTHERS = "embed_tokens layers.*.linear_attn.conv1d"
 _GPT2 = "h.*.attn.{c_attn,c_proj} h.*.mlp.{c_fc,c_proj} h.*.crossattention.{q_attn,c_attn,c_proj}"
 _FALCON = "h.*.self_attention.{query_key_value,dense} h.*.mlp.{dense_h_to_4h,dense_4h_to_h}"
 _CLIP = "encoder.layers.*.self_attn.{q,k,v,out}_proj encoder.layers.*.mlp.{fc1,fc2}"
+_CROSS = "to_q,to_k,to_v,to_out.*,add_q_proj,add_k_proj,add_v_proj,to_add_out"
+_STREAMS = (
+    "transformer_blocks.*.{ff,ff_context}.net.*.proj transformer_blocks.*.{ff,ff_context}.net.* "
+    "transformer_blocks.*.{norm1,norm1_context}.linear norm_out.linear proj_out"
+)
+_EMBEDDERS = "context_embedder time_text_embed.{timestep,guidance,text}_embedder.{linear_1,linear_2}"
 _PROJECTOR = "multi_modal_projector.{linear_1,linear_2}"
 _QWEN_EYE = "visual.blocks.*.attn.{qkv,proj}"
 _QWEN3_EYE = (
@@ -192,6 +198,16 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         converted=True,
         formerly=_UNSTACKED,
     ),
+    "llama4": Architecture(
+        f"{_ATTENTION} layers.*.feed_forward.shared_expert.{{gate,up,down}}_proj "
+        "layers.*.feed_forward.{gate,up,down}_proj",
+        # The class for text alone, which is what transformers loads for causal language models, has no tower.
+        "embed_tokens vision_model.model.layers.*.mlp.{fc1,fc2} vision_model.vision_adapter.mlp.{fc1,fc2} "
+        "vision_model.patch_embedding.linear multi_modal_projector.linear_1",
+        tied=False,
+        routers="layers.*.feed_forward.router",
+        experts="layers.*.feed_forward.experts.{gate_up_proj,down_proj}",
+    ),
     "gpt_oss": Architecture(_ATTENTION, tied=False, routers="layers.*.mlp.router", experts=_STACKED),
     "olmo2": Architecture(_LLAMA, tied=False),
     "smollm3": Architecture(_LLAMA, tied=True),
@@ -274,5 +290,46 @@ ARCHITECTURES: Mapping[str, Architecture] = {
         formerly="layers.*.attention.{query_key_value,dense} lm_head",
     ),
     "internlm2": Architecture(_INTERNLM2, "tok_embeddings", "output", tied=False),
+    # By class: diffusers/models/unets and models/transformers at 58eb52c0, and transformers' text encoders for them.
+    "UNet2DConditionModel": Architecture(
+        f"attentions.*.{{{_CROSS}}} attentions.*.transformer_blocks.*.{{attn1,attn2}}.{{{_CROSS}}} "
+        "attentions.*.transformer_blocks.*.ff.net.*.proj attentions.*.transformer_blocks.*.ff.net.* "
+        "attentions.*.{proj_in,proj_out} resnets.*.time_emb_proj {time,add,class}_embedding.{linear_1,linear_2} "
+        "encoder_hid_proj.{image_embeds,text_proj,image_proj}",
+        "conv_in conv_out resnets.*.{conv1,conv2,conv_shortcut} {downsamplers,upsamplers}.*.conv class_embedding",
+        "",
+        # LoRA layers of diffusers before PEFT, and its attention before 0.14.
+        formerly="attentions.*.{query,key,value,proj_attn} encoder_hid_proj add_embedding",
+    ),
+    "FluxTransformer2DModel": Architecture(
+        f"transformer_blocks.*.attn.{{{_CROSS}}} single_transformer_blocks.*.attn.{{to_q,to_k,to_v}} {_STREAMS} "
+        f"single_transformer_blocks.*.{{proj_mlp,proj_out,norm.linear}} x_embedder {_EMBEDDERS}",
+        "",
+        "",
+    ),
+    "SD3Transformer2DModel": Architecture(
+        f"transformer_blocks.*.{{attn,attn2}}.{{{_CROSS}}} {_STREAMS} {_EMBEDDERS}", "pos_embed.proj", ""
+    ),
+    "CLIPTextModel": Architecture(_CLIP, "embeddings.{token_embedding,position_embedding}", ""),
+    "CLIPTextModelWithProjection": Architecture(
+        f"{_CLIP} text_projection", "embeddings.{token_embedding,position_embedding}", ""
+    ),
+    "torchtune": Architecture("layers.*.attn.{q_proj,k_proj,v_proj,output_proj}"),
+    "megatron": Architecture(
+        "decoder.layers.*.self_attention.{linear_qkv,linear_proj,linear_q,linear_k,linear_v,linear_q_proj} "
+        "decoder.layers.*.self_attention.linear_{q,kv}_{down,up}_proj "
+        "decoder.layers.*.mlp.{linear_fc1,linear_fc2,linear_fc1_up,linear_fc1_gate}",
+        "word_embeddings",
+        "output_layer",
+        routers="decoder.layers.*.mlp.router",
+    ),
     "qwen": Architecture("h.*.attn.{c_attn,c_proj} h.*.mlp.{w1,w2,c_proj}", "wte", tied=False),
 }
+
+CLASSES = frozenset(
+    (
+        *("UNet2DConditionModel", "FluxTransformer2DModel", "SD3Transformer2DModel"),
+        *("CLIPTextModel", "CLIPTextModelWithProjection"),
+    )
+)
+"""The entries that are named by their class."""

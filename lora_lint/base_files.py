@@ -13,11 +13,6 @@ from lora_lint.nearby import is_below
 from lora_lint.tensors import Checkpoint, Tensor
 
 _CONFIG = "config.json"
-_FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "granite", "olmo2")
-"""Models whose attention and MLP are of these sizes in transformers 5.24; others have more to say than their config's
-five numbers, or the same numbers for something else."""
-_HEAD_IS_A_SHARE = ("llama", "mistral", "qwen2", "granite", "olmo2")
-"""Those of them in which a head has its share of the hidden size where `head_dim` isn't given."""
 
 
 @dataclass(frozen=True)
@@ -49,29 +44,17 @@ class BaseFiles:
     @cached_property
     def linear_sizes(self) -> Mapping[str, tuple[int, int]]:
         """Output and input features of the linear layers of a decoder block, by name, for families that are known."""
-        config = self.config
-        family = config.get("model_type")
-        words = ("hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads")
-        numbers = [config.get(word) for word in words]
-        if family not in _FAMILIES or not all(isinstance(one, int) and one > 0 for one in numbers):
-            return {}
-        hidden, between, heads, groups = (int(one or 0) for one in numbers)
-        head = config.get("head_dim") or (hidden // heads if family in _HEAD_IS_A_SHARE else None)
-        if not isinstance(head, int):
-            return {}
-        return {
-            "self_attn.q_proj": (heads * head, hidden),
-            "self_attn.k_proj": (groups * head, hidden),
-            "self_attn.v_proj": (groups * head, hidden),
-            "self_attn.o_proj": (hidden, heads * head),
-            "mlp.gate_proj": (between, hidden),
-            "mlp.up_proj": (between, hidden),
-            "mlp.down_proj": (hidden, between),
-        }
+        from lora_lint.layer_sizes import layer_sizes
+
+        family = self.config.get("model_type")
+        return layer_sizes(family, self.config) if isinstance(family, str) else {}
 
 
 def base_files(setup: Setup) -> BaseFiles | None:
-    """The base that an adapter's config names, inside the same repository, or whose config lies beside it."""
+    """The base that an adapter's config names, inside the same repository, or whose config lies beside it.
+
+    Of models of the hub that are known by name there are the numbers of their config alone.
+    """
     fact = setup.adapter.base_model
     name = fact.value if fact is not None and fact.known else ""
     if setup.folder is None:
@@ -84,7 +67,12 @@ def base_files(setup: Setup) -> BaseFiles | None:
         if is_below(setup.folder.top, folder) and (config := _config(folder)) is not None:
             return BaseFiles(config, folder)
     beside = setup.folder.json(_CONFIG)
-    return BaseFiles(beside) if beside is not None else None
+    if beside is not None:
+        return BaseFiles(beside)
+    from lora_lint.hub_models import hub_config, hub_model
+
+    known = hub_model(name)
+    return BaseFiles({"model_type": known.architecture, **hub_config(name)}) if known is not None else None
 
 
 def _is_path(name: str) -> bool:

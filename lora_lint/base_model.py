@@ -4,10 +4,10 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
-from lora_lint.architectures import ARCHITECTURES, Architecture, paths
+from lora_lint.architectures import ARCHITECTURES, CLASSES, Architecture, paths
 from lora_lint.checkpoint import leads_out
 from lora_lint.facts import Setup
 from lora_lint.folder import Folder
@@ -41,13 +41,15 @@ _PARTS = ("text_config", "llm_config", "language_config")
 class BaseModel:
     """A model of a known architecture; `source` says where that is known from.
 
-    `vocabulary` are the rows of the embedding, `depth` the layers, None where only the name is known.
+    `vocabulary` are the rows of the embedding, `depth` the layers, None where only the name is known. `assumed` says
+    that it is the default of an option, which a run may give another value.
     """
 
     name: str
     source: str
     tied: bool | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
+    assumed: bool = False
 
     @property
     def architecture(self) -> Architecture:
@@ -60,6 +62,29 @@ class BaseModel:
     @property
     def vocabulary(self) -> int | None:
         return self._size("vocab_size")
+
+    @cached_property
+    def sizes(self) -> Mapping[str, tuple[int, int]]:
+        """Output and input features of the linear layers of a block, by name; empty where they aren't known."""
+        from lora_lint.layer_sizes import layer_sizes
+
+        return layer_sizes(self.name, self.config)
+
+    def narrowest(self, target: str) -> int | None:
+        """The smaller side of the smallest layer that a target names, which is the largest rank it can use."""
+        last = [name for name in self.sizes if name == target or name.endswith(f".{target}")]
+        last = last or [name for name in self.sizes if target.endswith(f".{name}")]
+        return min((min(self.sizes[name]) for name in last), default=None)
+
+    @property
+    def partial(self) -> bool:
+        """Whether only the ends of the paths are known, so that no expression for whole ones can be judged."""
+        return self.name in CLASSES or self.name in ("megatron", "torchtune")
+
+    @property
+    def blocks(self) -> frozenset[str]:
+        """What the lists of blocks are called, each of whose items is a layer."""
+        return frozenset(path[at - 1] for path in paths(self.architecture.layers) for at in _numbered(path))
 
     @property
     def quantised(self) -> str:
@@ -78,6 +103,12 @@ class BaseModel:
         """What a name in a list of target modules stands for, by its end; empty when nothing is called so."""
         return kinds(self.name, name)
 
+    def lacks(self, name: str) -> bool:
+        """Whether no module ends so; of Megatron's models only the names of transformers' layers are known to."""
+        if self.name == "megatron" and name.rpartition(".")[2] not in layer_names("llama"):
+            return False
+        return not self.kinds(name) - {"expert"}
+
     def matches(self, expression: str) -> bool | None:
         """Whether a regular expression matches the whole path of some module, None where that isn't sure."""
         return any_module_matches(self.name, expression)
@@ -86,6 +117,11 @@ class BaseModel:
     def layer_names(self) -> tuple[str, ...]:
         """The last parts of the names of all linear layers of the language model."""
         return layer_names(self.name)
+
+
+def _numbered(path: tuple[str, ...]) -> Iterator[int]:
+    """Where a path has the number of its block."""
+    yield from (at for at in range(1, len(path)) if path[at] == "*")
 
 
 @lru_cache(maxsize=16384)
@@ -105,7 +141,12 @@ def _leaf(part: str) -> str:
 
 @lru_cache
 def layer_names(architecture: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(path[-1] for path in paths(ARCHITECTURES[architecture].layers)))
+    return tuple(dict.fromkeys(_last(path) for path in paths(ARCHITECTURES[architecture].layers)))
+
+
+def _last(path: tuple[str, ...]) -> str:
+    """The name of a layer, with that of the list that it is in where it has a number alone."""
+    return f"{path[-2]}.0" if path[-1] == "*" else path[-1]
 
 
 @lru_cache
@@ -153,15 +194,29 @@ def base_model(setup: Setup) -> BaseModel | None:
     if setup.kind == "checkpoint" and folder is not None and os.path.isfile(os.path.join(folder.path, "config.json")):
         return _of_config(folder.json("config.json"), "config.json")
     fact = setup.adapter.base_model
+    if setup.layers_of:
+        named = fact.value if fact is not None and fact.known else ""
+        from lora_lint.hub_models import hub_config
+
+        return BaseModel(setup.layers_of, named or setup.title, config=hub_config(named))
+    made = setup.adapter.model_class
+    if made is not None and made.known and made.value in CLASSES:
+        return BaseModel(made.value, made.value)
     if fact is None or not fact.known or not fact.value:
         return None
-    from lora_lint.hub_models import hub_model
+    if fact.origin == "default" and fact.value == _PLACEHOLDER:
+        return None
+    from lora_lint.hub_models import hub_config, hub_model
 
     known = hub_model(fact.value)
     if known is not None:
-        return BaseModel(known.architecture, fact.value, known.tied)
+        return BaseModel(known.architecture, fact.value, known.tied, hub_config(fact.value), fact.origin == "default")
     inside = _folder_inside(folder.path, fact.value) if folder is not None else None
     return _of_config(inside.json("config.json"), f"{fact.value}/config.json") if inside is not None else None
+
+
+_PLACEHOLDER = "facebook/opt-125m"
+"""The default that Alpaca's and FastChat's scripts handed on to many others, none of which means it."""
 
 
 def _of_config(config: Mapping[str, Any] | None, source: str) -> BaseModel | None:

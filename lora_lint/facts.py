@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-from lora_lint.document import Document, Path, Unknown
+from lora_lint.document import Document, Path, Unknown, lookup
 from lora_lint.keys import BadValue, OldKey, UnknownKey, WrittenKey
 from lora_lint.scaling import Formula, number
 from lora_lint.tensors import Checkpoint, LoraTensors
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lora_lint.base_name import BaseName
     from lora_lint.expression import Expression
     from lora_lint.folder import Folder
+    from lora_lint.image_models import ImageModel
     from lora_lint.nearby import ConfigFile
     from lora_lint.project import Pin
     from lora_lint.resumed import Resumed
@@ -28,10 +29,10 @@ T = TypeVar("T")
 Origin = Literal["written", "default", "derived", "unknown"]
 State = Literal["active", "off", "not-lora"]
 Kind = Literal["training", "checkpoint", "source", "serving"]
-TargetSyntax = Literal["", "peft", "unwrapped", "comma", "glob"]
+TargetSyntax = Literal["", "peft", "unwrapped", "words", "comma", "glob"]
 """How target modules are written: a list of names or one regular expression (`peft`), the same where a list of one is
-its text (`unwrapped`), one text with commas between names (`comma`), shell patterns (`glob`), or in a way that isn't
-known."""
+its text (`unwrapped`), a list in which `all-linear` counts too (`words`), one text with commas between names (`comma`),
+shell patterns (`glob`), or in a way that isn't known."""
 
 
 class UnknownFact(Exception):  # noqa: N818 - a signal that every rule may meet, not a failure
@@ -189,6 +190,9 @@ class Setup:
     ask: "Callable[[str], Fact[Any] | None]" = _says_nothing
     """The fact for a word of `lora_lint.vocabulary`, as the framework spells it."""
     target_syntax: TargetSyntax = ""
+    layers_of: str = ""
+    """The architecture of `lora_lint.architectures` that stands for every model, where layers have the framework's own
+    names."""
     words: "Callable[[], Iterator[str]]" = _no_keys
     """The words of `lora_lint.vocabulary` that are set to something else than nothing or the default."""
     written_keys: "Callable[[], Iterator[WrittenKey]]" = _no_keys
@@ -247,6 +251,37 @@ class Setup:
         from lora_lint.targets import targets
 
         return targets(self.adapter.target_modules, self.target_syntax, self.adapter.target_linear)
+
+    @cached_property
+    def parameters(self) -> "tuple[Fact[str], ...]":
+        """The parameters that are adapted themselves, as stacked experts are, entry by entry; empty where unknown."""
+        from lora_lint.targets import targets
+
+        return targets(self.adapter.target_parameters, "words").names
+
+    @cached_property
+    def token_rows(self) -> "tuple[Fact[str], ...]":
+        """The embeddings of which some rows are trained, by name, whichever rows those are."""
+        tokens = self.adapter.trainable_token_indices
+        if tokens is None:
+            return ()
+        try:
+            written = lookup(self.document.data, tokens.path) if tokens.origin == "written" else tokens.value
+        except KeyError:
+            written = tokens.value
+        if isinstance(written, Mapping):
+            return tuple(Fact(str(name), (*tokens.path, name)) for name in written)
+        return (Fact("embed_tokens", tokens.path),) if tokens.known and isinstance(written, list) else ()
+
+    @cached_property
+    def image_model(self) -> "ImageModel | None":
+        """The diffusion model that is adapted, where it is one that is known."""
+        fact = self.adapter.image_model
+        if fact is None or not fact.known:
+            return None
+        from lora_lint.image_models import image_model
+
+        return image_model(fact.value)
 
     @cached_property
     def saved(self) -> "tuple[Fact[str], ...]":

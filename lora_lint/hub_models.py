@@ -1,6 +1,7 @@
 """Which architecture a hub id names: only ids whose names leave no doubt."""
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ _NAMES: dict[str, tuple[tuple[str, str, bool | None], ...]] = {
         (r"(?:meta-)?llama-3\.2-[13]b", "llama", True),
         (r"llama-(?:7|13|30|65)b", "llama", False),
         (r"(?:meta-)?llama-3\.2-(?:11|90)b-vision", "mllama", False),
+        (r"llama-4-(?:scout-17b-16e|maverick-17b-128e)", "llama4", False),
     ),
     "codellama": ((r"codellama-(?:7|13|34|70)b(?:-python)?", "llama", False),),
     "open": ((r"open_llama_(?:3|7|13)b(?:_v2)?", "llama", False),),
@@ -118,6 +120,21 @@ LONGEST = 200
 @lru_cache(maxsize=4096)
 def hub_model(name: str) -> HubModel | None:
     """What an id, or a path into the hub's cache, names, or None where that isn't sure."""
+    found = _found(name)
+    return found[0] if found is not None else None
+
+
+def hub_config(name: str) -> Mapping[str, int]:
+    """The numbers of its config.json that are known; empty for other names."""
+    from lora_lint.hub_sizes import numbers
+
+    found = _found(name)
+    return numbers(*found[1:]) if found is not None else {}
+
+
+@lru_cache(maxsize=4096)
+def _found(name: str) -> tuple[HubModel, str, str] | None:
+    """The model, its name, and that without what says how it was tuned or packed; ids that count whole are both."""
     if len(name) > LONGEST:
         return None
     cached = _CACHED.search(name)
@@ -127,6 +144,7 @@ def hub_model(name: str) -> HubModel | None:
     owner, _, model = plain.rpartition("/")
     begins = re.match("(?:meta-)?([a-z]+)", model)
     for pattern, architecture, tied in _NAMES.get(begins[1], ()) if begins and owner else ():
-        if re.fullmatch(f"(?:{pattern}){_TUNED}{_PACKED}", model):
-            return HubModel(architecture, tied)
-    return next((HubModel(found, tied) for pattern, found, tied in _IDS if re.fullmatch(pattern, plain)), None)
+        if (whole := re.fullmatch(f"({pattern}){_TUNED}{_PACKED}", model)) is not None:
+            return HubModel(architecture, tied), model, whole[1]
+    ids = (HubModel(found, tied) for pattern, found, tied in _IDS if re.fullmatch(pattern, plain))
+    return next(((found, plain, plain) for found in ids), None)

@@ -57,7 +57,8 @@ class Schema(BaseModel):
     from other frameworks to this one's. `SPELLED` maps words of `lora_lint.vocabulary` to the field, or to the dotted
     path from the document's root (`.key` for one in the root), that stands for them here; fields of the same name need
     no entry. `TARGETS` says how target modules are written, in the words of `lora_lint.facts.TargetSyntax`; nothing
-    is said of them where it's empty. `EXPONENTS` says that the framework's YAML loader
+    is said of them where it's empty. `LAYERS_OF` is the architecture whose layers the framework makes of every model,
+    where it has names of its own. `EXPONENTS` says that the framework's YAML loader
     reads a plain `1e-4` as a number, as OmegaConf does and PyYAML doesn't. `FLAT` says that the loader takes the keys
     of all sections as one mapping, the last of a name counting. `ARGPARSE` names the syntaxes whose keys end as flags
     of argparse, which takes the beginning of a flag for the whole: `--lora_r` for `--lora_rank`. `OLD` are keys that
@@ -72,6 +73,7 @@ class Schema(BaseModel):
     MEANT: ClassVar[Mapping[str, str]] = {}
     SPELLED: ClassVar[Mapping[str, str]] = {}
     TARGETS: ClassVar[TargetSyntax] = ""
+    LAYERS_OF: ClassVar[str] = ""
     EXPONENTS: ClassVar[bool] = False
     FLAT: ClassVar[bool] = False
     ARGPARSE: ClassVar[tuple[str, ...]] = ()

@@ -1,5 +1,6 @@
 """Which modules a setup wants adapted: names, one regular expression, or all linear layers."""
 
+import re
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -123,6 +124,28 @@ def target_matcher(setup: "Setup") -> Matcher | None:
     if goals.regex is None and not names:
         return None
     return Matcher(frozenset((*names, *owners)), goals.regex.value if goals.regex is not None else None)
+
+
+def is_several(text: str) -> bool:
+    """Whether a text is names with commas or spaces between them."""
+    return _SEVERAL.fullmatch(text) is not None
+
+
+def is_no_expression(text: str) -> bool:
+    """Whether a text is names, or a list of them, which no module path matches as a regular expression."""
+    if _WRITTEN_LIST.fullmatch(text) and (text.lstrip()[:1] == "[" or "," in text):
+        return True
+    return is_several(text) or _INNER.fullmatch(text) is not None
+
+
+_SEVERAL = re.compile(r"[\w.]+(?:\s*,\s*|\s+)[\w., ]+")
+"""Names with commas or spaces between them: no module path holds either."""
+
+_WRITTEN_LIST = re.compile(r"""\s*[\[(]\s*(["']?)[\w.]+\1(?:\s*,\s*(["']?)[\w.]+\2)*\s*,?\s*[\])]\s*""")
+"""A list, or a tuple, inside a text: as an expression it stands for one character, or for names beside commas."""
+
+_INNER = re.compile(r"[qkvo]_proj|(?:gate|up|down|out|qkv|gate_up)_proj|query_key_value|c_attn|W_pack|[wW]qkv")
+"""Names of layers that stand inside of blocks in every model, so that no whole path is called so."""
 
 
 def shown(name: Fact[str]) -> str:

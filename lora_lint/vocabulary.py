@@ -118,6 +118,10 @@ class Adapter(Vocabulary):
 
     base_model = Said(text)
     """`base_model_name_or_path` of PEFT: a hub id or a path."""
+    model_class = Said(text)
+    """The class of the model, where code loads it by one."""
+    image_model = Said(text)
+    """The diffusion model that is adapted: a hub id, or a file or folder of any machine."""
     revision = Said(text)
     auto_mapping = Said(mapping)
     """The class of the base model and the library that it is from, where no task type says it."""
@@ -135,6 +139,7 @@ class Adapter(Vocabulary):
     alpha_pattern = Said(mapping)
     trainable_token_indices = Said(anything)
     ensure_weight_tying = Said(flag)
+    alora_invocation_tokens = Said(anything)
     use_rslora = Said(flag)
     use_dora = Said(flag)
     init_lora_weights = Said(anything)

@@ -1,6 +1,7 @@
 """The base of an adapter: what its id or config names, and the table of architectures beside the real classes."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import pytest
 
 from lora_lint.architectures import ARCHITECTURES
 from lora_lint.base_model import any_module_matches, kinds, layer_names, modules
-from lora_lint.hub_models import HubModel, hub_model
+from lora_lint.hub_models import HubModel, hub_config, hub_model
+from lora_lint.layer_sizes import FAMILIES, layer_sizes
 from lora_lint.linter import lint, read_setups
 
 torch = pytest.importorskip("torch")
@@ -57,6 +59,9 @@ CLASSES = {
     "deepseek_v2": "DeepseekV2ForCausalLM",
     "deepseek_v3": "DeepseekV3ForCausalLM",
     "gpt_oss": "GptOssForCausalLM",
+    "llama4": "Llama4ForCausalLM",
+    "CLIPTextModel": "CLIPTextModel",
+    "CLIPTextModelWithProjection": "CLIPTextModelWithProjection",
     "olmo2": "Olmo2ForCausalLM",
     "smollm3": "SmolLM3ForCausalLM",
     "granite": "GraniteForCausalLM",
@@ -143,6 +148,63 @@ def test_the_table_knows_every_module_of_the_real_class_and_names_no_other_layer
     assert [(path, kind) for path, kind in real.items() if not kinds(name, path) & FINE[kind]] == []
     last = {path.rpartition(".")[2] for path in real}
     assert set(layer_names(name)) - last == OPTIONAL.get(name, set())
+
+
+@of_the_release
+@pytest.mark.parametrize("name", sorted(FAMILIES & CLASSES.keys() - {"falcon"}))
+def test_the_sizes_of_layers_are_those_of_the_real_class(name: str) -> None:
+    model = small_model(name)
+    sizes = layer_sizes(name, model.config.to_dict() | NUMBERS.get(name, {}))
+    assert sizes
+    block = re.compile(r"(?!visual|vision|model\.vision)[\w.]*?(?:layers|layer|h)\.0\.([\w.]+)")
+    real = {
+        found[1]: tuple(module.weight.shape[:: -1 if isinstance(module, Conv1D) else 1])
+        for path, module in model.named_modules()
+        if isinstance(module, torch.nn.Linear | Conv1D) and (found := block.fullmatch(path)) and found[1] in sizes
+    }
+    assert real == sizes
+
+
+NUMBERS = {"qwen3_moe": {"head_dim": 64}}
+"""What the class's own config leaves out and the files of real models have."""
+
+
+def test_falcon_shares_keys_and_values_in_one_layer() -> None:
+    config = transformers.FalconConfig(
+        hidden_size=4544, num_hidden_layers=1, num_attention_heads=71, multi_query=True, new_decoder_architecture=False
+    )
+    with torch.device("meta"):
+        model = transformers.FalconForCausalLM._from_config(config)
+    sizes = layer_sizes("falcon", hub_config("tiiuae/falcon-7b"))
+    attention = model.transformer.h[0].self_attention
+    assert sizes["self_attention.query_key_value"] == tuple(attention.query_key_value.weight.shape) == (4672, 4544)
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "hidden", "keys", "vocabulary"),
+    [
+        ("meta-llama/Meta-Llama-3.1-8B-Instruct", 32, 4096, 1024, 128256),
+        ("unsloth/Qwen2.5-0.5B-Instruct-bnb-4bit", 24, 896, 128, 151936),
+        ("Qwen/Qwen2.5-Coder-7B-Instruct", 28, 3584, 512, 152064),
+        ("Qwen/Qwen3-4B-Instruct-2507", 36, 2560, 1024, 151936),
+        ("mistralai/Mistral-7B-Instruct-v0.3", 32, 4096, 1024, 32768),
+        ("mistralai/Mistral-7B-v0.1", 32, 4096, 1024, 32000),
+        ("unsloth/mistral-7b-bnb-4bit", 32, 4096, 1024, None),
+        ("TinyLlama/TinyLlama-1.1B-Chat-v1.0", 22, 2048, 256, 32000),
+        ("google/gemma-2-2b-it", 26, 2304, 1024, 256000),
+        ("facebook/opt-125m", 12, 768, 768, 50272),
+        ("org/unknown", None, None, None, None),
+        ("deepseek-ai/DeepSeek-V3", None, None, None, None),
+    ],
+)
+def test_an_id_says_how_large_the_model_is_only_where_that_is_known(
+    name: str, layers: int | None, hidden: int | None, keys: int | None, vocabulary: int | None
+) -> None:
+    config, known = hub_config(name), hub_model(name)
+    assert (config.get("num_hidden_layers"), config.get("hidden_size")) == (layers, hidden)
+    assert config.get("vocab_size") == vocabulary
+    sizes = layer_sizes(known.architecture, config) if known is not None else {}
+    assert sizes.get("self_attn.k_proj", (None,))[0] == keys
 
 
 POOL = sorted(

@@ -266,6 +266,7 @@ def setup(document: Document, names: list[str], beside: Callable[[], Checkpoint 
         return None
     result.sites = tuple(sites)
     result.target_syntax = next((syntax for model, _ in configs if (syntax := model.TARGETS)), "")
+    result.layers_of = next((layers for model, _ in configs if (layers := model.LAYERS_OF)), "")
     result.written_keys = lambda: (key for view in views for key in view.written_keys)
     companions = _companions(document)
     result.old_keys += tuple(old for part in companions for old in part.old_keys)
@@ -308,8 +309,10 @@ def _companions(document: Document) -> "Sequence[Part]":
 
 
 def _said(views: Sequence[Says], word: str) -> Fact[Any] | None:
-    """What the parts of a document say for a word: the first that is written, else the first default."""
+    """What the parts of a document say for a word: the first that is written, else the first default that is one."""
     if len(views) == 1:
         return views[0].said(word)
     facts = [fact for view in views if (fact := view.said(word)) is not None]
-    return next((fact for fact in facts if fact.origin != "default"), facts[0] if facts else None)
+    written = next((fact for fact in facts if fact.origin != "default"), None)
+    defaults = (fact for fact in facts if fact.known and fact.value is not None)
+    return written or next(defaults, facts[0] if facts else None)

@@ -41,8 +41,10 @@ class Config(Schema):
         "optim": "optimizer_type",
         "fp16_adapter": "full_fp16",
         "resume_from": "network_weights",
+        "image_model": "pretrained_model_name_or_path",
     }
 
+    pretrained_model_name_or_path: Any = None
     learning_rate: Any = None
     unet_lr: Any = None
     optimizer_type: Any = None

@@ -26,8 +26,13 @@ class Config(Schema):
     A key that isn't in the file keeps the slider's value (line 803).
     """
 
-    SPELLED: ClassVar[Mapping[str, str]] = {"optim": "optimizer", "fp16_adapter": "full_fp16"}
+    SPELLED: ClassVar[Mapping[str, str]] = {
+        "optim": "optimizer",
+        "fp16_adapter": "full_fp16",
+        "image_model": "pretrained_model_name_or_path",
+    }
 
+    pretrained_model_name_or_path: Any = None
     learning_rate: Any = None
     unet_lr: Any = None
     optimizer: Any = None

@@ -55,6 +55,7 @@ class Config(LatestArguments):
         "modules_to_save": "additional_target",
         "adapter_path": "adapter_name_or_path",
         "adapts_experts": "use_kt",
+        "new_tokens": "add_tokens",
     }
 
     model_name_or_path: str | None = Field(None, validation_alias=_spelled("model_name_or_path"))
@@ -77,6 +78,7 @@ class Config(LatestArguments):
     create_new_adapter: bool = False
     resize_vocab: Any = None
     use_kt: bool = False
+    add_tokens: Any = Field(None, validation_alias=AliasChoices("add_tokens", "add_special_tokens"))
     adapter_name_or_path: Any = None
     stage: Any = "sft"
     flash_attn: str | Literal[True] | None = "auto"
@@ -164,6 +166,14 @@ def _command_marks(document: Document, data: dict[Any, Any]) -> tuple[str, ...]:
     if program is not None:
         return (program, *given) if given else ()
     return given if "finetuning_type" in data and len(given) >= 2 else ()
+
+
+def says(config: View[Any], word: str) -> Fact[Any] | None:
+    """Where new tokens resize the vocabulary and nothing is named, the embeddings are saved (adapter.py:246)."""
+    own = isinstance(config.model, Config) and word == "trainable_token_indices"
+    if not own or config.model.additional_target is not None or not config.model.add_tokens:
+        return None
+    return Fact(["embed_tokens"], (), "derived")
 
 
 def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from lora_lint.document import Document, Path, Unknown
-from lora_lint.facts import Fact, Site
+from lora_lint.facts import Fact, Site, TargetSyntax
 from lora_lint.frameworks.blocks import block, blocks, instantiated, overrides
 from lora_lint.frameworks.commands import unless_set_by
 from lora_lint.frameworks.derivation import from_rank
@@ -27,6 +27,9 @@ class Config(Schema):
     POSITIONAL: ClassVar[tuple[str, ...]] = (
         *("target_modules", "exclude_modules", "canonical_mapping", "dim", "alpha", "dropout"),
     )
+
+    TARGETS: ClassVar[TargetSyntax] = "glob"
+    LAYERS_OF: ClassVar[str] = "megatron"
 
     target_modules: Words | None = None
     dim: PositiveInt = 32

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from pydantic import AliasChoices, Field
 
 from lora_lint.document import Document, Path
-from lora_lint.facts import Fact, Kind, Site, State
+from lora_lint.facts import Fact, Kind, Site, State, TargetSyntax
 from lora_lint.frameworks import peft
 from lora_lint.frameworks.blocks import block
 from lora_lint.frameworks.commands import flags, runs, unless_in_file
@@ -35,6 +35,7 @@ class Config(LatestArguments, strict=False):
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
     ARGPARSE: ClassVar[tuple[str, ...]] = ("shell", "yaml")
+    TARGETS: ClassVar[TargetSyntax] = "words"
     MEANT: ClassVar[Mapping[str, str]] = {"lora_r": "lora_rank", "lora_target": "target_modules"}
 
     SPELLED: ClassVar[Mapping[str, str]] = {
@@ -45,6 +46,7 @@ class Config(LatestArguments, strict=False):
         "init_lora_weights": "init_weights",
         "adapter_path": "adapters",
         "stage": "rlhf_type",
+        "new_tokens": "new_special_tokens",
     }
 
     model: Any = None
@@ -59,6 +61,9 @@ class Config(LatestArguments, strict=False):
         ["all-linear"], validation_alias=AliasChoices("target_modules", "lora_target_modules")
     )
     target_regex: str | None = None
+    target_parameters: Words | None = None
+    modules_to_save: Words = Field(default_factory=list)
+    new_special_tokens: Words = Field(default_factory=list)
     lora_rank: PositiveInt = 8
     lora_alpha: Number = 32
     lora_dropout: float = Field(0.05, validation_alias=AliasChoices("lora_dropout", "lora_dropout_p"))
@@ -87,12 +92,30 @@ class Command(Config):
     OLD: ClassVar[Mapping[str, Old]] = _LOST_IN_3 | _LOST_IN_4
 
 
+class ByExpression(Command):
+    """With `target_regex`, `target_modules` isn't read (swift/pipelines/train/tuner.py:178 at 36023605)."""
+
+    TARGETS: ClassVar[TargetSyntax] = "peft"
+    SPELLED: ClassVar[Mapping[str, str]] = {**Config.SPELLED, "target_modules": "target_regex"}
+
+
 class Megatron(Config):
-    """swift/megatron/arguments/megatron_args.py:449-470 at 36023605: the default is to train everything."""
+    """swift/megatron/arguments/megatron_args.py:449-470 at 36023605: the default is to train everything.
+
+    Layers have the names of Megatron Core.
+    """
+
+    LAYERS_OF: ClassVar[str] = "megatron"
 
     OLD: ClassVar[Mapping[str, Old]] = _LOST_IN_4
 
     tuner_type: str = Field("full", validation_alias=AliasChoices(*_GATES))
+
+
+class MegatronFile(Config):
+    """A file of `megatron sft`, which says that it trains LoRA."""
+
+    LAYERS_OF: ClassVar[str] = "megatron"
 
 
 class Tuner(peft.Config):
@@ -103,6 +126,7 @@ class Tuner(peft.Config):
 
 _LORA_KEYS = ("lora_rank", "lora_alpha", "lora_dropout", "target_modules", "lora_target_modules", "target_regex")
 _OTHER_TUNERS = ("adalora", "llamapro", "adapter", "vera", "boft", "fourierft", "reft", "bone", "ia3", "rosa")
+_MEGATRON_KEYS = ("micro_batch_size", "global_batch_size", "tensor_model_parallel_size", "expert_model_parallel_size")
 _METHODS = ("sft", "pt", "rlhf")
 _ARGUMENTS = ("SftArguments", "TrainArguments", "PretrainArguments", "RLHFArguments")
 _SAVED = ("ckpt_dir", "local_world_size", "global_world_size", "model_info", "model_meta")
@@ -162,8 +186,12 @@ def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
         return
     megatron = "megatron" in document.callee.lower()
     nested = "train" in block(document.data, ()) and any(key in block(document.data, ("train",)) for key in _GATES)
-    model = Megatron if megatron else Command if document.callee == "swift" else Config
-    yield model, ("train",) if nested else ()
+    data = block(document.data, ())
+    own = document.syntax == "yaml" and any(key in data for key in _MEGATRON_KEYS)
+    model = Megatron if megatron else Command if document.callee == "swift" else MegatronFile if own else Config
+    path: Path = ("train",) if nested else ()
+    by_expression = not (megatron or own) and isinstance(block(document.data, path).get("target_regex"), str)
+    yield ByExpression if by_expression else model, path
 
 
 def sites(config: View[Any]) -> Iterator[Site]:

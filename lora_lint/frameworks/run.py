@@ -167,6 +167,14 @@ class Tokens(Schema):
     new_tokens: Any = Field(None, validation_alias=AliasChoices("new_tokens", "special_tokens_dict"))
 
 
+class Adapted(Schema):
+    """`from_pretrained` of the model that gets the adapter, of diffusers' classes too."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("image_model",)
+
+    image_model: Any = Field(None, validation_alias=AliasChoices("image_model", "pretrained_model_name_or_path"))
+
+
 class Inputs(Schema):
     """What lets gradients through the inputs of a model whose embedding is frozen, or leaves that to PEFT.
 
@@ -200,6 +208,7 @@ _NAMED: Mapping[str, type[Schema]] = {
     "add_tokens": Tokens,
     "add_special_tokens": Tokens,
     "train": Training,
+    "adapted": Adapted,
     "save_pretrained": Saving,
     "save_model": Saving,
     "enable_input_require_grads": Inputs,
@@ -215,6 +224,9 @@ _NAMED: Mapping[str, type[Schema]] = {
 }
 _OF_TRL = tuple(f"{name}Trainer" for name in ("SFT", "DPO", "Reward", "GRPO", "KTO", "ORPO", "CPO", "RLOO"))
 _CLASSIFIER = re.compile(r".*For(?:Sequence|Token)Classification")
+_PERCEIVES = re.compile(r".*For(?:Image|Video|Audio)Classification")
+_LABELS = ("num_labels", "id2label", "label2id", "ignore_mismatched_sizes")
+"""Arguments that give a classifier a head of its own; without them it may be loaded with the one that it has."""
 _HALF = ("float16", "half", "fp16")
 
 
@@ -307,7 +319,10 @@ def _stage(part: Part) -> Fact[Any] | None:
 def _reward_model(part: Part) -> Fact[Any] | None:
     """Whether the head is one for a class or a reward, not the language model's."""
     owner = part.view.document.callee.rpartition(".")[0]
-    loads = isinstance(part.view.model, Model) and _CLASSIFIER.fullmatch(owner)
+    data = part.view.document.data
+    labelled = isinstance(data, dict) and any(word in data for word in _LABELS)
+    classifies = _CLASSIFIER.fullmatch(owner) or (labelled and _PERCEIVES.fullmatch(owner))
+    loads = isinstance(part.view.model, Model) and classifies
     if part.stage not in ("", "sft", "reward"):
         return None
     return Fact(True, (), "derived") if loads or part.name in ("RewardTrainer", "RewardConfig") else None
@@ -330,20 +345,49 @@ def _inputs_without_grads(part: Part) -> Fact[Any] | None:
 
 def _new_tokens(part: Part) -> Fact[Any] | None:
     """The tokens that are added; one that only pads is never predicted."""
-    if not isinstance(part.view.model, Tokens):
+    if not isinstance(part.view.model, Tokens) or _THAWS.search(part.view.document.source.text):
         return None
     fact = part.view.fact("new_tokens")
-    if not fact.known or not isinstance(fact.value, dict):
-        return fact
-    added = [token for key, value in fact.value.items() if key != "pad_token" for token in _listed(value)]
-    return replace(fact, _value=added)
+    data = part.view.document.data
+    written = data.get(fact.path[-1]) if isinstance(data, dict) and fact.path else None
+    if part.name == "add_tokens" or not isinstance(written, dict):
+        # A dict that isn't known may hold what only pads.
+        return fact if part.name == "add_tokens" or fact.known else None
+    more = written.get("additional_special_tokens")
+    if isinstance(more, Unknown):
+        return replace(fact, _value=more, origin="unknown")
+    added = [token for key, value in written.items() if key not in _STANDS_IN for token in _listed(value)]
+    return replace(fact, _value=[token for token in added if token not in _IN_USE])
+
+
+_STANDS_IN = ("pad_token", "unk_token")
+"""What stands for nothing, or for what isn't known: no model writes it."""
+_THAWS = re.compile(r"requires_grad(?:\s*=\s*|_\(\s*)True")
+"""Code that trains something besides by itself, which may be the rows."""
+_IN_USE = ("<s>", "</s>", "<bos>", "<eos>", "<|endoftext|>", "<|end_of_text|>", "<|begin_of_text|>", "[CLS]", "[SEP]")
+"""Tokens that most models have already, so that naming them adds no row."""
 
 
 def _listed(value: object) -> list[Any]:
     return value if isinstance(value, list) else [] if isinstance(value, Unknown) else [value]
 
 
+def _base_model(part: Part) -> Fact[Any] | None:
+    """A trainer that is given the model itself doesn't say what it is called."""
+    fact = part.view.said("base_model")
+    given = isinstance(part.view.model, Trainer) and not (fact is not None and fact.known)
+    return None if given else fact
+
+
+def _model_class(part: Part) -> Fact[Any] | None:
+    """The class of the model that gets the adapter."""
+    owner = part.view.document.callee.rpartition(".")[0].rpartition(".")[2]
+    return Fact(owner, (), "derived") if isinstance(part.view.model, Adapted) else None
+
+
 _DERIVED: Mapping[str, Callable[[Part], Fact[Any] | None]] = {
+    "base_model": _base_model,
+    "model_class": _model_class,
     "stage": _stage,
     "optim": _optim,
     "default_learning_rate": _default_learning_rate,

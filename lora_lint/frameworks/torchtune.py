@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from pydantic import AliasChoices, Field
 
 from lora_lint.document import Document, Path, Unknown
-from lora_lint.facts import Fact, Site
+from lora_lint.facts import Fact, Site, TargetSyntax
 from lora_lint.frameworks.required import required
 from lora_lint.scaling import classic
 from lora_lint.schema import Number, PositiveInt, Schema
@@ -34,8 +34,11 @@ class Config(Schema):
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
     EXPONENTS: ClassVar[bool] = True
+    TARGETS: ClassVar[TargetSyntax] = "words"
+    LAYERS_OF: ClassVar[str] = "torchtune"
     SPELLED: ClassVar[Mapping[str, str]] = {
         "learning_rate": "optimizer.lr",
+        "target_modules": "lora_attn_modules",
         "optim": "optimizer._component_",
         "gradient_checkpointing": "enable_activation_checkpointing",
     }
@@ -48,6 +51,22 @@ class Config(Schema):
     apply_lora_to_output: bool = Field(False, validation_alias=_spelled("apply_lora_to_output"))
     use_dora: bool = Field(False, validation_alias=_spelled("use_dora"))
     quantize_base: bool = Field(False, validation_alias=_spelled("quantize_base"))
+
+
+_FAMILIES: Mapping[str, str] = {
+    "llama2": "meta-llama/Llama-2-",
+    "llama3": "meta-llama/Meta-Llama-3-",
+    "llama3_1": "meta-llama/Llama-3.1-",
+    "llama3_2": "meta-llama/Llama-3.2-",
+    "llama3_3": "meta-llama/Llama-3.3-",
+    "qwen2": "Qwen/Qwen2-",
+    "qwen2_5": "Qwen/Qwen2.5-",
+    "qwen3": "Qwen/Qwen3-",
+    "gemma": "google/gemma-",
+    "gemma2": "google/gemma-2-",
+    "mistral": "mistralai/Mistral-",
+}
+"""Package below torchtune/models -> what the ids of its models begin with, the size apart."""
 
 
 _BUILDER = re.compile(r"torchtune\.(models\.)?\w+(\.\w+)*\.q?lora_\w+")
@@ -76,16 +95,33 @@ SAYS = ("stage",)
 
 
 def says(config: View[Any], word: str) -> Fact[Any] | None:
-    """The loss tells what a recipe does, as the name of the recipe does in a command."""
     data = config.document.data if isinstance(config.document.data, dict) else {}
-    loss = data.get("loss")
-    named = loss.get("_component_") if isinstance(loss, dict) else None
-    told = " ".join(config.document.words) if config.document.syntax == "shell" else named
-    if word != "stage" or not isinstance(told, str):
-        return None
+    if word == "stage":
+        return _stage(config.document, _component(data, "loss"))
+    return _built(_component(data, "model")) if word == "base_model" else None
+
+
+def _component(data: Mapping[Any, Any], key: str) -> str:
+    block = data.get(key)
+    name = block.get("_component_") if isinstance(block, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+def _stage(document: Document, loss: str) -> Fact[Any] | None:
+    """The loss tells what a recipe does, as the name of the recipe does in a command."""
+    told = " ".join(document.words) if document.syntax == "shell" else loss
     if "CrossEntropyLoss" in told or "lora_finetune" in told:
         return Fact("sft", (), "derived")
     return Fact("dpo", (), "derived") if "DPO" in told or "dpo" in told else None
+
+
+def _built(builder: str) -> Fact[Any] | None:
+    """The builder is made for one model of a known size: `lora_qwen2_5_0_5b` for Qwen2.5 0.5B."""
+    package, _, name = builder.removeprefix("torchtune.models.").rpartition(".")
+    size = re.search(rf"lora_{re.escape(package)}_(\d+(?:_\d+)?b)(?:_base|_instruct)?\Z", name)
+    if size is None or package not in _FAMILIES:
+        return None
+    return Fact(f"{_FAMILIES[package]}{size[1].replace('_', '.')}", ("model", "_component_"), "derived")
 
 
 def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:

@@ -1,5 +1,6 @@
 """TRL: `--use_peft --lora_r N --lora_alpha M`, the same keys in YAML (alignment-handbook's too), `ModelConfig(...)`."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
@@ -120,9 +121,24 @@ def says(config: View[Any], word: str) -> Fact[Any] | None:
     if word == "stage" and stage:
         return Fact(stage, (), "derived")
     if word == "reward_model":
-        return Fact(True, (), "derived") if stage == "reward" or "reward_modeling" in document.callee else None
+        rewards = stage == "reward" or "reward_modeling" in document.callee or _is_of_reward(config)
+        return Fact(True, ("use_peft",) if "use_peft" in config.data else (), "derived") if rewards else None
     alone = _is_trl(document) and config_file(document) is None and stage in _RATES and sets_run(document.data)
     return Fact(_RATES[stage], (), "default") if word == "default_learning_rate" and alone else None
+
+
+def _is_of_reward(config: View[Any]) -> bool:
+    """Whether a file is one of the settings of a reward model, by a key that only those have, or by its comment."""
+    document = config.document
+    if document.syntax != "yaml" or document.example:
+        return False
+    return _LAUNCHED.search(document.source.text) is not None or "center_rewards_coefficient" in config.data
+
+
+_LAUNCHED = re.compile(
+    r"^[ \t]*#.*(?:\btrl[ ]reward\b|\btrl[./]scripts[./]reward\b|\breward_modeling\.py\b)", re.MULTILINE
+)
+"""The comment of a file that says by which command it is run."""
 
 
 def _stage(document: Document) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from lora_lint.document import Document, Path, Unknown
-from lora_lint.facts import Fact, Site, State
+from lora_lint.facts import Fact, Site, State, TargetSyntax
 from lora_lint.frameworks.blocks import block, blocks, overrides
 from lora_lint.frameworks.commands import unless_set_by
 from lora_lint.frameworks.derivation import from_rank
@@ -42,6 +42,9 @@ class Megatron(Schema, strict=False):
     An absent alpha is 32 there, also in code (workers/config/megatron_peft.py:53 of b178a3cd). A null one is the rank,
     as in Megatron-Bridge, whose classes take the block (peft/utils.py:378-401 and :1001 at 067f987d).
     """
+
+    TARGETS: ClassVar[TargetSyntax] = "glob"
+    LAYERS_OF: ClassVar[str] = "megatron"
 
     rank: Int = 0
     alpha: Number | None = 32

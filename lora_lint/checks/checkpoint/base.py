@@ -48,11 +48,15 @@ def _of_base(module: LoraTensors, base: BaseFiles) -> list[Sizes]:
     weight = base.weight(module.module)
     if weight is not None:
         return [weight.shape, weight.shape[::-1]] if len(weight.shape) == 2 else []
-    if re.fullmatch(r"model\.layers\.\d+\.\w+\.\w+", module.module) is None:
-        return []
-    sizes = base.linear_sizes.get(".".join(module.module.split(".")[3:]))
+    within = _IN_BLOCK.fullmatch(module.module)
+    sizes = base.linear_sizes.get(within[1]) if within is not None else None
     return [sizes] if sizes is not None else []
 
+
+_IN_BLOCK = re.compile(
+    r"(?:(?:model|transformer|gpt_neox|bert|roberta)\.)?(?:(?:decoder|encoder)\.)?(?:layers|layer|h)\.\d+\.([\w.]+)"
+)
+"""A layer in one of the blocks of a language model, as transformers' classes name them."""
 
 _CHANGES_THE_BASE = ("pissa", "olora", "corda", "lora_ga")
 

@@ -1,14 +1,13 @@
 """Are the modules that have to be trained whole saved whole, and no others?"""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import islice
 
+from lora_lint.checks.targets.classifier import CLASSIFIES
 from lora_lint.checks.targets.names import MOST_DEAD
 from lora_lint.facts import Setup
 from lora_lint.finding import Finding, Severity
-from lora_lint.once import for_each
 from lora_lint.targets import shown
-from lora_lint.tensors import Checkpoint, Tensor
 
 
 def save_target_overlap(setup: Setup) -> Iterator[Finding]:
@@ -24,14 +23,10 @@ def save_target_overlap(setup: Setup) -> Iterator[Finding]:
             related=((whole[part].path, "saved whole"),),
             severity=level,
         )
-    tokens = setup.adapter.trainable_token_indices
-    if tokens is not None and isinstance(tokens.value, dict):
-        for saved in setup.saved:
-            if saved.value in tokens.value:
-                message = (
-                    f"{shown(saved)} is trained whole, and some of its rows by trainable_token_indices: PEFT fails"
-                )
-                yield Finding(message, at=saved.path, related=((tokens.path, "rows"),))
+    for rows in setup.token_rows:
+        if (saved := whole.get(rows.value)) is not None:
+            message = f"{shown(saved)} is trained whole, and some of its rows by trainable_token_indices: PEFT fails"
+            yield Finding(message, at=rows.path, related=((saved.path, "saved whole"),), severity=level)
 
 
 def _parts_of(target: str) -> Iterator[str]:
@@ -46,27 +41,6 @@ _DEEPEST = 20
 """Parts of a path, well beyond any model's."""
 
 
-def new_tokens_without_embeddings(setup: Setup) -> Iterator[Finding]:
-    tokens = setup.training.new_tokens
-    if tokens is None or not tokens.value or not setup.active or setup.fragment:
-        return
-    adapter, targets = setup.adapter, setup.targets
-    if adapter.trainable_token_indices is not None or targets.unknown or targets.regex is not None:
-        return
-    if adapter.modules_to_save is not None and not adapter.modules_to_save.known:
-        return
-    from lora_lint.base_model import EMBEDDINGS
-
-    trained = {name.value.rpartition(".")[2] for name in (*setup.saved, *targets.names)}
-    if not trained & set(EMBEDDINGS):
-        count = len(tokens.value) if isinstance(tokens.value, list) else 1
-        yield Finding(
-            f"{count} token{'s are' if count > 1 else ' is'} added, but neither modules_to_save nor the targets hold "
-            "the embedding, so new rows of it stay as they were initialised",
-            at=tokens.path,
-        )
-
-
 def tied_embeddings_partial(setup: Setup) -> Iterator[Finding]:
     from lora_lint.base_model import EMBEDDINGS, OUTPUTS
 
@@ -75,7 +49,7 @@ def tied_embeddings_partial(setup: Setup) -> Iterator[Finding]:
     if not ends or not setup.active or (base := setup.base) is None or not base.tied:
         return
     ensured, task = setup.adapter.ensure_weight_tying, setup.adapter.task_type
-    if (ensured is not None and ensured.value) or (task is not None and task.value in _CLASSIFIES):
+    if (ensured is not None and ensured.value) or (task is not None and task.value in CLASSIFIES):
         return
     reward = setup.training.reward_model
     if reward is not None and reward.value:
@@ -86,50 +60,6 @@ def tied_embeddings_partial(setup: Setup) -> Iterator[Finding]:
         f"{'is' if len(ends) == 1 else 'are'} trained: {kept}, and a merged model has one of them wrong",
         at=trained[ends[0]].path,
     )
-
-
-_CLASSIFIES = ("SEQ_CLS", "TOKEN_CLS")
-"""Tasks whose models have a head of their own, which PEFT saves by itself if it is `score` or `classifier`."""
-
-
-def classifier_head_not_saved(setup: Setup) -> Iterator[Finding]:
-    heads = [name for name in setup.targets.names if name.value in HEADS_SAVED]
-    checkpoint, reward = setup.checkpoint, setup.training.reward_model if setup.planned else None
-    if not (heads or checkpoint or reward) or not setup.active:
-        return
-    task = setup.adapter.task_type
-    if task is not None and task.value in _CLASSIFIES:
-        if checkpoint is not None and _lora_alone(checkpoint):
-            yield Finding(
-                f"task_type is {task.value}, but {checkpoint.files[0]} holds LoRA tensors alone, no trained head",
-                at=task.path,
-            )
-        return
-    said = f"task_type is {task.value}" if task is not None else "no task_type is given"
-    saved = {name.value.rpartition(".")[2] for name in setup.saved} if heads or reward else set()
-    for name in heads if task is not None else ():
-        if name.value not in saved:
-            yield Finding(f"{name.value} gets LoRA while {said}: the random head below it isn't saved", at=name.path)
-    if reward is not None and reward.value and not heads and not saved:
-        yield Finding(
-            f"a model with a new head is trained while {said}: the head stays random, and isn't saved",
-            at=task.path if task is not None and task.origin == "written" else (),
-            related=((reward.path, "the model"),),
-        )
-
-
-HEADS_SAVED = ("score", "classifier")
-"""The heads that PEFT trains and saves by itself for the tasks of `_CLASSIFIES`."""
-
-
-def _lora_alone(checkpoint: Checkpoint) -> bool:
-    whole = bool(checkpoint.tensors) and not checkpoint.unreadable and not checkpoint.missing_shards
-    return whole and _all_lora(checkpoint.tensors)
-
-
-@for_each
-def _all_lora(tensors: Mapping[str, Tensor]) -> bool:
-    return all("lora_" in name for name in tensors)
 
 
 def embedding_or_head_targeted(setup: Setup) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ A call belongs to the run where it is made whenever the LoRA call is, in the sam
 calls, and where no other of its sort could be meant instead.
 """
 
+import ast
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from lora_lint.document import Document
 from lora_lint.readers.python.arguments import Binder, Place
 from lora_lint.readers.python.documents import Documents
 from lora_lint.readers.python.index import Index
-from lora_lint.readers.python.scopes import Function, Scope
+from lora_lint.readers.python.scopes import Function, Scope, Use
+from lora_lint.readers.python.values import called
 
 Sort = Literal[
     "arguments",
@@ -39,6 +41,8 @@ _NO_BASE = re.compile(r"\w*Peft\w*|\w*ValueHead")
 _NO_MODEL = re.compile(r"token|process|feature|config", re.IGNORECASE)
 """Names of what is saved beside a model."""
 _OPTIMIZER = re.compile(r"(?:\w*Adam\w*|Prodigy|Lion\w*|Adafactor|SGD)")
+ADAPTED = "adapted"
+"""The companion that loads the model which gets the adapter, whatever it is."""
 MAX_CALLS = 50
 """Calls of one sort that are compared; a file with more holds no single run."""
 
@@ -59,7 +63,41 @@ class Companions:
             near = [one for one in related if one.use.scope is place.use.scope] or related
             for document in self._meant(sort, near):
                 found[document.callee.rpartition(".")[2]] = document
+        loads = self._loads_adapted(place)
+        if loads is not None:
+            found[ADAPTED] = self.made.of_call(loads, self.binder.evaluate([loads]))
         return found
+
+    def _loads_adapted(self, place: Place) -> Place | None:
+        """The call that loads the model which the LoRA call's adapter is put on, where that is clear."""
+        for name in ("add_adapter", "get_peft_model"):
+            for call, use in self.found.calls.get(name, ())[:MAX_CALLS]:
+                if any(self._is(argument, use, place) for argument in _arguments(call)):
+                    owner = call.func.value if isinstance(call.func, ast.Attribute) else None
+                    model = owner if name == "add_adapter" else next(iter(call.args), None)
+                    return self._load_of(model, use) if isinstance(model, ast.Name) else None
+        return None
+
+    def _is(self, argument: ast.expr, use: Use, place: Place) -> bool:
+        """Whether an argument is the LoRA call, or a name that was given it last."""
+        if argument is place.node:
+            return True
+        bindings = use.scope.find(argument.id) if isinstance(argument, ast.Name) else []
+        before = [one for one in bindings if one.scope is not use.scope or one.after <= use.place]
+        last = max(before, key=lambda one: one.after, default=None)
+        return last is not None and last.value is place.node
+
+    def _load_of(self, model: ast.Name, use: Use) -> Place | None:
+        """The one way in which a name is loaded; what it is wrapped in later has its modules too."""
+        bindings = use.scope.find(model.id)
+        loads = [
+            Place(binding.value, Use(binding.scope, binding.block, binding.after))
+            for binding in bindings
+            if isinstance(binding.value, ast.Call) and called(binding.value) == "from_pretrained"
+        ]
+        if not loads or any(binding.kind == "parameter" for binding in bindings):
+            return None
+        return loads[0] if len({self.binder.callee(load) for load in loads}) == 1 else None
 
     @cached_property
     def _sorts(self) -> Mapping[Sort, list[Place]]:
@@ -120,6 +158,11 @@ class Companions:
 
 _NAMED: tuple[Sort, ...] = ("model", "tokens")
 """Calls that come to the same where they name the same: loads of one model for several uses."""
+
+
+def _arguments(call: ast.Call) -> Iterator[ast.expr]:
+    yield from call.args
+    yield from (keyword.value for keyword in call.keywords)
 
 
 def _named(document: Document) -> object:

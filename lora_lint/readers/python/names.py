@@ -10,6 +10,7 @@ from lora_lint.readers.python.index import Index
 from lora_lint.readers.python.lines import Lines, Located
 from lora_lint.readers.python.mappings import MAX_ITEMS, mapping, with_later_items
 from lora_lint.readers.python.parts import part
+from lora_lint.readers.python.ranges import counted
 from lora_lint.readers.python.scopes import Binding, Function, Scope, Use, settled
 from lora_lint.readers.python.values import (
     MAX_DEPTH,
@@ -47,6 +48,10 @@ class Resolver:
             return self.unknown(node, "takes too many steps to follow")
         if isinstance(node, ast.Constant):
             return self._constant(node)
+        if isinstance(node, ast.Call | ast.ListComp | ast.List):
+            numbers = counted(self, node, context)
+            if numbers is not None:
+                return numbers
         if isinstance(node, ast.List | ast.Tuple | ast.Set):
             return self._sequence(node, context)
         if isinstance(node, ast.Dict) or is_dict_call(node):
