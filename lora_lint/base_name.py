@@ -36,10 +36,12 @@ class BaseName(NamedTuple):
         return f"{match[1]}/{match[2]}" if match else ""
 
 
-def base_name(adapter: "Adapter") -> BaseName | None:
-    """The base model as it is written; None where it isn't, or isn't known."""
+def base_name(adapter: "Adapter", *, default: bool = False) -> BaseName | None:
+    """The base model as it is written, or as an option's default gives it; None where it isn't, or isn't known."""
     fact = adapter.ask("base_model")
-    if fact is None or fact.origin != "written" or not fact.known or not isinstance(fact.value, str | None):
+    if fact is None or not (fact.origin == "written" or (default and fact.path)):
+        return None
+    if not fact.known or not isinstance(fact.value, str | None):
         return None
     name = (fact.value or "").strip()
     return BaseName(name, fact.path, where(name))

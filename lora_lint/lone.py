@@ -108,10 +108,27 @@ def claimed(path: str) -> str | None:
 
 
 def runs_beside(path: str) -> tuple[Setup, ...]:
-    """The setups of the one config in the folder of a file; where there are more, nobody knows whose the file is."""
+    """The setups of the one config in the folder of a file; where there are more, nobody knows whose the file is.
+
+    Where there is none, those of the folder above whose run writes into this one.
+    """
+    folder = Folder(path)
+    return _runs(folder) or _runs_into(os.path.basename(folder.path), Folder(folder.path))
+
+
+def _runs_into(name: str, above: Folder) -> tuple[Setup, ...]:
+    return tuple(run for run in _runs(above) if _output(run).rstrip("/").rpartition("/")[2] == name)
+
+
+def _output(run: Setup) -> str:
+    data = run.document.data
+    folder = data.get("output_dir") if isinstance(data, dict) else None
+    return folder if isinstance(folder, str) else ""
+
+
+def _runs(folder: Folder) -> tuple[Setup, ...]:
     from lora_lint.reading import read_file
 
-    folder = Folder(path)
     names = sorted(name for name in folder.names if name.endswith(_CONFIG_ENDINGS) and not leads_out(folder.path, name))
     if len(names) > MOST_CONFIGS:
         return ()

@@ -223,6 +223,8 @@ class Training(Vocabulary):
     trust_remote_code = Said(flag)
     reward_model = Said(flag)
     """Whether a reward model is trained, which has a head of its own in place of the language model's."""
+    drops_alpha = Said(flag)
+    """Whether the adapter is saved in a form that has no place for alpha, which loaders then take to be the rank."""
     safe_serialization = Said(flag)
     """Whether weights are saved as safetensors, which is so unless told otherwise."""
     new_tokens = Said(anything)

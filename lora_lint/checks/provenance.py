@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from lora_lint.base_name import is_commit, where
+from lora_lint.base_name import base_name, is_commit, where
 from lora_lint.facts import Fact, Setup
 from lora_lint.finding import Finding, Severity
 from lora_lint.folder import CARD
@@ -49,7 +49,7 @@ def remote_code_required(setup: Setup) -> Iterator[Finding]:
     trusts = setup.training.trust_remote_code or _of_remote_class(setup)
     if trusts is None or not trusts.value or not setup.active:
         return
-    base, revision = setup.base_name, setup.adapter.revision
+    base, revision = base_name(setup.adapter, default=True), setup.adapter.revision
     if base is not None and base.where == "hub" and not (revision is not None and is_commit(revision.value)):
         yield Finding(f"what code {base.name[:LONGEST_NAME]} holds is run, and no commit pins it", at=trusts.path)
 

@@ -28,6 +28,10 @@ class Config(Schema):
     type: str = "lora"
     rank: PositiveInt | None = None
     alpha: Number | None = None
+    dtype: Any = None
+    dropout: Any = None
+    init_from_existing: Any = None
+    fuse_adapters: Any = None
 
 
 class LoKr(Config):

@@ -23,6 +23,14 @@ class Config(Schema):
 
     SPELLED: ClassVar[Mapping[str, str]] = {"learning_rate": "optimizer.lr", "optim": "optimizer._target_"}
 
+    UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
+    UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
+    MEANT: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("r", "rank", "lora_rank", "lora_r"), "dim"),
+        "lora_alpha": "alpha",
+        "lora_dropout": "dropout",
+    }
+
     dim: PositiveInt = 8
     alpha: Number = 32
     use_dora: bool = False

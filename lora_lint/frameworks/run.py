@@ -182,6 +182,27 @@ class Inputs(Schema):
     """
 
 
+class NewTokens(Tokens):
+    """Unsloth's `add_new_tokens`, unsloth_zoo/tokenizer_utils.py."""
+
+    POSITIONAL: ClassVar[tuple[str, ...]] = ("model", "tokenizer", "new_tokens")
+
+
+class LoraSaving(Schema):
+    """`save_lora_weights` of diffusers' pipelines, which writes what `*_lora_adapter_metadata` holds into the file.
+
+    Without it the file has no alpha, and loaders take the rank (loaders/lora_base.py at 0.34.0, the first with it).
+    """
+
+
+class Checkpointing(Inputs):
+    """transformers/modeling_utils.py, `gradient_checkpointing_enable`, at 5.0.0."""
+
+    SPELLED: ClassVar[Mapping[str, str]] = {"use_reentrant": "gradient_checkpointing_kwargs.use_reentrant"}
+
+    gradient_checkpointing_kwargs: Any = None
+
+
 class Training(Schema):
     """`trainer.train(...)`."""
 
@@ -207,6 +228,8 @@ _NAMED: Mapping[str, type[Schema]] = {
     "get_peft_model": Wrapping,
     "add_tokens": Tokens,
     "add_special_tokens": Tokens,
+    "add_new_tokens": NewTokens,
+    "save_lora_weights": LoraSaving,
     "train": Training,
     "adapted": Adapted,
     "save_pretrained": Saving,
@@ -214,7 +237,7 @@ _NAMED: Mapping[str, type[Schema]] = {
     "enable_input_require_grads": Inputs,
     "prepare_model_for_kbit_training": Inputs,
     "prepare_model_for_int8_training": Inputs,
-    "gradient_checkpointing_enable": Inputs,
+    "gradient_checkpointing_enable": Checkpointing,
     "SFTConfig": Sft,
     "DPOConfig": Dpo,
     "GRPOConfig": Grpo,
@@ -250,8 +273,7 @@ class Part:
     scaled: bool = False
     """Whether the run's gradients are scaled for float16."""
     plain: bool = False
-    """Whether transformers' own Trainer trains what `get_peft_model` made, with no call in between that lets gradients
-    through the inputs: it does nothing about them itself."""
+    """Whether nothing lets gradients through the inputs of what `get_peft_model` made."""
 
     def said(self, word: str) -> Fact[Any] | None:
         own = _DERIVED.get(word)
@@ -279,9 +301,21 @@ def parts(document: Document) -> list[Part]:
     stage = _stage_of(arguments) if arguments else ""
     fp16 = views[arguments].said("fp16") if arguments else None
     scaled = fp16 is not None and fp16.known and fp16.value is True
-    wrapped = "get_peft_model" in views and any(isinstance(view.model, PlainTrainer) for view in views.values())
-    plain = wrapped and not any(isinstance(view.model, Inputs) for view in views.values())
+    plain = "get_peft_model" in views and _is_plain(views)
     return [Part(name, view, stage, scaled, plain) for name, view in views.items()]
+
+
+def _is_plain(views: Mapping[str, View[Any]]) -> bool:
+    """Whether the model that `get_peft_model` made is trained by transformers' Trainer, or by a loop that turns
+    checkpointing on after it, with nothing said about the inputs."""
+    called = [view for view in views.values() if isinstance(view.model, Inputs)]
+    if [view for view in called if not isinstance(view.model, Checkpointing)]:
+        return False
+    if called:
+        wrapped = views["get_peft_model"].document.span.start
+        looped = not any(isinstance(view.model, Trainer) for view in views.values())
+        return looped and all(view.document.span.start > wrapped for view in called)
+    return any(isinstance(view.model, PlainTrainer) for view in views.values())
 
 
 def _stage_of(arguments: str) -> str:
@@ -337,10 +371,17 @@ def _fp16_weights(part: Part) -> Fact[Any] | None:
 
 
 def _inputs_without_grads(part: Part) -> Fact[Any] | None:
-    view = part.view
-    if not part.plain or not isinstance(view.model, Arguments) or view.model.gradient_checkpointing is not True:
+    model = part.view.model
+    asked = isinstance(model, Checkpointing) or (isinstance(model, Arguments) and model.gradient_checkpointing is True)
+    return part.view.said("use_reentrant") if part.plain and asked else None
+
+
+def _drops_alpha(part: Part) -> Fact[Any] | None:
+    document = part.view.document
+    if not isinstance(part.view.model, LoraSaving) or document.words or not isinstance(document.data, dict):
         return None
-    return view.said("use_reentrant")
+    told = any(str(key).endswith("_lora_adapter_metadata") for key in document.data)
+    return None if told or "to_kohya" in document.source.text else Fact(True, (), "derived")
 
 
 def _new_tokens(part: Part) -> Fact[Any] | None:
@@ -395,4 +436,5 @@ _DERIVED: Mapping[str, Callable[[Part], Fact[Any] | None]] = {
     "fp16_weights": _fp16_weights,
     "inputs_without_grads": _inputs_without_grads,
     "new_tokens": _new_tokens,
+    "drops_alpha": _drops_alpha,
 }

@@ -17,7 +17,6 @@ from lora_lint.checks.checkpoint.contents import (
     empty_tensors,
     index_path_escape,
     missing_projector,
-    missing_tensors,
     tensors_outside_targets,
 )
 from lora_lint.checks.checkpoint.folder import (
@@ -33,6 +32,7 @@ from lora_lint.checks.checkpoint.lone import (
     ss_metadata_mismatch,
 )
 from lora_lint.checks.checkpoint.merged import merged_model_inconsistent, stale_lora_flag, unmerged_lora
+from lora_lint.checks.checkpoint.missing import missing_tensors
 from lora_lint.checks.checkpoint.names import bad_key_prefix
 
 __all__ = [

@@ -89,11 +89,11 @@ def adapter_mixed_with_full_model(setup: Setup) -> Iterator[Finding]:
     config = folder.json("config.json")
     if config is None or any("lora" in key or "adapter" in key for key in config):
         return
-    base = setup.adapter.base_model
     yield Finding(
         f"{full[0]} holds a full model in the folder of the adapter: some loaders take the one, some the other, "
         "and if it is merged already, the update is added twice",
-        at=base.path if base is not None and base.origin == "written" else (),
+        file=setup.document.source.name.rpartition("/")[2],
+        line=1,
         # torchtune leaves both in one folder by design, beside its own adapter_model.pt.
         severity=Severity.NOTE if "adapter_model.pt" in folder.names else None,
     )

@@ -153,7 +153,25 @@ def _splits(text: str) -> bool:
     return isinstance(arguments, dict) and str(arguments.get("split_qkv", "")).lower() == "true"
 
 
+def _dropped_when_saved(setup: Setup) -> Iterator[Finding]:
+    """Code that trains at another scale than 1 and saves no alpha."""
+    dropped = setup.training.drops_alpha if setup.planned and setup.active else None
+    if dropped is None or not dropped.value:
+        return
+    for site in setup.sites:
+        if site.state == "active" and site.alpha is not None and not math.isclose(site.scale, 1):
+            yield Finding(
+                f"the scale is {number(site.scale)}, but save_lora_weights is given no adapter metadata: loaders take "
+                "the rank for alpha, which makes it 1",
+                at=dropped.path,
+                related=((site.alpha.path, "alpha"),),
+                severity=Severity.WARNING,
+            )
+            return
+
+
 def diffusers_alpha_not_serialised(setup: Setup) -> Iterator[Finding]:
+    yield from _dropped_when_saved(setup)
     modules = _of_rank_alone(setup)
     if not modules or any(module.alpha is not None for module in setup.tensor_modules):
         return

@@ -28,6 +28,7 @@ Sort = Literal[
     "tokens",
     "training",
     "saving",
+    "lora saving",
     "inputs",
     "weights",
 ]
@@ -149,7 +150,7 @@ class Companions:
     def _meant(self, sort: Sort, places: list[Place]) -> Iterator[Document]:
         """The one call of a sort; none where several differ, but for loads of one and the same model."""
         documents = [self.made.of_call(place, self.binder.evaluate([place])) for place in places]
-        if sort in ("saving", "inputs"):
+        if sort in ("saving", "lora saving", "inputs"):
             documents = documents[-1:]
         same = sort in _NAMED and len({repr(_named(document)) for document in documents}) == 1
         if len(documents) == 1 or same:
@@ -176,9 +177,11 @@ _SORTS: Mapping[str, Sort] = {
     "get_peft_model": "wrapping",
     "add_tokens": "tokens",
     "add_special_tokens": "tokens",
+    "add_new_tokens": "tokens",
     "train": "training",
     "save_pretrained": "saving",
     "save_model": "saving",
+    "save_lora_weights": "lora saving",
     "enable_input_require_grads": "inputs",
     "prepare_model_for_kbit_training": "inputs",
     "prepare_model_for_int8_training": "inputs",

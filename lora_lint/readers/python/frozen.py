@@ -4,7 +4,7 @@ import ast
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from lora_lint.expression import dotted
 
@@ -14,7 +14,7 @@ _TRAINS = ("Trainer(", ".backward(")
 _CLASS = re.compile(r"(?:Auto)?PeftModel(?:For\w+)?")
 _OPTIMIZER = re.compile(r"\w*(?:Adam|AdamW|Adam\w*bit|SGD|Lion|Adafactor|Prodigy)\w*")
 _THAWS = (
-    *("merge_and_unload", "unload", "requires_grad", "requires_grad_", "set_requires_grad"),
+    *("merge_and_unload", "unload", "requires_grad_", "set_requires_grad"),
     *("load_adapter", "add_adapter", "set_adapter", "enable_adapter_layers", "enable_adapters"),
 )
 """What, once done to the model, means that it isn't trained as it was loaded; a chosen adapter is made trainable."""
@@ -46,10 +46,20 @@ def _thaws(body: ast.AST) -> Iterator[int]:
     pending = list(ast.iter_child_nodes(body))
     while pending:
         node = pending.pop()
-        if isinstance(node, ast.Attribute) and node.attr in _THAWS:
+        if _is_thaw(node):
             yield node.lineno
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
             pending += ast.iter_child_nodes(node)
+
+
+def _is_thaw(node: ast.AST) -> TypeGuard[ast.expr]:
+    """A call that makes parameters trainable, or `parameter.requires_grad = True`; asking for it changes nothing."""
+    if isinstance(node, ast.Attribute):
+        return node.attr == "requires_grad" and isinstance(node.ctx, ast.Store)
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+        return False
+    another = node.func.attr == "load_adapter" and not any(one.arg in ("is_trainable", None) for one in node.keywords)
+    return node.func.attr in _THAWS and not another
 
 
 Loads = dict[str, ast.Call]
@@ -87,7 +97,9 @@ class _Flow:
                     loads = self.run([inner] if isinstance(inner, ast.stmt) else inner.body, loads)
         if isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(statement.value, ast.Call):
             targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-            return self.assigned([dotted(target) or "" for target in targets], statement.value, loads)
+            return self.assigned([dotted(target) or "" for target in targets], _loaded(statement.value), loads)
+        if isinstance(statement, ast.Assign) and (owner := _owner_of_parameters(statement.value)) in loads:
+            return loads | {dotted(target) or "": loads[owner] for target in statement.targets}
         if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
             self.trains_at_once(statement.value, loads)
         return loads
@@ -115,6 +127,23 @@ class _Flow:
                 self.trained[given] = trainer
 
 
+_KEEPS = ("to", "cuda", "half", "bfloat16", "float", "train", "eval")
+"""Methods that return the model itself."""
+
+
+def _loaded(call: ast.Call) -> ast.Call:
+    """The call below those that only move or convert what it made."""
+    while isinstance(call.func, ast.Attribute) and call.func.attr in _KEEPS and isinstance(call.func.value, ast.Call):
+        call = call.func.value
+    return call
+
+
+def _owner_of_parameters(node: ast.expr) -> str:
+    """The model whose parameters a list of some of them is taken from."""
+    calls = (one.func for one in ast.walk(node) if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute))
+    return next((dotted(func.value) or "" for func in calls if func.attr == "parameters"), "")
+
+
 def _is_load(call: ast.Call) -> bool:
     owner, _, method = (dotted(call.func) or "").rpartition(".")
     told = any(keyword.arg in ("is_trainable", None) for keyword in call.keywords) or len(call.args) > 3
@@ -138,4 +167,4 @@ def _optimized(call: ast.Call) -> str | None:
     node = call.args[0] if call.args else next((one.value for one in call.keywords if one.arg == "params"), None)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "parameters":
         return dotted(node.func.value)
-    return None
+    return dotted(node) if node is not None else None
