@@ -29,6 +29,7 @@ def verify(
     expect: Annotated[
         str, typer.Option(help="The scale to hold the tensors to: declared, policy, or a number.")
     ] = "declared",
+    spectrum: Annotated[bool, typer.Option("--spectrum", help="Effective ranks too; slower.")] = False,
     format_: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every module.")] = False,
 ) -> None:
@@ -41,6 +42,9 @@ def verify(
     """
     if format_ not in ("text", "json"):
         fail(f"there is no format {format_!r}; there are text and json")
+    from lora_lint.cli.options import settings_for
+    from lora_lint.linter import Linter
+
     try:
         from lora_lint import reference
     except ImportError as error:
@@ -52,7 +56,16 @@ def verify(
         wanted = _wanted(expect, setup)
         claims = [_expected(claim, wanted) for claim in _claims(setup, folder)]
         verdicts = [*_incomplete(setup)]
-        for verdict in reference.verify(claims, device=chosen, base=weights[0], merged=weights[1]):
+        linter = Linter(settings_for([setup.document.source.name], None, None, None), None)
+        for verdict in reference.verify(
+            claims,
+            device=chosen,
+            base=weights[0],
+            merged=weights[1],
+            spectrum=spectrum,
+            linter=linter,
+            setup=setup,
+        ):
             verdicts.append(_as_expected(verdict, wanted))
             _progress(len(verdicts), len(claims))
     except (UnreadableError, ValueError, OSError) as error:
@@ -195,6 +208,8 @@ def _as_json(verdicts: "list[ModuleVerdict]", device: str, *, passed: bool) -> s
             "residual": _finite(verdict.residual),
             "status": verdict.status,
             "message": verdict.message,
+            "rule": verdict.rule or None,
+            "effective_rank": _finite(verdict.effective_rank),
         }
         for verdict in verdicts
     ]
@@ -210,9 +225,9 @@ def _as_text(verdicts: "list[ModuleVerdict]", device: str, *, compared: bool, ev
     from lora_lint.printable import printable
     from lora_lint.reference import likely_cause
 
-    order = {"failed": 0, "undecided": 1, "ok": 2}
-    ranked = sorted(verdicts, key=lambda verdict: (order[verdict.status], -_deviation(verdict)))
-    telling = [verdict for verdict in ranked if verdict.status != "ok"]
+    order = {"failed": 0, "warning": 1, "undecided": 2, "ok": 3}
+    ranked = sorted(verdicts, key=lambda verdict: (order[verdict.status], not verdict.message, -_deviation(verdict)))
+    telling = [verdict for verdict in ranked if verdict.status != "ok" or verdict.message]
     shown = ranked if every else [*telling, *ranked[len(telling) :][:SHOWN]]
     rows: list[tuple[str, ...]] = [("module", "rank", "declared", "measured", "residual", "status")]
     rows += [

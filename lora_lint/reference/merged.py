@@ -107,15 +107,18 @@ def moments(base: Tensor, merged: Tensor, factors: Factors, passed: Passed = _no
 
 
 def _expert_moments(base: Tensor, merged: Tensor, a: Tensor, b: Tensor, passed: Passed) -> Moments:
-    """Sums over experts. PEFT stacks A by expert and interleaves B: rows e*r.. of A go with every E-th column of B."""
+    """Sums over experts."""
     experts = base.shape[0]
     if base.dim() != 3 or a.shape[0] % experts:
         raise ValueError(f"the weight is {shown(base.shape)}, lora_A has {a.shape[0]} rows")
-    by_expert = zip(
-        base, merged, a.reshape(experts, -1, a.shape[1]), b.reshape(b.shape[0], -1, experts).unbind(2), strict=True
-    )
-    parts = [best_moments(w, m, a_e, b_e, "linear", passed) for w, m, a_e, b_e in by_expert]
+    by_expert = zip(base, merged, experts_of(a, b, experts), strict=True)
+    parts = [best_moments(w, m, *pair, "linear", passed) for w, m, pair in by_expert]
     return Moments(*map(sum, zip(*parts, strict=True)))
+
+
+def experts_of(a: Tensor, b: Tensor, experts: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """A and B of each expert: PEFT stacks A, rows e*r and on, and interleaves B, every E-th column from e."""
+    return zip(a.reshape(experts, -1, a.shape[1]), b.reshape(b.shape[0], -1, experts).unbind(2), strict=True)
 
 
 class StretchedMoments(NamedTuple):
@@ -200,12 +203,21 @@ def _sweep(
 @contextmanager
 def _workers(device: torch.device, blocks: int) -> Iterator[int]:
     """How many threads to start; meanwhile torch itself starts none."""
+    workers = min(torch.get_num_threads(), blocks) if device.type == "cpu" else 1
+    if workers == 1:
+        yield 1
+    else:
+        with single_threaded() as threads:
+            yield min(threads, blocks)
+
+
+@contextmanager
+def single_threaded() -> Iterator[int]:
+    """While torch itself starts no threads: how many to start in its place."""
     threads = torch.get_num_threads()
-    workers = min(threads, blocks, MOST_WORKERS) if device.type == "cpu" else 1
-    if workers > 1:
-        torch.set_num_threads(1)
+    torch.set_num_threads(1)
     try:
-        yield workers
+        yield min(threads, MOST_WORKERS)
     finally:
         torch.set_num_threads(threads)
 

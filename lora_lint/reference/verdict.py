@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from lora_lint.scaling import number
 
-Status = Literal["ok", "failed", "undecided"]
+Status = Literal["ok", "warning", "failed", "undecided"]
 
 EPSILON = {"F64": 2.0**-52, "F32": 2.0**-23, "F16": 2.0**-10, "BF16": 2.0**-7}
 """The gap between 1 and the next number of a dtype."""
@@ -95,13 +95,14 @@ def causes(ratio: float, declared: float, rank: float | None, rslora: bool, tole
 
 
 def likely_cause(judged: Iterable[tuple[Status, str]]) -> str:
-    """One clause for a whole checkpoint, from the status and cause of every module, or nothing when none failed."""
+    """One clause for a whole checkpoint, from the status and cause of every module, or nothing when all are sound."""
     modules = list(judged)
-    failed = Counter(cause for status, cause in modules if status == "failed")
+    worst: Status = "failed" if any(status == "failed" for status, _ in modules) else "warning"
+    found = Counter(cause for status, cause in modules if status == worst)
     compared = sum(status != "undecided" for status, _ in modules)
-    if not failed:
+    if not found:
         return ""
-    cause, count = failed.most_common(1)[0]
+    cause, count = found.most_common(1)[0]
     if cause == NOT_APPLIED:
         return (
             f"applied to {compared - count} of {compared} modules only"
