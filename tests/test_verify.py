@@ -233,7 +233,7 @@ def test_dora_merged_without_its_norm_fails(tmp_path: Path) -> None:
     wrapped = adapted(model, LoraConfig(r=4, lora_alpha=8, target_modules=["up"], use_dora=True))
     delta = wrapped.base_model.model.up.get_delta_weight("default")
     claims, before, _ = folders(wrapped, tmp_path, base)
-    for multiplier, cause in ((1.0, "another adapter or another base"), (0.0, "not applied")):
+    for multiplier, cause in ((1.0, "merged as plain LoRA, without DoRA's magnitude"), (0.0, "not applied")):
         spoilt = saved({"up.weight": base["up.weight"] + multiplier * delta}, tmp_path / f"{multiplier}.safetensors")
         (verdict,) = verify(claims, base=before, merged=Weights.open(spoilt))
         assert (verdict.status, verdict.cause) == ("failed", cause), verdict

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from lora_lint.document import UnreadableError
 from lora_lint.reference.adapter import ModuleClaim, check, sample_forward
-from lora_lint.reference.merged import experts_of, single_threaded
+from lora_lint.reference.blocks import single_threaded
+from lora_lint.reference.merged import experts_of
 from lora_lint.reference.stream import TensorFiles, TensorRef
 from lora_lint.reference.verdict import Fault, Verdict
 from lora_lint.update import Factor, Rows, Spectrum, Update

@@ -1,12 +1,10 @@
 """Checkpoints held against their config: an adapter alone, or a merged model against its base."""
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
 
 from lora_lint.catalogue import load_rules
 from lora_lint.document import Source, UnreadableError
@@ -15,11 +13,10 @@ from lora_lint.finding import Diagnostic, Severity
 from lora_lint.linter import Linter
 from lora_lint.reading import whole
 from lora_lint.reference.adapter import ModuleClaim
-from lora_lint.reference.layer import Kind
-from lora_lint.reference.merged import Passed, best_moments, layouts, shown, stretched_moments
+from lora_lint.reference.merge import Merge
 from lora_lint.reference.stream import TensorFiles
 from lora_lint.reference.values import updates
-from lora_lint.reference.verdict import EPSILON, ROUNDING, Evidence, Fault, Status, Verdict, judge
+from lora_lint.reference.verdict import Evidence, Fault, Status, Terms, Verdict, judge
 from lora_lint.reference.weights import Weights
 from lora_lint.settings import Settings
 from lora_lint.update import Adapter, Comparison, Update
@@ -59,6 +56,7 @@ def verify(
     device: torch.device | None = None,
     base: Weights | None = None,
     merged: Weights | None = None,
+    also: Iterable[ModuleClaim] = (),
     spectrum: bool = False,
     linter: Linter | None = None,
     setup: Setup | None = None,
@@ -66,19 +64,20 @@ def verify(
     """One verdict for each claim, in their order.
 
     Without `base` and `merged` the adapter is checked alone: its rank, shapes and values, and a forward pass. With
-    both, the scale that was really merged is measured as well, in row blocks on `device`. With `spectrum` the effective
-    rank of every update is computed too. `linter` has the user's settings of the rules, and `setup` says where the
-    claims come from.
+    both, the scale that was really merged is measured as well, in row blocks on `device`; `also` are claims of other
+    adapters that were merged too. With `spectrum` the effective rank of every update is computed. `linter` has the
+    user's settings of the rules, and `setup` says where the claims come from.
 
     Raises:
         ValueError: when only one of base and merged is given.
     """
     if (base is None) != (merged is None):
         raise ValueError("base and merged weights are compared with each other: both are needed")
+    claims = list(claims)
     return _verdicts(
-        list(claims),
+        claims,
         device or torch.device("cpu"),
-        None if base is None or merged is None else (base, merged),
+        None if base is None or merged is None else Merge(claims, list(also), base, merged),
         spectrum,
         _Rules(linter or Linter(Settings.model_construct(), ["tensors"]), setup),
     )
@@ -105,7 +104,7 @@ class _Rules:
 def _verdicts(
     claims: list[ModuleClaim],
     device: torch.device,
-    weights: tuple[Weights, Weights] | None,
+    merge: Merge | None,
     spectrum: bool,
     rules: _Rules,
 ) -> Iterator[ModuleVerdict]:
@@ -115,10 +114,10 @@ def _verdicts(
     for claim, update in zip(claims, measured, strict=True):
         seen: Evidence | None = None
         found = update if isinstance(update, Verdict) else Verdict("ok") if claim.declared is not None else UNSETTLED
-        if weights is not None and isinstance(update, Update) and update.adds:
+        if merge is not None and isinstance(update, Update) and update.adds:
             try:
-                seen = _compare(claim, [files.tensor(ref).to(device) for ref in claim.refs], *weights)
-                found = _held(claim, seen, rules)
+                seen = merge.evidence(claim, device)
+                found = _held(merge.terms(claim), claim, seen, rules)
             except Fault as fault:
                 found = fault.verdict
             except UnreadableError as error:
@@ -134,11 +133,11 @@ def _step(claims: list[ModuleClaim]) -> int | None:
     return None
 
 
-def _held(claim: ModuleClaim, seen: Evidence, rules: _Rules) -> Verdict:
+def _held(terms: Terms | None, claim: ModuleClaim, seen: Evidence, rules: _Rules) -> Verdict:
     """The evidence held against the declared scale; the rule says what is wrong, in its own severity."""
-    if claim.declared is None:
+    if terms is None:
         return UNSETTLED
-    found = judge(claim.declared, claim.rank, claim.rslora, seen)
+    found = judge(terms, seen)
     if found.status != "failed":
         return found
     rules.ask(Comparison(found.message, claim.b.name, claim.b.file.name))
@@ -164,56 +163,3 @@ def _said(
         known.effective if known else None,
         tuple(diagnostics),
     )
-
-
-def _compare(claim: ModuleClaim, tensors: list[Tensor], base: Weights, merged: Weights) -> Evidence:
-    """Measures the scale between two weights; what can't be compared is undecided."""
-    w, w_dtype = _weight(claim, base, "base")
-    m, m_dtype = _weight(claim, merged, "merged")
-    if w.shape != m.shape:
-        raise Fault(f"base weight is {shown(w.shape)}, merged weight is {shown(m.shape)}", "another shape")
-    if claim.kind == "conv" and tensors[1].shape[1] != tensors[0].shape[0]:
-        raise Fault("the update of a grouped convolution can't be merged", undecided=True)
-
-    def passed(size: int) -> None:
-        base.files.passed(size)
-        merged.files.passed(size)
-
-    try:
-        return evidence(tensors, claim.kind, w, m, max(EPSILON[w_dtype], EPSILON[m_dtype]), passed)
-    except ValueError as error:
-        raise Fault(str(error), "another shape") from error
-
-
-def _weight(claim: ModuleClaim, weights: Weights, role: str) -> tuple[Tensor, str]:
-    ref = weights.find(claim.module, claim.parameter)
-    if ref is None:
-        raise Fault(f"the {role} weights hold no {claim.module}.{claim.parameter}", undecided=True)
-    dtype = weights.files.holding(ref).dtype(ref.name)
-    if dtype not in EPSILON:
-        raise Fault(f"the {role} weight is stored as {dtype}, which is quantised", undecided=True)
-    return weights.files.tensor(ref), dtype
-
-
-def evidence(
-    tensors: list[Tensor], kind: Kind, base: Tensor, merged: Tensor, epsilon: float, passed: Passed
-) -> Evidence:
-    """The scale between two weights, blurred by rounding at `epsilon`; `tensors` are A, B and maybe a magnitude.
-
-    Raises:
-        ValueError: when the shapes don't fit.
-    """
-    a, b, *magnitude = tensors
-    rounding = ROUNDING * epsilon
-    if not magnitude:
-        sums = best_moments(base, merged, a, b, kind, passed)
-        return Evidence(*sums.measurement(), math.sqrt(sums.dd), math.sqrt(sums.vv), rounding * math.sqrt(sums.ww))
-    fits = [
-        stretched_moments(base.flatten(1), merged.flatten(1), factors, passed).fit(magnitude[0]).tolist()
-        for factors in layouts(a, b, base.shape, kind)
-    ]
-    if not fits:
-        raise ValueError(f"base weight is {shown(base.shape)}, which B @ A doesn't fit")
-    scale, residual, dd, vv, ww = min(fits, key=lambda fit: fit[1])
-    # DoRA rounds the base, the update and their norm.
-    return Evidence(scale, residual, math.sqrt(dd), math.sqrt(vv), 2 * rounding * math.sqrt(ww))
