@@ -12,7 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from lora_lint.reference.stored import Joined, NotComparableError, Part, Plain, packed, quantised
+from lora_lint.reference.packed import packed
+from lora_lint.reference.quantised import quantised
+from lora_lint.reference.stored import Joined, NotComparableError, Part, Plain
 
 LEVELS = torch.arange(-8.0, 8.0)
 """A quant_map that says code - 8."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from lora_lint.reference.adapter import ModuleClaim
+from lora_lint.reference.blocks import Passed, nobody
 from lora_lint.reference.merged import Pair, best_moments, layouts, shown, stretched_moments
 from lora_lint.reference.places import Place, comparable, is_tied, place
 from lora_lint.reference.stored import Rows
@@ -20,13 +21,19 @@ class Merge:
     """The claims of an adapter, those of others that were merged too, and the weights before and after."""
 
     def __init__(
-        self, claims: Sequence[ModuleClaim], also: Sequence[ModuleClaim], base: Weights, merged: Weights
+        self,
+        claims: Sequence[ModuleClaim],
+        also: Sequence[ModuleClaim],
+        base: Weights,
+        merged: Weights,
+        told: Passed = nobody,
     ) -> None:
         self._claims = claims
         self._also = also
         self._base = base
         self._merged = merged
         self._files = TensorFiles()
+        self._told = told
 
     @cached_property
     def _heights(self) -> dict[str, int]:
@@ -94,9 +101,15 @@ class Merge:
         except Fault:
             return ""
 
+    def size(self, claim: ModuleClaim) -> int:
+        """Bytes that there are to read of a claim's two weights, as far as their names tell."""
+        refs = [(weights.files, weights.find(claim.module, claim.parameter)) for weights in (self._base, self._merged)]
+        return sum(files.tensor(ref).nbytes for files, ref in refs if ref is not None)
+
     def _passed(self, size: int) -> None:
         self._base.files.passed(size)
         self._merged.files.passed(size)
+        self._told(size)
 
     def _straight(self, pair: Pair, others: Sequence[Pair], base: Rows, merged: Rows) -> Evidence:
         sums = best_moments(base, merged, pair, self._passed, others)

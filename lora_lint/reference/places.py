@@ -6,7 +6,9 @@ from functools import partial
 
 from lora_lint.reference.adapter import ModuleClaim
 from lora_lint.reference.merged import shown
-from lora_lint.reference.stored import Joined, NotComparableError, Part, Plain, Rows, packed, quantised
+from lora_lint.reference.packed import packed
+from lora_lint.reference.quantised import quantised
+from lora_lint.reference.stored import Joined, NotComparableError, Part, Plain, Rows
 from lora_lint.reference.verdict import EPSILON, ROUNDING, Fault
 from lora_lint.reference.weights import Weights
 

@@ -166,4 +166,5 @@ def likely_cause(judged: Iterable[tuple[Status, str]]) -> str:
             else "not applied to any module"
         )
     where = "" if count == compared else f" in {count} of {compared} modules"
-    return f"{cause}{where}"
+    others = [f"{other} in {times}" for other, times in found.most_common(3)[1:] if 2 * times >= count]
+    return ", ".join((f"{cause}{where}", *others))

@@ -1,25 +1,30 @@
 """Checkpoints held against their config: an adapter alone, or a merged model against its base."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import repeat
 
 import torch
 
 from lora_lint.catalogue import load_rules
-from lora_lint.document import Source, UnreadableError
+from lora_lint.document import UnreadableError
 from lora_lint.facts import Setup
 from lora_lint.finding import Diagnostic, Severity
 from lora_lint.linter import Linter
-from lora_lint.reading import whole
 from lora_lint.reference.adapter import ModuleClaim
+from lora_lint.reference.device import shares
 from lora_lint.reference.merge import Merge
-from lora_lint.reference.stream import TensorFiles
+from lora_lint.reference.said import Said
+from lora_lint.reference.stream import Reading, TensorFiles
 from lora_lint.reference.values import updates
 from lora_lint.reference.verdict import Evidence, Fault, Status, Terms, Verdict, judge
 from lora_lint.reference.weights import Weights
 from lora_lint.settings import Settings
 from lora_lint.update import Adapter, Comparison, Update
+
+CPU = torch.device("cpu")
 
 UNSETTLED = Verdict("undecided", "the config doesn't settle the scale")
 
@@ -53,20 +58,22 @@ class ModuleVerdict:
 def verify(
     claims: Iterable[ModuleClaim],
     *,
-    device: torch.device | None = None,
+    device: torch.device | Sequence[torch.device] = CPU,
     base: Weights | None = None,
     merged: Weights | None = None,
     also: Iterable[ModuleClaim] = (),
     spectrum: bool = False,
     linter: Linter | None = None,
     setup: Setup | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[ModuleVerdict]:
     """One verdict for each claim, in their order.
 
     Without `base` and `merged` the adapter is checked alone: its rank, shapes and values, and a forward pass. With
-    both, the scale that was really merged is measured as well, in row blocks on `device`; `also` are claims of other
-    adapters that were merged too. With `spectrum` the effective rank of every update is computed. `linter` has the
-    user's settings of the rules, and `setup` says where the claims come from.
+    both, the scale that was really merged is measured as well, in row blocks on `device`, or on each of several for a
+    range of the modules; `also` are claims of other adapters that were merged too. With `spectrum` the effective rank
+    of every update is computed. `linter` has the user's settings of the rules, and `setup` says where the claims come
+    from. `progress` is told the bytes read so far and those in all.
 
     Raises:
         ValueError: when only one of base and merged is given.
@@ -74,55 +81,77 @@ def verify(
     if (base is None) != (merged is None):
         raise ValueError("base and merged weights are compared with each other: both are needed")
     claims = list(claims)
-    return _verdicts(
-        claims,
-        device or torch.device("cpu"),
-        None if base is None or merged is None else Merge(claims, list(also), base, merged),
-        spectrum,
-        _Rules(linter or Linter(Settings.model_construct(), ["tensors"]), setup),
-    )
-
-
-class _Rules:
-    """What the rules say, by the tensor that they point at."""
-
-    def __init__(self, linter: Linter, setup: Setup | None) -> None:
-        self._linter = linter
-        self._setup = setup
-        self._document = setup.document if setup is not None else whole(Source("", ""))
-        self._said: defaultdict[str | None, list[Diagnostic]] = defaultdict(list)
-
-    def ask(self, subject: object) -> None:
-        for diagnostic in self._linter.judge(subject, self._document, self._setup):
-            self._said[diagnostic.tensor].append(diagnostic)
-
-    def of(self, claim: ModuleClaim) -> list[Diagnostic]:
-        found = [one for ref in claim.refs for one in self._said.get(ref.name, ())]
-        return sorted(found, key=lambda one: -one.severity.rank)
+    devices = [device] if isinstance(device, torch.device) else list(device)
+    reading = Reading(progress)
+    merge = None if base is None or merged is None else Merge(claims, list(also), base, merged, reading.told)
+    rules = Said(linter or Linter(Settings.model_construct(), ["tensors"]), setup)
+    return _verdicts(claims, devices, merge, spectrum, rules, reading)
 
 
 def _verdicts(
     claims: list[ModuleClaim],
-    device: torch.device,
+    devices: list[torch.device],
     merge: Merge | None,
     spectrum: bool,
-    rules: _Rules,
+    rules: Said,
+    reading: Reading,
 ) -> Iterator[ModuleVerdict]:
-    files = TensorFiles()
-    measured = list(updates(claims, files, device, with_spectrum=spectrum))
+    files = TensorFiles(reading.told)
+    sizes = [merge.size(claim) if merge is not None else 0 for claim in claims]
+    reading.total = sum(sizes) + sum(files.size(ref) for claim in claims for ref in claim.refs)
+    measured = list(updates(claims, files, devices[0], with_spectrum=spectrum))
     rules.ask(Adapter(tuple(one for one in measured if isinstance(one, Update)), _step(claims)))
-    for claim, update in zip(claims, measured, strict=True):
-        seen: Evidence | None = None
+    compared = _compared(claims, measured, sizes, devices, merge)
+    for claim, update, seen in zip(claims, measured, compared, strict=True):
         found = update if isinstance(update, Verdict) else Verdict("ok") if claim.declared is not None else UNSETTLED
-        if merge is not None and isinstance(update, Update) and update.adds:
-            try:
-                seen = merge.evidence(claim, device)
-                found = _held(merge.terms(claim), claim, seen, rules)
-            except Fault as fault:
-                found = fault.verdict
-            except UnreadableError as error:
-                found = Verdict("failed", str(error), "unreadable")
-        yield _said(claim, update, found, seen, rules.of(claim))
+        if isinstance(seen, Verdict):
+            found = seen
+        elif seen is not None and merge is not None:
+            found = _held(merge.terms(claim), claim, seen, rules)
+        yield _said(claim, update, found, seen if isinstance(seen, Evidence) else None, rules.of(claim))
+
+
+def _compared(
+    claims: list[ModuleClaim],
+    measured: list[Update | Verdict],
+    sizes: list[int],
+    devices: list[torch.device],
+    merge: Merge | None,
+) -> Iterator[Evidence | Verdict | None]:
+    """What the weights say of each claim, or why they can't; None where there is nothing to ask them.
+
+    Every device has a thread of its own and takes a range of the modules.
+    """
+    if merge is None:
+        yield from repeat(None, len(claims))
+        return
+
+    def evidence(claim: ModuleClaim, update: Update | Verdict, device: torch.device) -> Evidence | Verdict | None:
+        if isinstance(update, Verdict) or not update.adds:
+            return None
+        try:
+            return merge.evidence(claim, device)
+        except Fault as fault:
+            return fault.verdict
+        except UnreadableError as error:
+            return Verdict("failed", str(error), "unreadable")
+
+    if len(devices) == 1:
+        yield from map(evidence, claims, measured, repeat(devices[0]))
+        return
+    with ExitStack() as stack:
+        pools = [stack.enter_context(ThreadPoolExecutor(1)) for _ in devices]
+        places = shares(sizes, len(devices))
+        futures = [
+            pools[place].submit(evidence, claim, update, devices[place])
+            for claim, update, place in zip(claims, measured, places, strict=True)
+        ]
+        try:
+            for future in futures:
+                yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
 
 
 def _step(claims: list[ModuleClaim]) -> int | None:
@@ -133,7 +162,7 @@ def _step(claims: list[ModuleClaim]) -> int | None:
     return None
 
 
-def _held(terms: Terms | None, claim: ModuleClaim, seen: Evidence, rules: _Rules) -> Verdict:
+def _held(terms: Terms | None, claim: ModuleClaim, seen: Evidence, rules: Said) -> Verdict:
     """The evidence held against the declared scale; the rule says what is wrong, in its own severity."""
     if terms is None:
         return UNSETTLED
