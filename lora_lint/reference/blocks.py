@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,8 +21,16 @@ MOST_WORKERS = 16
 Passed = Callable[[int], None]
 """Told after every block how many bytes of the weights are done with, so that mapped pages can go."""
 
-Visit = Callable[[int, Tensor], Tensor]
-"""What is made of a block: its first row, and the change and the base there, stacked."""
+
+class Block(NamedTuple):
+    """Some rows of two weights in the precision to work in; `weight` has every n-th row of the base, as was asked."""
+
+    start: int
+    change: Tensor
+    weight: Tensor
+
+
+Visit = Callable[[Block], Tensor]
 
 
 def nobody(_: int) -> None:
@@ -29,10 +38,11 @@ def nobody(_: int) -> None:
 
 
 _copy = torch.ops.aten.copy_.default
-"""`Tensor.copy_` less its question for a driver, which without a GPU fails even where tensors are fake."""
+_every = torch.ops.aten.slice.Tensor
+"""`Tensor.copy_` and slicing less their question for a driver, which without a GPU fails even for fake tensors."""
 
 
-def sweep(base: Rows, merged: Rows, like: Tensor, passed: Passed, visit: Visit) -> list[Tensor]:
+def sweep(base: Rows, merged: Rows, like: Tensor, passed: Passed, visit: Visit, *, stride: int = 1) -> list[Tensor]:
     """What `visit` makes of each block, in order, on the device and in the dtype of `like`.
 
     On a CPU every thread takes blocks of its own. Left to torch, the threads would share each small operation and wait
@@ -45,12 +55,12 @@ def sweep(base: Rows, merged: Rows, like: Tensor, passed: Passed, visit: Visit) 
     size = (base.nbytes + merged.nbytes) / max(1, count)
 
     def share(own: range) -> list[Tensor]:
-        both = torch.empty(2, step, columns, dtype=like.dtype, device=like.device)
+        room = torch.empty(step, columns, dtype=like.dtype, device=like.device)
         found = []
         with torch.no_grad():
-            for start, change_and_weight in filled(base, merged, both, own):
-                found.append(visit(start, change_and_weight))
-                passed(int(size * change_and_weight.shape[1]))
+            for block in filled(base, merged, room, own, stride=stride):
+                found.append(visit(block))
+                passed(int(size * block.change.shape[0]))
         return found
 
     with _workers(like.device, len(starts)) as workers:
@@ -61,33 +71,38 @@ def sweep(base: Rows, merged: Rows, like: Tensor, passed: Passed, visit: Visit) 
     return [shares[index % workers][index // workers] for index in range(len(starts))]
 
 
-def filled(base: Rows, merged: Rows, both: Tensor, starts: range) -> Iterator[tuple[int, Tensor]]:
-    """The blocks that begin at `starts`, each in `both`, (2, rows, columns): merged less base, and base.
+def filled(base: Rows, merged: Rows, room: Tensor, starts: range, *, stride: int = 1) -> Iterator[Block]:
+    """The blocks that begin at `starts`, whose change lies in `room`, (rows, columns), until the next one is made.
 
-    The next block overwrites the last. What comes from a CPU to a GPU passes through page-locked memory on a stream of
-    its own, so that a block is read and copied while the one before it is computed with.
+    Two numbers of 16 bits are subtracted in 16 bits, which is faster: what that rounds away is to the rounding of the
+    merged weight as the change is to the weight. What comes from a CPU to a GPU passes through page-locked memory on a
+    stream of its own, so that a block is read and copied while the one before it is computed with.
     """
-    step, count = both.shape[1], base.shape[0]
+    step, count = room.shape[0], base.shape[0]
     first = [weight.rows(0, min(1, count)) for weight in (base, merged)]
-    piped = both.is_cuda and torch.cuda.is_available() and not any(rows.is_cuda for rows in first)
-    slots = [_Slot.like(both, first) for _ in range(2)] if piped else []
-    stream = torch.cuda.Stream(both.device) if piped else None  # type: ignore[no-untyped-call]
-    narrow = [torch.empty(0, dtype=rows.dtype, device=both.device) for rows in first]
+    piped = type(room) is Tensor and room.is_cuda and not any(rows.is_cuda for rows in first)
+    slots = [_Slot.like(room, first) for _ in range(2)] if piped else []
+    stream = torch.cuda.Stream(room.device) if piped else None  # type: ignore[no-untyped-call]
+    # `to` a device would ask for a driver where tensors are fake; `to` a tensor on it doesn't.
+    kinds = [torch.empty(0, dtype=rows.dtype, device=room.device) for rows in first]
+    alike = first[0].dtype == first[1].dtype and first[0].itemsize == 2
+    narrow = torch.empty(room.shape if alike else 0, dtype=first[0].dtype, device=room.device)
     for index, start in enumerate(starts):
         length = min(step, count - start)
-        part = both.narrow(1, 0, length)
-        change, weight = part.unbind()
-        blocks = [one.rows(start, length) for one in (base, merged)]
-        if stream is None:
-            _copy(weight, blocks[0].to(narrow[0]))
-            _copy(change, blocks[1].to(narrow[1])).sub_(weight)
+        here = [weight.rows(start, length) for weight in (base, merged)]
+        if stream is not None:
+            there = slots[index % 2].sent(here, stream)
         else:
-            slot = slots[index % 2]
-            there = slot.sent(blocks, stream)
-            weight.copy_(there[0])
-            change.copy_(there[1]).sub_(weight)
-            slot.read.record(torch.cuda.current_stream(both.device))
-        yield start, part
+            there = [rows.to(kind) for rows, kind in zip(here, kinds, strict=True)]
+        change = room.narrow(0, 0, length)
+        if alike:
+            _copy(change, torch.sub(there[1], there[0], out=narrow.narrow(0, 0, length)))
+        else:
+            _copy(change, there[1]).sub_(there[0].to(change))
+        block = Block(start, change, _every(there[0], 0, 0, length, stride).to(change))
+        if stream is not None:
+            slots[index % 2].read.record(torch.cuda.current_stream(room.device))
+        yield block
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,11 +115,10 @@ class _Slot:
     read: torch.cuda.Event
 
     @classmethod
-    def like(cls, both: Tensor, rows: list[Tensor]) -> "_Slot":
-        shape = both.shape[1:]
+    def like(cls, room: Tensor, rows: list[Tensor]) -> "_Slot":
         return cls(
-            [torch.empty(shape, dtype=one.dtype, device="cpu", pin_memory=True) for one in rows],
-            [torch.empty(shape, dtype=one.dtype, device=both.device) for one in rows],
+            [torch.empty(room.shape, dtype=one.dtype, device="cpu", pin_memory=True) for one in rows],
+            [torch.empty(room.shape, dtype=one.dtype, device=room.device) for one in rows],
             torch.cuda.Event(),  # type: ignore[no-untyped-call]
             torch.cuda.Event(),  # type: ignore[no-untyped-call]
         )

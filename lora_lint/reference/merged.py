@@ -6,11 +6,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lora_lint.reference.blocks import Passed, nobody, sweep
+from lora_lint.reference.blocks import Block, Passed, nobody, sweep
 from lora_lint.reference.device import widest
 from lora_lint.reference.layer import Kind
 from lora_lint.reference.measure import Measurement, stretched_scale
 from lora_lint.reference.stored import Plain, Rows
+
+STRIDE = 8
+"""Of the base only the size is asked, to know how coarse it is rounded: one row in so many tells it."""
 
 
 class Factors(NamedTuple):
@@ -124,14 +127,19 @@ def moments(base: Rows, merged: Rows, together: Sequence[Factors], passed: Passe
     ready = [_ready(base, factors) for factors in together]
     wide = widest(ready[0].left.device)
 
-    def visit(start: int, both: Tensor) -> Tensor:
-        d = both.select(0, 0)
-        dv = [((d @ one.right.T) * one.left.narrow(0, start, d.shape[0])).sum(dtype=wide) for one in ready]
-        # Norms of single rows, since one over the block adds half a million numbers in float32, and loses four digits.
-        dd, ww = torch.linalg.vector_norm(both, dim=2).to(wide).square().sum(1).unbind()
-        return torch.stack((dd, ww, *dv))
+    def visit(block: Block) -> Tensor:
+        d = block.change
+        dv = [((d @ one.right.T) * one.left.narrow(0, block.start, d.shape[0])).sum(dtype=wide) for one in ready]
+        ww = _squares(block.weight, wide) * (d.shape[0] / block.weight.shape[0])
+        return torch.stack((_squares(d, wide), ww, *dv))
 
-    return torch.stack(sweep(base, merged, ready[0].left, passed, visit)).sum(0)
+    return torch.stack(sweep(base, merged, ready[0].left, passed, visit, stride=STRIDE)).sum(0)
+
+
+def _squares(rows: Tensor, wide: torch.dtype) -> Tensor:
+    """The sum of squares, of single rows first: one over a block adds half a million in float32, and loses 4 digits."""
+    norms: Tensor = torch.linalg.vector_norm(rows, dim=1)
+    return norms.to(wide).square().sum()
 
 
 @torch.no_grad()
@@ -189,9 +197,9 @@ def stretched_moments(base: Rows, merged: Rows, factors: Factors, passed: Passed
     wide = widest(left.device)
     axis = 0 if factors.by_column else 1
 
-    def visit(start: int, both: Tensor) -> Tensor:
-        d, w = both.unbind()
-        v = left.narrow(0, start, d.shape[0]) @ right
+    def visit(block: Block) -> Tensor:
+        d, w = block.change, block.weight
+        v = left.narrow(0, block.start, d.shape[0]) @ right
         return torch.stack([(x * y).sum(axis) for x, y in ((d, d), (d, v), (d, w), (v, v), (v, w), (w, w))]).to(wide)
 
     blocks = sweep(base, merged, left, passed, visit)
