@@ -160,6 +160,9 @@ def test_order_of_groups_that_gptq_keeps() -> None:
         (CODES, FOUR_BIT | {STATE: CODES.flatten()}, {}, "isn't JSON"),
         (INT8, {}, {}, "neither SCB nor weight_scale"),
         (FLOAT8, {"weight_scale_inv": torch.ones(2, 2)}, {}, "in blocks that aren't known"),
+        (FLOAT8, {"weight_scale_inv": torch.ones(2, 2)}, {"weight_block_size": "all"}, "in blocks that aren't known"),
+        (CODES.flatten(), FOUR_BIT, {}, r"has the shape \(4,\)"),
+        (CODES[:0], FOUR_BIT, {}, r"has the shape \(0, 1\)"),
     ],
 )
 def test_what_is_not_a_weight_says_why(
@@ -176,6 +179,16 @@ def test_what_is_not_a_weight_says_why(
         (GPTQ, {"quant_method": "gptq", "bits": 3}, "packed by gptq with 3 bits"),
         (GPTQ | {"scales": torch.ones(1, 7)}, {"quant_method": "gptq", "bits": 4}, "another shape"),
         (AWQ, {"quant_method": "awq", "bits": 4, "version": "gemv"}, "packed by awq"),
+        (GPTQ | {"qweight": GPTQ["qweight"].flatten()}, {"quant_method": "gptq", "bits": 4}, "no matrices"),
+        (
+            GPTQ | {"g_idx": words(0, 0, 0, 0, 0, 0, 0, 9)},
+            {"quant_method": "gptq", "bits": 4},
+            "groups that its scales",
+        ),
+        (GPTQ | {"g_idx": words(0, 0)}, {"quant_method": "gptq", "bits": 4}, "another shape"),
+        (PACKED | {"weight_shape": torch.tensor([2])}, FOUR_BITS, "a shape other than"),
+        (PACKED, {"config_groups": [4]}, "an unknown number of bits"),
+        (PACKED, {"config_groups": {"a": {"weights": 4}}}, "an unknown number of bits"),
         (PACKED, {}, "an unknown number of bits"),
         (PACKED | {"weight_zero_point": torch.zeros(1)}, FOUR_BITS, "isn't read here"),
     ],

@@ -213,3 +213,24 @@ def test_the_bar_is_for_long_runs_on_a_terminal(
         tell(10_000_000, 20_000_000)
     assert ("verifying" in stream.getvalue()) == shown
     assert ("10.0/20.0 MB" in stream.getvalue()) == shown
+
+
+def kohya(alpha: float, up: Tensor) -> dict[str, Tensor]:
+    name = "lora_unet_down_blocks_0_attentions_0_to_q"
+    tensors = {f"{name}.lora_down.weight": torch.randn(8, 16), f"{name}.lora_up.weight": up}
+    return tensors | {f"{name}.alpha": torch.tensor(alpha)}
+
+
+@pytest.mark.parametrize(
+    ("tensors", "status", "words"),
+    [
+        (kohya(4.0, torch.randn(24, 8)), 0, "    8       0.5         -         -  ok"),
+        (kohya(4.0, torch.zeros(24, 8)), 1, "failed: adds nothing: lora_up is all zeros"),
+        (kohya(math.inf, torch.randn(24, 8)), 0, "undecided: the config doesn't settle the scale"),
+    ],
+)
+def test_a_file_without_a_config_says_its_scale_itself(
+    tensors: dict[str, Tensor], status: int, words: str, tmp_path: Path, run: Run
+) -> None:
+    outcome = run("verify", str(saved(tensors, tmp_path / "style.safetensors")), "--device", "cpu")
+    assert (outcome.status, words in outcome.out) == (status, True), outcome.out + outcome.err

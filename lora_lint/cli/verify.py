@@ -21,7 +21,7 @@ CONFIGS = ("adapter_config.json", "config.json")
 
 
 def verify(
-    checkpoint: Annotated[str, typer.Argument(help="Folder of an adapter, or of an unmerged InternVL model.")],
+    checkpoint: Annotated[str, typer.Argument(help="An adapter's folder or file, or an unmerged InternVL model.")],
     base: Annotated[str | None, typer.Option(help="Folder or file of the base model's weights.")] = None,
     merged: Annotated[str | None, typer.Option(help="Folder or file of the weights after merging.")] = None,
     also: Annotated[list[str] | None, typer.Option(help="Another adapter that was merged too; any number.")] = None,
@@ -143,7 +143,9 @@ def checkpoint_setup(checkpoint: str) -> "tuple[Setup, Path]":
     if not path.exists():
         fail(f"{checkpoint}: there is no such file or folder")
     folder = path if path.is_dir() else path.parent
-    for name in CONFIGS:
+    # A file of weights that no config speaks of says by itself what it can.
+    lone = (path.name,) if path.is_file() and path.suffix == ".safetensors" else ()
+    for name in (*lone, *CONFIGS):
         if not (folder / name).is_file():
             continue
         reading = read_file(str(folder / name), named=True, limit=100_000_000)

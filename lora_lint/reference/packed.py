@@ -21,6 +21,8 @@ def packed(beside: Beside, config: Mapping[str, Any]) -> Quantised | None:
     codes, zeros, scales = beside("qweight"), beside("qzeros"), beside("scales")
     if codes is None or zeros is None or scales is None:
         return None
+    if any(tensor.dim() != 2 or not tensor.numel() for tensor in (codes, zeros, scales)) or codes.dtype != torch.int32:
+        raise NotComparableError("has integers, zeros or scales that are no matrices")
     method, bits = config.get("quant_method"), config.get("bits", config.get("w_bit"))
     if method == "awq" and bits == 4 and config.get("version", "gemm") == "gemm":
         return _awq(codes, zeros, scales)
@@ -51,12 +53,14 @@ def _gptq(
     """
     per_word = 32 // bits
     inner, outer = codes.shape[0] * per_word, codes.shape[1]
-    group = int(config.get("group_size", -1))
-    group = group if group > 0 else inner
+    group = config.get("group_size")
+    group = group if isinstance(group, int) and group > 0 else inner
     which = groups.long() if groups is not None else torch.arange(inner, device="cpu") // group
     one = 0 if config.get("checkpoint_format") == "gptq_v2" else 1
-    if scales.shape[1] != outer or zeros.shape[1] * per_word != outer or int(which.max()) >= scales.shape[0]:
+    if scales.shape[1] != outer or zeros.shape[1] * per_word != outer or which.numel() != inner:
         raise NotComparableError("has scales or zeros of another shape than its integers")
+    if not 0 <= int(which.min()) <= int(which.max()) < min(scales.shape[0], zeros.shape[0]):
+        raise NotComparableError("has groups that its scales don't have")
 
     def values(start: int, length: int) -> Tensor:
         found = _unpacked(codes[:, start : start + length], bits, 0)
@@ -78,7 +82,7 @@ def _awq(codes: Tensor, zeros: Tensor, scales: Tensor) -> Quantised:
     """(in, out / 8) packed along the rows, in an order of its own; zeros are kept as they are."""
     inner, outer = codes.shape[0], codes.shape[1] * 8
     group = inner // scales.shape[0]
-    if scales.shape[1] != outer or zeros.shape != (scales.shape[0], codes.shape[1]):
+    if scales.shape[1] != outer or zeros.shape != (scales.shape[0], codes.shape[1]) or inner % scales.shape[0]:
         raise NotComparableError("has scales or zeros of another shape than its integers")
 
     def ordered(words: Tensor) -> Tensor:
@@ -99,12 +103,14 @@ def _compressed_tensors(codes: Tensor, beside: Beside, config: Mapping[str, Any]
     scale, shape = beside("weight_scale"), beside("weight_shape")
     if codes.dtype != torch.int32 or scale is None or shape is None or beside("weight_zero_point") is not None:
         raise NotComparableError("is packed in a way of compressed-tensors that isn't read here")
-    outer, inner = map(int, shape.tolist())
-    groups = {group.get("weights", {}).get("num_bits") for group in config.get("config_groups", {}).values()}
-    bits = groups.pop() if len(groups) == 1 else None
-    if bits not in (4, 8) or codes.shape != (outer, inner * bits // 32) or beside("weight_g_idx") is not None:
+    bits = _bits(config)
+    if bits not in (4, 8) or beside("weight_g_idx") is not None:
         raise NotComparableError(f"is packed with {bits or 'an unknown number of'} bits")
-    each = inner // scale.shape[1]
+    outer, inner = shape.tolist() if shape.numel() == 2 else (0, 0)
+    groups = scale.shape[1] if scale.dim() == 2 and scale.shape[0] == outer else 0
+    if codes.shape != (outer, inner * bits // 32) or not groups or inner % groups:
+        raise NotComparableError("has scales or a shape other than its integers'")
+    each = inner // groups
 
     def values(start: int, length: int) -> Tensor:
         found = _unpacked(codes[start : start + length], bits, 1) - 2 ** (bits - 1)
@@ -112,3 +118,17 @@ def _compressed_tensors(codes: Tensor, beside: Beside, config: Mapping[str, Any]
         return numbers
 
     return Quantised(torch.Size((outer, inner)), codes.nbytes, values, _grid_error(bits))
+
+
+def _bits(config: Mapping[str, Any]) -> int | None:
+    """How many bits all groups of a config have, or None where it doesn't say."""
+    groups = config.get("config_groups")
+    found = {_inner(one, "weights", "num_bits") for one in groups.values()} if isinstance(groups, dict) else set()
+    bits = found.pop() if len(found) == 1 else None
+    return bits if isinstance(bits, int) else None
+
+
+def _inner(data: object, *keys: str) -> object:
+    for key in keys:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data if isinstance(data, int | str) else None

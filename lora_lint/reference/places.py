@@ -132,8 +132,10 @@ def _tied(module: str, weights: Weights, role: str) -> Iterator[Place]:
 def comparable(base: Place, merged: Place) -> None:
     """
     Raises:
-        Fault: when the two weights have different shapes.
+        Fault: when the two weights have different shapes, or are no matrices.
     """
+    if len(base.rows.shape) < 2:
+        raise Fault(f"the base weight is {shown(base.rows.shape)}, which B @ A doesn't fit", "another shape")
     if base.rows.shape != merged.rows.shape:
         shapes = f"base weight is {shown(base.rows.shape)}, merged weight is {shown(merged.rows.shape)}"
         raise Fault(shapes, "another shape")

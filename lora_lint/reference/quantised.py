@@ -23,6 +23,8 @@ def quantised(weight: Tensor, beside: Beside, config: Mapping[str, Any]) -> Quan
     Raises:
         NotComparableError: when the format isn't known, or its parts are missing.
     """
+    if weight.dim() < 2 or not weight.numel():
+        raise NotComparableError(f"has the shape {tuple(weight.shape)}")
     if weight.dtype == torch.uint8 and (state := _state_of_4_bit(beside)) is not None:
         return _bitsandbytes_4_bit(weight, beside, *state)
     if weight.dtype == torch.int8 and (scale := beside("SCB")) is not None and scale.numel() == weight.shape[0]:
@@ -70,7 +72,7 @@ def _bitsandbytes_4_bit(codes: Tensor, beside: Beside, kind: str, state: dict[st
 
 
 def _whole(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and 0 < value < 2**40
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**40
 
 
 def _nested(absmax: Tensor, beside: Beside, state: Mapping[str, Any]) -> Tensor:
@@ -124,7 +126,8 @@ def _scaled(codes: Tensor, beside: Beside, config: Mapping[str, Any]) -> Quantis
 
 def _block(codes: Tensor, scale: Tensor, config: Mapping[str, Any]) -> tuple[int, int]:
     """How many rows and columns share a scale: what the config says, or 128 each as DeepSeek has it."""
-    rows, columns = config.get("weight_block_size") or (128, 128)
+    given = config.get("weight_block_size")
+    rows, columns = given if isinstance(given, list) and len(given) == 2 and all(map(_whole, given)) else (128, 128)
     if codes.dim() == 2 and scale.shape == (math.ceil(codes.shape[0] / rows), math.ceil(codes.shape[1] / columns)):
-        return int(rows), int(columns)
+        return rows, columns
     raise NotComparableError(f"is {tuple(codes.shape)} with {tuple(scale.shape)} scales, in blocks that aren't known")

@@ -14,6 +14,7 @@ from lora_lint.facts import Setup
 from lora_lint.finding import Diagnostic, Severity
 from lora_lint.linter import Linter
 from lora_lint.reference.adapter import ModuleClaim
+from lora_lint.reference.blocks import single_threaded
 from lora_lint.reference.device import shares
 from lora_lint.reference.merge import Merge
 from lora_lint.reference.said import Said
@@ -137,7 +138,9 @@ def _compared(
             return Verdict("failed", str(error), "unreadable")
 
     if len(devices) == 1:
-        yield from map(evidence, claims, measured, repeat(devices[0]))
+        # Held over all modules: torch's own threads, once woken, spin for a while and take the time of ours.
+        with single_threaded():
+            yield from map(evidence, claims, measured, repeat(devices[0]))
         return
     with ExitStack() as stack:
         pools = [stack.enter_context(ThreadPoolExecutor(1)) for _ in devices]
