@@ -90,6 +90,11 @@ class Update:
         return self.finite and self.zero is None
 
     @property
+    def unused(self) -> frozenset[int]:
+        """The directions that are zero in A or in B; those of B are A's only where no groups divide them."""
+        return self.a.zeros | self.b.zeros if self.b.shape[1] == self.rank else self.a.zeros
+
+    @property
     def bound(self) -> float:
         """No entry of `B @ A` is larger, nor is its norm."""
         return self.a.norm * self.b.norm

@@ -72,9 +72,8 @@ def magnitude_outlier(adapter: Adapter, *, factor: float = 100.0, modules: int =
 
 def rank_unused(adapter: Adapter) -> Iterator[Finding]:
     for update in adapter.adding:
-        unused = update.a.zeros | update.b.zeros
-        if unused:
-            yield _at(update.b, f"{len(unused)} of {update.rank} ranks are all zeros in A or B and add nothing")
+        if update.unused:
+            yield _at(update.b, f"{len(update.unused)} of {update.rank} ranks are all zeros in A or B and add nothing")
 
 
 def effective_rank_low(adapter: Adapter, *, share: float = 0.125) -> Iterator[Finding]:
