@@ -226,6 +226,16 @@ class Linter:
             subjects += [(setup.document, setup, site) for site in setup.sites if site.state == "active"]
         return self._run(subjects, settings, failures, report)
 
+    def judge(self, subject: object, document: Document, setup: Setup | None) -> Iterator[Diagnostic]:
+        """What the rules say of one thing that was found elsewhere, such as the values of an adapter's tensors."""
+        settings = self.effective(document.source.name)
+        failures: list[Failure] = []
+        report = Report()
+        placed = list(self._run([(document, setup, subject)], settings, failures, report))
+        broken = [(document, setup, failure) for failure in failures]
+        for one in (*placed, *self._run(broken, settings, [], report)):
+            yield diagnostic(one, settings.severity)
+
     def _run(
         self,
         subjects: Sequence[tuple[Document, Setup | None, object]],

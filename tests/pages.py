@@ -1,10 +1,12 @@
 """The examples of the rule pages: blocks become files, comments at the ends of lines become expectations."""
 
 import os
+import random
 import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +14,7 @@ from lora_lint.catalogue import root
 from lora_lint.finding import Diagnostic
 from lora_lint.rule import FrontMatter, front_matter
 from lora_lint.settings import Settings
-from tests.tensors import write_pickled, write_safetensors
+from tests.tensors import Fill, write_pickled, write_safetensors
 
 ENDINGS = {"json": ".json", "yaml": ".yaml", "shell": ".sh", "python": ".py", "toml": ".toml"}
 """Syntax of a fence -> ending of a file that isn't named."""
@@ -20,7 +22,12 @@ ENDINGS = {"json": ".json", "yaml": ".yaml", "shell": ".sh", "python": ".py", "t
 _SECTION = re.compile(r"^## (.+)$", re.MULTILINE)
 _FENCE = re.compile(r"^```(?P<info>[^`\n]*)\n(?P<text>.*?)^```$\n?", re.MULTILINE | re.DOTALL)
 _MARK = re.compile(r"\s*(?:#|//) (error|warning|note): ")
-_TENSOR = re.compile(r"(?P<name>\S+) (?P<dtype>\w+) (?P<shape>\d+(?:x\d+)*|scalar)(?: = (?P<fill>\d+))?")
+_TENSOR = re.compile(
+    r"(?P<name>\S+) (?P<dtype>\w+) (?P<shape>\d+(?:x\d+)*|scalar)"
+    r"(?: = (?P<fill>random(?=\W|$)|[\w.+-]+)(?:\*(?P<times>[\d.]+))?"
+    r"(?: (?P<axis>rows|columns) (?P<start>\d+):(?P<end>\d+))?)?"
+)
+"""`= 3`, `= nan`, `= random`, `= random*0.5`; with `rows 0:8` or `columns 0:8` behind it, the others are zeros."""
 
 
 class Expected(NamedTuple):
@@ -104,7 +111,7 @@ class Fence:
     def _write_tensors(self, path: Path) -> None:
         table: dict[str, tuple[str, tuple[int, ...]]] = {}
         metadata: dict[str, str] = {}
-        fill: dict[str, float] = {}
+        fill: dict[str, Fill] = {}
         for _, text, _ in self.lines:
             if text.startswith("@"):
                 key, _, value = text[1:].partition(" ")
@@ -112,13 +119,29 @@ class Fence:
             elif tensor := _TENSOR.fullmatch(text):
                 sizes = tensor["shape"].split("x") if tensor["shape"] != "scalar" else ()
                 table[tensor["name"]] = (tensor["dtype"], tuple(map(int, sizes)))
-                fill[tensor["name"]] = float(tensor["fill"] or 1)
+                fill[tensor["name"]] = _filled(tensor, table[tensor["name"]][1])
             elif text.strip():
                 raise ValueError(f"not a tensor: {text!r}")
         if path.suffix == ".bin":
             write_pickled(path, table)
             return
         write_safetensors(path, table, metadata or None, fill, int(self.settings.get("cut", 0)))
+
+
+def _filled(tensor: re.Match[str], shape: tuple[int, ...]) -> Fill:
+    """The elements that a line of a table asks for; random ones are drawn by the tensor's name."""
+    chance, times = random.Random(tensor["name"]), float(tensor["times"] or 1)
+    if tensor["fill"] != "random" and tensor["axis"] is None:
+        return float(tensor["fill"] or 1)
+    kept = range(int(tensor["start"] or 0), int(tensor["end"] or shape[0]))
+    by_row = tensor["axis"] != "columns"
+
+    def element(index: int) -> float:
+        if (index // shape[1] if by_row else index % shape[1]) not in kept:
+            return 0.0
+        return times * (chance.gauss(0, 1) if tensor["fill"] == "random" else float(tensor["fill"]))
+
+    return [element(index) for index in range(prod(shape))]
 
 
 def commit(folder: Path) -> None:

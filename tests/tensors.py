@@ -2,7 +2,7 @@
 
 import json
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from zipfile import ZipFile
@@ -10,6 +10,7 @@ from zipfile import ZipFile
 from lora_lint.readers.safetensors import BITS
 
 Table = Mapping[str, tuple[str, Iterable[int]]]
+Fill = float | Sequence[float]
 
 _CODES = {"F64": "d", "F32": "f", "F16": "e", "BOOL": "?"} | {"I64": "q", "I32": "i", "I16": "h", "I8": "b"}
 _CODES |= {"U64": "Q", "U32": "I", "U16": "H", "U8": "B"}
@@ -19,13 +20,13 @@ def write_safetensors(
     path: Path,
     table: Table,
     metadata: Mapping[str, str] | None = None,
-    fill: float | Mapping[str, float] = 1.0,
+    fill: Fill | Mapping[str, Fill] = 1.0,
     cut: int = 0,
 ) -> Path:
     """Write a file that loaders take, `cut` bytes short of its end.
 
-    Every element of a tensor is `fill`, or what `fill` has under its name and 1 otherwise; dtypes of 8 bits and less
-    without a number in Python hold zeros.
+    Every element of a tensor is `fill`, or what `fill` has under its name and 1 otherwise, a number or one for each
+    element; dtypes of 8 bits and less without a number in Python hold zeros.
     """
     header: dict[str, object] = {"__metadata__": dict(metadata)} if metadata is not None else {}
     data = b""
@@ -108,7 +109,9 @@ def _text(text: str) -> bytes:
     return struct.pack("<Q", len(text.encode())) + text.encode()
 
 
-def _elements(dtype: str, value: float, count: int) -> bytes:
+def _elements(dtype: str, value: Fill, count: int) -> bytes:
+    if isinstance(value, Sequence):
+        return b"".join(_elements(dtype, one, 1) for one in value)
     if dtype == "BF16":
         return struct.pack("<f", value)[2:] * count
     if dtype == "C64":

@@ -27,7 +27,8 @@ from lora_lint.reference.adapter import sample_forward
 from lora_lint.reference.chosen import only
 from lora_lint.reference.layer import added
 from lora_lint.reference.measure import fit
-from lora_lint.reference.merged import layouts, moments, stretched_moments
+from lora_lint.reference.merged import Pair, layouts, moments, stretched_moments, update_products
+from lora_lint.reference.stored import Plain
 from lora_lint.scaling import classic, rslora
 
 DEVICES = [
@@ -349,9 +350,10 @@ def test_weights_go_to_the_device_of_the_adapter(fake: FakeTensorMode, kind: Kin
     weight, a, b, _ = (torch.empty_like(tensor, device="cuda") for tensor in CASES[kind](torch.Generator()))
     weight = weight.flatten(1).bfloat16()
     weight = weight.cpu() if on_cpu else weight
-    for factors in layouts(a, b, weight.shape, kind):
-        assert moments(weight, weight, factors).device.type == "cuda"
-        stretched = stretched_moments(weight, weight, factors)
+    for factors in layouts(Pair(a, b, kind), weight.shape):
+        assert moments(Plain(weight), Plain(weight), (factors, factors)).device.type == "cuda"
+        assert update_products((factors, factors)).device.type == "cuda"
+        stretched = stretched_moments(Plain(weight), Plain(weight), factors)
         assert stretched.fit(torch.empty(b.shape[0], device="cuda")).device.type == "cuda"
     assert sample_forward(a.cpu(), b.cpu(), kind, torch.device("cuda")).device.type == "cuda"
 

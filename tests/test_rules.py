@@ -1,6 +1,7 @@
 """Every rule page is its test: what it calls bad is found, and nothing else; what it calls good is silent."""
 
 import re
+from collections.abc import Iterator
 from importlib import import_module
 from inspect import getmembers, isfunction
 from pathlib import Path
@@ -13,7 +14,7 @@ from lora_lint.document import Problem
 from lora_lint.facts import Setup
 from lora_lint.finding import Diagnostic
 from lora_lint.fix import edited
-from lora_lint.linter import lint, read_setups
+from lora_lint.linter import Linter, lint, read_setups
 from tests.pages import Example, Page, pages
 
 PAGES = pages()
@@ -27,11 +28,12 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 @pytest.mark.parametrize("example", [one for one in EXAMPLES if one.bad], ids=str)
 def test_what_a_page_calls_bad_is_found_at_its_line_and_nothing_else(example: Example, tmp_path: Path) -> None:
-    report = lint([str(example.write(tmp_path))], example.settings(), select=[example.rule], since=example.since)
+    folder = example.write(tmp_path)
+    report = lint([str(folder)], example.settings(), select=[example.rule], since=example.since)
     announced = example.expected
     assert announced, "a bad example announces what is found"
     surprising = []
-    for diagnostic in report.diagnostics:
+    for diagnostic in (*report.diagnostics, *_of_values(example, folder, [example.rule])):
         fitting = next((one for one in announced if one.fits(diagnostic)), None)
         if fitting is None:
             surprising.append(_line(diagnostic))
@@ -43,10 +45,27 @@ def test_what_a_page_calls_bad_is_found_at_its_line_and_nothing_else(example: Ex
 
 @pytest.mark.parametrize("example", [one for one in EXAMPLES if not one.bad], ids=str)
 def test_what_a_page_calls_good_is_silent_under_all_rules(example: Example, tmp_path: Path) -> None:
-    report = lint([str(example.write(tmp_path))], example.settings(), since=example.since)
+    folder = example.write(tmp_path)
+    report = lint([str(folder)], example.settings(), since=example.since)
     assert not report.failures
-    assert [_line(diagnostic) for diagnostic in report.diagnostics] == []
+    found = (*report.diagnostics, *_of_values(example, folder, None))
+    assert [_line(diagnostic) for diagnostic in found] == []
     assert not example.expected, "a good example announces nothing"
+
+
+def _of_values(example: Example, folder: Path, select: list[str] | None) -> Iterator[Diagnostic]:
+    """What the rules about values find in the tensors of an example; in `base` and `merged` beside them, if there."""
+    if load_rules()[example.rule].family != "tensors":
+        return
+    from lora_lint.cli.verify import checkpoint_setup
+    from lora_lint.reference import Weights, verify
+    from lora_lint.reference.claims import claims
+
+    setup, _ = checkpoint_setup(str(folder))
+    base, merged = (Weights.open(folder / name) if (folder / name).is_dir() else None for name in ("base", "merged"))
+    linter = Linter(example.settings(), select)
+    for verdict in verify(claims(setup, folder), base=base, merged=merged, spectrum=True, linter=linter, setup=setup):
+        yield from verdict.diagnostics
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if "fix" in page.data], ids=lambda page: page.name)

@@ -1,7 +1,6 @@
 """`lora-lint verify`: the scale that the tensors of a checkpoint really have."""
 
 import math
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,26 +8,29 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lora_lint.cli.output import CLEAN, FOUND, emit, fail
+from lora_lint.cli.output import CLEAN, FOUND, MISUSED, emit, fail
 from lora_lint.document import UnreadableError
 
 if TYPE_CHECKING:
+    import torch
+
     from lora_lint.facts import Setup
     from lora_lint.reference import ModuleClaim, ModuleVerdict, Weights
 
 CONFIGS = ("adapter_config.json", "config.json")
-SHOWN = 10
-"""Modules that are all right and still shown, the ones that deviate most; -v shows all."""
 
 
 def verify(
-    checkpoint: Annotated[str, typer.Argument(help="Folder of an adapter, or of an unmerged InternVL model.")],
+    checkpoint: Annotated[str, typer.Argument(help="An adapter's folder or file, or an unmerged InternVL model.")],
     base: Annotated[str | None, typer.Option(help="Folder or file of the base model's weights.")] = None,
     merged: Annotated[str | None, typer.Option(help="Folder or file of the weights after merging.")] = None,
+    also: Annotated[list[str] | None, typer.Option(help="Another adapter that was merged too; any number.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     expect: Annotated[
         str, typer.Option(help="The scale to hold the tensors to: declared, policy, or a number.")
     ] = "declared",
+    spectrum: Annotated[bool, typer.Option("--spectrum", help="Effective ranks too; slower.")] = False,
+    plot: Annotated[str | None, typer.Option(help="Picture of the scale by layer: F.png or F.svg.")] = None,
     format_: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every module.")] = False,
 ) -> None:
@@ -41,30 +43,92 @@ def verify(
     """
     if format_ not in ("text", "json"):
         fail(f"there is no format {format_!r}; there are text and json")
+    ending = _ending(plot)
     try:
         from lora_lint import reference
     except ImportError as error:
         fail(str(error))
     try:
-        chosen = reference.pick_device(device)
+        devices = reference.pick_devices(device)
         setup, folder = checkpoint_setup(checkpoint)
-        weights = _weights(base, merged, setup, folder)
+        weights = _weights(base, merged, also or [], setup, folder)
         wanted = _wanted(expect, setup)
-        claims = [_expected(claim, wanted) for claim in _claims(setup, folder)]
-        verdicts = [*_incomplete(setup)]
-        for verdict in reference.verify(claims, device=chosen, base=weights[0], merged=weights[1]):
-            verdicts.append(_as_expected(verdict, wanted))
-            _progress(len(verdicts), len(claims))
+        verdicts = _verdicts(setup, folder, weights, wanted, also=also or [], devices=devices, spectrum=spectrum)
     except (UnreadableError, ValueError, OSError) as error:
         fail(f"{checkpoint}: {error}", FOUND if isinstance(error, UnreadableError) else 2)
     if not verdicts:
         fail(f"{checkpoint}: no LoRA tensors to verify", FOUND)
+    where = ", ".join(map(str, devices))
     passed = all(verdict.status != "failed" for verdict in verdicts)
+    if plot is not None:
+        _picture(plot, ending, verdicts, folder.resolve().name)
+    from lora_lint.reporters import verify as report
+
     if format_ == "json":
-        emit(_as_json(verdicts, str(chosen), passed=passed))
+        emit(report.as_json(verdicts, where, passed=passed))
     else:
-        emit("\n".join(_as_text(verdicts, str(chosen), compared=weights[0] is not None, every=verbose)))
+        emit("\n".join(report.as_text(verdicts, where, compared=weights[0] is not None, every=verbose)))
+    if any(one.rule == "internal-error" for verdict in verdicts for one in verdict.diagnostics):
+        raise typer.Exit(MISUSED)
     raise typer.Exit(CLEAN if passed else FOUND)
+
+
+def _verdicts(
+    setup: "Setup",
+    folder: Path,
+    weights: "tuple[Weights | None, Weights | None]",
+    wanted: float | None,
+    *,
+    also: list[str],
+    devices: "list[torch.device]",
+    spectrum: bool,
+) -> "list[ModuleVerdict]":
+    from lora_lint.cli.options import settings_for
+    from lora_lint.cli.progress import progress
+    from lora_lint.linter import Linter
+    from lora_lint.reference import verify as verified
+
+    others = [claim for other in also for claim in _claims(*checkpoint_setup(other))]
+    with progress("verifying") as tell:
+        found = verified(
+            [_expected(claim, wanted) for claim in _claims(setup, folder)],
+            device=devices,
+            base=weights[0],
+            merged=weights[1],
+            also=others,
+            spectrum=spectrum,
+            linter=Linter(settings_for([setup.document.source.name], None, None, None), None),
+            setup=setup,
+            progress=tell,
+        )
+        return [*_incomplete(setup), *(_as_expected(verdict, wanted) for verdict in found)]
+
+
+def _ending(plot: str | None) -> str:
+    """The ending of a picture's name; one that can't be drawn is misuse, said before anything is read."""
+    if plot is None:
+        return ""
+    try:
+        from lora_lint.reporters.plot import FORMATS
+    except ImportError as error:
+        fail(str(error))
+    ending = Path(plot).suffix.lower()
+    if ending not in FORMATS:
+        fail(f"--plot {plot}: the name can end in {' or '.join(FORMATS)}")
+    return ending
+
+
+def _picture(path: str, ending: str, verdicts: "list[ModuleVerdict]", title: str) -> None:
+    from lora_lint.cli.output import write_file
+    from lora_lint.printable import printable
+    from lora_lint.reporters.plot import plot
+
+    try:
+        write_file(path, plot(verdicts, printable(title), ending))
+    except ValueError as error:
+        fail(f"--plot: {error}")
+    except OSError as error:
+        fail(f"{path}: can't be written: {(error.strerror or str(error)).lower()}")
 
 
 def checkpoint_setup(checkpoint: str) -> "tuple[Setup, Path]":
@@ -79,7 +143,9 @@ def checkpoint_setup(checkpoint: str) -> "tuple[Setup, Path]":
     if not path.exists():
         fail(f"{checkpoint}: there is no such file or folder")
     folder = path if path.is_dir() else path.parent
-    for name in CONFIGS:
+    # A file of weights that no config speaks of says by itself what it can.
+    lone = (path.name,) if path.is_file() and path.suffix == ".safetensors" else ()
+    for name in (*lone, *CONFIGS):
         if not (folder / name).is_file():
             continue
         reading = read_file(str(folder / name), named=True, limit=100_000_000)
@@ -123,7 +189,7 @@ def _incomplete(setup: "Setup") -> "Iterator[ModuleVerdict]":
 
 
 def _weights(
-    base: str | None, merged: str | None, setup: "Setup", folder: Path
+    base: str | None, merged: str | None, also: list[str], setup: "Setup", folder: Path
 ) -> "tuple[Weights | None, Weights | None]":
     """The weights to compare; an unmerged checkpoint is its own base."""
     from lora_lint.reference import Weights
@@ -134,6 +200,8 @@ def _weights(
     if (base is None) != (merged is None):
         raise ValueError("--base and --merged are compared with each other: give both")
     if base is None or merged is None:
+        if also:
+            raise ValueError("--also names what was merged too: give --base and --merged")
         return None, None
     return Weights.open(Path(base)), Weights.open(Path(merged))
 
@@ -175,79 +243,3 @@ def _as_expected(verdict: "ModuleVerdict", wanted: float | None) -> "ModuleVerdi
     if wanted is None or scale is None or verdict.status == "failed" or math.isclose(scale, wanted, rel_tol=0.01):
         return verdict
     return replace(verdict, status="failed", message=f"scale is {number(scale)}, {number(wanted)} was expected")
-
-
-def _progress(done: int, total: int) -> None:
-    if sys.stderr.isatty() and total > 1:
-        sys.stderr.write(f"\r{done}/{total} modules" if done < total else "\r\x1b[K")
-        sys.stderr.flush()
-
-
-def _as_json(verdicts: "list[ModuleVerdict]", device: str, *, passed: bool) -> str:
-    from lora_lint.printable import printable_json
-
-    modules = [
-        {
-            "module": verdict.module,
-            "rank": verdict.rank,
-            "declared": verdict.declared,
-            "measured": _finite(verdict.measured),
-            "residual": _finite(verdict.residual),
-            "status": verdict.status,
-            "message": verdict.message,
-        }
-        for verdict in verdicts
-    ]
-    return printable_json({"format": 1, "device": device, "passed": passed, "modules": modules})
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
-
-
-def _as_text(verdicts: "list[ModuleVerdict]", device: str, *, compared: bool, every: bool) -> Iterator[str]:
-    """A table, the worst first, and the verdict in a sentence."""
-    from lora_lint.printable import printable
-    from lora_lint.reference import likely_cause
-
-    order = {"failed": 0, "undecided": 1, "ok": 2}
-    ranked = sorted(verdicts, key=lambda verdict: (order[verdict.status], -_deviation(verdict)))
-    telling = [verdict for verdict in ranked if verdict.status != "ok"]
-    shown = ranked if every else [*telling, *ranked[len(telling) :][:SHOWN]]
-    rows: list[tuple[str, ...]] = [("module", "rank", "declared", "measured", "residual", "status")]
-    rows += [
-        (printable(one.module), *map(_cell, (one.rank, one.declared, one.measured, one.residual)), one.status)
-        for one in shown
-    ]
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    for row, message in zip(rows, ("", *(one.message for one in shown)), strict=True):
-        cells = [
-            row[0].ljust(widths[0]),
-            *(cell.rjust(width) for cell, width in zip(row[1:5], widths[1:], strict=True)),
-        ]
-        yield "  ".join([*cells, f"{row[5]}: {printable(message)}" if message else row[5]]).rstrip()
-    if len(shown) < len(ranked):
-        yield f"and {len(ranked) - len(shown)} more, all ok"
-    counts = {status: sum(verdict.status == status for verdict in verdicts) for status in order}
-    said = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    cause = likely_cause((verdict.status, verdict.cause or verdict.message) for verdict in verdicts)
-    how = "measured between base and merged weights" if compared else "checked alone, no merged weights to measure"
-    yield ""
-    yield f"{len(verdicts)} modules on {device}: {said} ({how})"
-    if cause:
-        yield f"likely cause: {printable(cause)}"
-
-
-def _cell(value: float | None) -> str:
-    from lora_lint.scaling import number
-
-    if value is None:
-        return "-"
-    return number(value) if value == 0 or 1e-4 <= abs(value) < 1e7 else f"{value:.1e}"
-
-
-def _deviation(verdict: "ModuleVerdict") -> float:
-    if verdict.measured is None or not verdict.declared:
-        return 0.0
-    deviation = abs(verdict.measured / verdict.declared - 1)
-    return deviation if math.isfinite(deviation) else math.inf

@@ -6,7 +6,7 @@ except ImportError as error:
     raise ImportError("verify needs torch: pip install 'lora-lint[torch]'", name="torch") from error
 
 from lora_lint.reference.adapter import ModuleClaim
-from lora_lint.reference.device import pick_device
+from lora_lint.reference.device import pick_device, pick_devices
 from lora_lint.reference.layer import Geometry, Kind, ReferenceLoRA
 from lora_lint.reference.measure import Measurement, assert_scale, measure_scale
 from lora_lint.reference.merged import merged_scale
@@ -32,5 +32,6 @@ __all__ = [
     "measure_scales",
     "merged_scale",
     "pick_device",
+    "pick_devices",
     "verify",
 ]

@@ -4,13 +4,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from lora_lint.checkpoint import LoraModule, tensor_modules
 from lora_lint.facts import Setup, Site
 from lora_lint.reference.adapter import ModuleClaim
 from lora_lint.reference.layer import Kind
 from lora_lint.reference.stream import TensorFiles, TensorRef
 from lora_lint.scaling import rslora
-from lora_lint.tensors import Checkpoint, Tensor
+from lora_lint.tensors import Checkpoint, LoraTensors, Tensor
 
 
 def unpickled(checkpoint: Checkpoint, folder: Path) -> Checkpoint:
@@ -33,21 +32,20 @@ def claims(setup: Setup, folder: Path) -> Iterator[ModuleClaim]:
     if setup.checkpoint is None:
         return
     sites = {name: site for site in setup.sites if site.state == "active" for name in site.modules}
-    for module in tensor_modules(setup.checkpoint):
+    for module in setup.tensor_modules:
         site = sites.get(module.module)
-        if site is not None and module.a is not None and module.b is not None:
+        if site is not None and module.a is not None and module.b is not None and module.method == "lora":
             yield _claim(module, site, folder)
 
 
 def incomplete(setup: Setup) -> Iterator[tuple[str, str]]:
     """Modules that lack A or B, with what is missing."""
-    if setup.checkpoint is not None:
-        for module in tensor_modules(setup.checkpoint):
-            if module.a is None or module.b is None:
-                yield module.module, "lora_A is missing" if module.a is None else "lora_B is missing"
+    for module in setup.tensor_modules:
+        if (module.a is None or module.b is None) and module.method == "lora":
+            yield module.module, "lora_A is missing" if module.a is None else "lora_B is missing"
 
 
-def _claim(module: LoraModule, site: Site, folder: Path) -> ModuleClaim:
+def _claim(module: LoraTensors, site: Site, folder: Path) -> ModuleClaim:
     assert module.a is not None
     assert module.b is not None
     rank = site.rank.value if site.rank.known else None
@@ -67,7 +65,7 @@ def _ref(tensor: Tensor, folder: Path) -> TensorRef:
     return TensorRef(folder / Path(tensor.file).name, tensor.name)
 
 
-def kind_of(module: LoraModule) -> Kind:
+def kind_of(module: LoraTensors) -> Kind:
     """What the module adapts, as its tensors tell."""
     assert module.a is not None
     if "lora_embedding_" in module.a.name:

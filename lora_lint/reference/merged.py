@@ -1,33 +1,19 @@
 """The scale in a merged weight, from Gram matrices and row blocks: `B @ A` is never formed."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from lora_lint.reference.blocks import Block, Passed, nobody, sweep
 from lora_lint.reference.device import widest
 from lora_lint.reference.layer import Kind
 from lora_lint.reference.measure import Measurement, stretched_scale
+from lora_lint.reference.stored import Plain, Rows
 
-BLOCK = {"cpu": 2**19, "cuda": 2**24, "mps": 2**24}
-"""Entries of a block. On a CPU it stays in the cache between subtraction, product and norm (128 rows of 4096 were the
-fastest of 32 to 2048); on other devices it is large enough to hide the launches."""
-
-MOST_WORKERS = 16
-
-Passed = Callable[[int], None]
-"""Told after every block how many bytes of the weights are done with, so that mapped pages can go."""
-
-
-def _nobody(_: int) -> None:
-    """Weights that are in memory anyway."""
-
-
-_copy = torch.ops.aten.copy_.default
-"""`Tensor.copy_` less its question for a driver, which without a GPU fails even where tensors are fake."""
+STRIDE = 8
+"""Of the base only the size is asked, to know how coarse it is rounded: one row in so many tells it."""
 
 
 class Factors(NamedTuple):
@@ -38,18 +24,38 @@ class Factors(NamedTuple):
     by_column: bool = False
 
 
+class Pair(NamedTuple):
+    """A and B, (r, in) and (out, r), and what they adapt."""
+
+    a: Tensor
+    b: Tensor
+    kind: Kind = "linear"
+
+
 class Moments(NamedTuple):
-    """Inner products of the change d of a weight, its update v = B @ A, and the weight w."""
+    """Inner products of the change d of a weight, its update v = B @ A, and the weight w; n entries each."""
 
     dv: float
     vv: float
     dd: float
     ww: float
+    n: int = 0
 
     def measurement(self) -> Measurement:
         scale = self.dv / self.vv if self.vv else 0.0
         unexplained = 1 - scale * self.dv / self.dd if self.dd else 0.0
         return Measurement(scale, unexplained if unexplained != unexplained else max(unexplained, 0.0) ** 0.5)
+
+    def without(self, others: "Sequence[Moments]", products: Tensor) -> "Moments":
+        """What is left for this update once others share the change by least squares with it.
+
+        `products` is (n + 1, n + 1): inner products of this update and the others with each other.
+        """
+        along = torch.tensor([self.dv, *(other.dv for other in others)], dtype=torch.float64, device="cpu")
+        scales = torch.linalg.lstsq(products, along.unsqueeze(1)).solution.flatten()
+        rest = scales[1:]
+        dd = self.dd - 2 * (rest @ along[1:]).item() + (rest @ products[1:, 1:] @ rest).item()
+        return self._replace(dv=self.dv - (products[0, 1:] @ rest).item(), dd=dd)
 
 
 def merged_scale(base: Tensor, merged: Tensor, a: Tensor, b: Tensor, *, kind: Kind = "linear") -> Measurement:
@@ -63,16 +69,18 @@ def merged_scale(base: Tensor, merged: Tensor, a: Tensor, b: Tensor, *, kind: Ki
     """
     if base.shape != merged.shape:
         raise ValueError(f"base weight is {shown(base.shape)}, merged weight is {shown(merged.shape)}")
-    return best_moments(base, merged, a, b, kind).measurement()
+    return best_moments(Plain(base), Plain(merged), Pair(a, b, kind)).measurement()
 
 
-def best_moments(base: Tensor, merged: Tensor, a: Tensor, b: Tensor, kind: Kind, passed: Passed = _nobody) -> Moments:
-    """The moments in the layout that leaves the smaller residual."""
+def best_moments(base: Rows, merged: Rows, pair: Pair, passed: Passed = nobody, others: Sequence[Pair] = ()) -> Moments:
+    """The moments in the layout that leaves the smaller residual; `others` have been merged into the same weight."""
+    a, b, kind = pair
     if kind == "experts":
-        return _expert_moments(base, merged, a, b, passed)
+        return _expert_moments(base, merged, pair, passed)
     found = []
-    for factors in layouts(a, b, base.shape, kind):
-        found.append(Moments(*moments(base.flatten(1), merged.flatten(1), factors, passed).tolist()))
+    for factors in layouts(pair, base.shape):
+        alike = [_like(factors, other, base.shape) for other in others]
+        found.append(joint_moments(base, merged, factors, alike, passed))
         if found[-1].measurement().residual < 0.5:
             break
     if not found:
@@ -80,9 +88,21 @@ def best_moments(base: Tensor, merged: Tensor, a: Tensor, b: Tensor, kind: Kind,
     return min(found, key=lambda sums: sums.measurement().residual)
 
 
-def layouts(a: Tensor, b: Tensor, shape: torch.Size, kind: Kind) -> Iterator[Factors]:
+def _like(factors: Factors, other: Pair, shape: torch.Size) -> Factors:
+    """Another update of the same weight, transposed where the first one is.
+
+    Raises:
+        ValueError: when it doesn't fit.
+    """
+    fitting = sorted(layouts(other, shape), key=lambda one: one.by_column != factors.by_column)
+    if not fitting:
+        raise ValueError(f"the weight is {shown(shape)}, which the other adapter doesn't fit")
+    return fitting[0]
+
+
+def layouts(pair: Pair, shape: torch.Size) -> Iterator[Factors]:
     """How B and A may stand in a weight of this shape; a square one may be transposed, as GPT-2's Conv1D is."""
-    a, b = a.flatten(1), b.flatten(1)
+    a, b, kind = pair.a.flatten(1), pair.b.flatten(1), pair.kind
     stored = (shape[0], shape[1:].numel())
     if kind != "embedding" and stored == (b.shape[0], a.shape[1]):
         yield Factors(b, a)
@@ -90,32 +110,62 @@ def layouts(a: Tensor, b: Tensor, shape: torch.Size, kind: Kind) -> Iterator[Fac
         yield Factors(a.T, b.T, by_column=True)
 
 
+def joint_moments(
+    base: Rows, merged: Rows, factors: Factors, others: Sequence[Factors] = (), passed: Passed = nobody
+) -> Moments:
+    """The moments of one update; what `others` explain of the change is taken off it."""
+    together = [_ready(base, one) for one in (factors, *others)]
+    dd, ww, *dv = moments(base, merged, together, passed).tolist()
+    products = update_products(together)
+    alone = [Moments(one, products[at, at].item(), dd, ww, base.shape.numel()) for at, one in enumerate(dv)]
+    return alone[0].without(alone[1:], products.cpu().double()) if others else alone[0]
+
+
 @torch.no_grad()
-def moments(base: Tensor, merged: Tensor, factors: Factors, passed: Passed = _nobody) -> Tensor:
-    """dv, vv, dd and ww as one tensor on the factors' device, in one pass over the two weights."""
-    left, right, wide = _ready(base, factors)
+def moments(base: Rows, merged: Rows, together: Sequence[Factors], passed: Passed = nobody) -> Tensor:
+    """dd, ww and the dv of each update, on the factors' device, in one pass over the two weights."""
+    ready = [_ready(base, factors) for factors in together]
+    wide = widest(ready[0].left.device)
 
-    def visit(start: int, both: Tensor) -> Tensor:
-        d = both.select(0, 0)
-        dv = ((d @ right.T) * left.narrow(0, start, d.shape[0])).sum(dtype=wide)
-        # Norms of single rows, since one over the block adds half a million numbers in float32, and loses four digits.
-        dd, ww = torch.linalg.vector_norm(both, dim=2).to(wide).square().sum(1).unbind()
-        return torch.stack((dv, dd, ww))
+    def visit(block: Block) -> Tensor:
+        d = block.change
+        dv = [((d @ one.right.T) * one.left.narrow(0, block.start, d.shape[0])).sum(dtype=wide) for one in ready]
+        ww = _squares(block.weight, wide) * (d.shape[0] / block.weight.shape[0])
+        return torch.stack((_squares(d, wide), ww, *dv))
 
-    dv, dd, ww = torch.stack(_sweep(base, merged, left, passed, visit)).sum(0).unbind()
-    return torch.stack((dv, ((left.T @ left) * (right @ right.T)).sum(dtype=wide), dd, ww))
+    return torch.stack(sweep(base, merged, ready[0].left, passed, visit, stride=STRIDE)).sum(0)
 
 
-def _expert_moments(base: Tensor, merged: Tensor, a: Tensor, b: Tensor, passed: Passed) -> Moments:
-    """Sums over experts. PEFT stacks A by expert and interleaves B: rows e*r.. of A go with every E-th column of B."""
-    experts = base.shape[0]
-    if base.dim() != 3 or a.shape[0] % experts:
+def _squares(rows: Tensor, wide: torch.dtype) -> Tensor:
+    """The sum of squares, of single rows first: one over a block adds half a million in float32, and loses 4 digits."""
+    norms: Tensor = torch.linalg.vector_norm(rows, dim=1)
+    return norms.to(wide).square().sum()
+
+
+@torch.no_grad()
+def update_products(together: Sequence[Factors]) -> Tensor:
+    """The inner products of all updates with each other, from r x r matrices."""
+    wide = widest(together[0].left.device)
+
+    def product(one: Factors, two: Factors) -> Tensor:
+        return ((one.left.T @ two.left) * (one.right @ two.right.T)).sum(dtype=wide)
+
+    return torch.stack([torch.stack([product(one, two) for two in together]) for one in together])
+
+
+def _expert_moments(base: Rows, merged: Rows, pair: Pair, passed: Passed) -> Moments:
+    """Sums over experts."""
+    experts, a, b = base.shape[0], pair.a, pair.b
+    if len(base.shape) != 3 or a.shape[0] % experts or not (isinstance(base, Plain) and isinstance(merged, Plain)):
         raise ValueError(f"the weight is {shown(base.shape)}, lora_A has {a.shape[0]} rows")
-    by_expert = zip(
-        base, merged, a.reshape(experts, -1, a.shape[1]), b.reshape(b.shape[0], -1, experts).unbind(2), strict=True
-    )
-    parts = [best_moments(w, m, a_e, b_e, "linear", passed) for w, m, a_e, b_e in by_expert]
+    by_expert = zip(base.tensor, merged.tensor, experts_of(a, b, experts), strict=True)
+    parts = [best_moments(Plain(w), Plain(m), Pair(*one), passed) for w, m, one in by_expert]
     return Moments(*map(sum, zip(*parts, strict=True)))
+
+
+def experts_of(a: Tensor, b: Tensor, experts: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """A and B of each expert: PEFT stacks A, rows e*r and on, and interleaves B, every E-th column from e."""
+    return zip(a.reshape(experts, -1, a.shape[1]), b.reshape(b.shape[0], -1, experts).unbind(2), strict=True)
 
 
 class StretchedMoments(NamedTuple):
@@ -141,73 +191,27 @@ class StretchedMoments(NamedTuple):
 
 
 @torch.no_grad()
-def stretched_moments(base: Tensor, merged: Tensor, factors: Factors, passed: Passed = _nobody) -> StretchedMoments:
+def stretched_moments(base: Rows, merged: Rows, factors: Factors, passed: Passed = nobody) -> StretchedMoments:
     """One pass over the two weights; blocks of `B @ A` are formed, since norms per channel need them."""
-    left, right, wide = _ready(base, factors)
+    left, right, _ = _ready(base, factors)
+    wide = widest(left.device)
     axis = 0 if factors.by_column else 1
 
-    def visit(start: int, both: Tensor) -> Tensor:
-        d, w = both.unbind()
-        v = left.narrow(0, start, d.shape[0]) @ right
+    def visit(block: Block) -> Tensor:
+        d, w = block.change, block.weight
+        v = left.narrow(0, block.start, d.shape[0]) @ right
         return torch.stack([(x * y).sum(axis) for x, y in ((d, d), (d, v), (d, w), (v, v), (v, w), (w, w))]).to(wide)
 
-    blocks = _sweep(base, merged, left, passed, visit)
+    blocks = sweep(base, merged, left, passed, visit)
     sums = torch.stack(blocks).sum(0) if factors.by_column else torch.cat(blocks, dim=1)
     return StretchedMoments(*sums.unbind())
 
 
-def _ready(base: Tensor, factors: Factors) -> tuple[Tensor, Tensor, torch.dtype]:
-    """The factors in the precision to work in, and the dtype to add sums in."""
-    working = torch.float64 if base.dtype == torch.float64 else torch.float32
-    return factors.left.to(working), factors.right.to(working), widest(factors.left.device)
-
-
-def _sweep(
-    base: Tensor, merged: Tensor, like: Tensor, passed: Passed, visit: Callable[[int, Tensor], Tensor]
-) -> list[Tensor]:
-    """What `visit` makes of each block of rows, from its first row and, stacked, the change and the base there.
-
-    On a CPU every thread takes blocks of its own. Left to torch, the threads would share each small operation and wait
-    for each other at its end, which on a machine with other work takes 25 times as long.
-    """
-    rows, columns = base.shape
-    step = min(rows, max(1, BLOCK.get(like.device.type, BLOCK["cpu"]) // max(1, columns)))
-    starts = range(0, rows, step)
-    narrow = [torch.empty(0, dtype=tensor.dtype, device=like.device) for tensor in (base, merged)]
-
-    def share(worker: int) -> list[Tensor]:
-        with torch.no_grad():
-            both = torch.empty(2, step, columns, dtype=like.dtype, device=like.device)
-            return [visit(start, block(both, start)) for start in starts[worker::workers]]
-
-    def block(both: Tensor, start: int) -> Tensor:
-        length = min(step, rows - start)
-        part = both.narrow(1, 0, length)
-        change, weight = part.unbind()
-        _copy(weight, base.narrow(0, start, length).to(narrow[0]))
-        _copy(change, merged.narrow(0, start, length).to(narrow[1])).sub_(weight)
-        passed(weight.numel() * (base.itemsize + merged.itemsize))
-        return part
-
-    with _workers(like.device, len(starts)) as workers:
-        if workers == 1:
-            return share(0)
-        with ThreadPoolExecutor(workers) as pool:
-            shares = list(pool.map(share, range(workers)))
-    return [shares[index % workers][index // workers] for index in range(len(starts))]
-
-
-@contextmanager
-def _workers(device: torch.device, blocks: int) -> Iterator[int]:
-    """How many threads to start; meanwhile torch itself starts none."""
-    threads = torch.get_num_threads()
-    workers = min(threads, blocks, MOST_WORKERS) if device.type == "cpu" else 1
-    if workers > 1:
-        torch.set_num_threads(1)
-    try:
-        yield workers
-    finally:
-        torch.set_num_threads(threads)
+def _ready(base: Rows, factors: Factors) -> Factors:
+    """The factors in the precision to work in."""
+    exact = isinstance(base, Plain) and base.tensor.dtype == torch.float64
+    working = torch.float64 if exact else torch.float32
+    return factors._replace(left=factors.left.to(working), right=factors.right.to(working))
 
 
 def shown(shape: torch.Size | tuple[int, ...]) -> str:

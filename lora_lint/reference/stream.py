@@ -5,8 +5,9 @@ import pickle
 import re
 import warnings
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple, Protocol
 
 import torch
@@ -167,9 +168,11 @@ def first_line(error: BaseException) -> str:
 class TensorFiles:
     """The files that were asked for so far, each opened once; pages of the maps go back as the reader moves on."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: Callable[[int], None] | None = None) -> None:
         self._files: dict[Path, _File] = {}
         self._passed = 0
+        self.told = told
+        """Hears of every `passed`, for whoever wants to know how far the reading is."""
 
     def open(self, path: Path) -> _File:
         """The file at `path`.
@@ -205,10 +208,35 @@ class TensorFiles:
         """
         return self.holding(ref).tensor(ref.name)
 
+    def size(self, ref: TensorRef) -> int:
+        """Bytes of a tensor, 0 where it can't be read."""
+        try:
+            return self.tensor(ref).nbytes
+        except UnreadableError:
+            return 0
+
     def passed(self, size: int) -> None:
         """Says that another `size` bytes are read; what was read before them goes when the window is full."""
         self._passed += size
+        if self.told is not None:
+            self.told(size)
         if self._passed >= WINDOW:
             self._passed = size
             for file in self._files.values():
                 file.release()
+
+
+class Reading:
+    """How much is read of what there is to read; told from any thread."""
+
+    def __init__(self, progress: Callable[[int, int], None] | None) -> None:
+        self._progress = progress
+        self._lock = Lock()
+        self._done = 0
+        self.total = 0
+
+    def told(self, size: int) -> None:
+        if self._progress is not None:
+            with self._lock:
+                self._done += size
+                self._progress(min(self._done, self.total), self.total)

@@ -4,7 +4,9 @@ import json
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+
+from torch import Tensor
 
 from lora_lint.document import UnreadableError
 from lora_lint.reference.stream import TensorFiles, TensorRef, first_line
@@ -47,6 +49,24 @@ class Weights:
                 return self.tensors[name]
         return self._by_core.get(core(f"{module}.{parameter}"))
 
+    def beside(self, module: str, end: str) -> Tensor | None:
+        """Another tensor of a module, such as its scales; None where there is none."""
+        ref = self.find(module, end)
+        return None if ref is None else self.files.tensor(ref)
+
+    @cached_property
+    def quantisation(self) -> Mapping[str, Any]:
+        """The `quantization_config` of the config beside the weights, empty where there is none."""
+        folder = next((ref.file.parent for ref in self.tensors.values()), None)
+        if folder is None:
+            return {}
+        for name in ("config.json", "quantize_config.json", "quant_config.json"):
+            found = _json(folder / name)
+            given = found.get("quantization_config", {}) if name == "config.json" else found
+            if isinstance(given, dict) and given:
+                return given
+        return {}
+
     @cached_property
     def _by_core(self) -> dict[str, TensorRef | None]:
         found: dict[str, TensorRef | None] = {}
@@ -87,6 +107,17 @@ def _indexed(index: Path) -> Iterator[Path]:
         if not shard.is_file():
             raise UnreadableError(f"{index.name} names the shard {name!r}, which is missing")
         yield shard
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """A small file of JSON; empty where it can't be read."""
+    try:
+        if not path.is_file() or path.stat().st_size > LARGEST_INDEX:
+            return {}
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _root(folder: Path) -> Path:

@@ -1,0 +1,148 @@
+"""A base model and what it was merged into: the scale of every update between the two."""
+
+import math
+from collections.abc import Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from lora_lint.reference.adapter import ModuleClaim
+from lora_lint.reference.blocks import Passed, nobody
+from lora_lint.reference.merged import Pair, best_moments, layouts, shown, stretched_moments
+from lora_lint.reference.places import Place, comparable, is_tied, place
+from lora_lint.reference.stored import Rows
+from lora_lint.reference.stream import TensorFiles
+from lora_lint.reference.verdict import EPSILON, ROUNDING, Evidence, Fault, Terms
+from lora_lint.reference.weights import Weights, core
+
+
+class Merge:
+    """The claims of an adapter, those of others that were merged too, and the weights before and after."""
+
+    def __init__(
+        self,
+        claims: Sequence[ModuleClaim],
+        also: Sequence[ModuleClaim],
+        base: Weights,
+        merged: Weights,
+        told: Passed = nobody,
+    ) -> None:
+        self._claims = claims
+        self._also = also
+        self._base = base
+        self._merged = merged
+        self._files = TensorFiles()
+        self._told = told
+
+    @cached_property
+    def _heights(self) -> dict[str, int]:
+        """Rows of B by module, for where several modules are in one weight."""
+        found = {}
+        for claim in self._claims:
+            file = self._files.open(claim.b.file)
+            if claim.b.name in file.names:
+                found[claim.module] = file.tensor(claim.b.name).shape[0]
+        return found
+
+    def terms(self, claim: ModuleClaim) -> Terms | None:
+        """What the declared scale of a claim is made of, and what it could be taken for; None where it isn't known."""
+        if claim.declared is None:
+            return None
+        ranks = frozenset(one.rank for one in self._claims if one.rank is not None)
+        scales = frozenset(one.declared for one in self._claims if one.declared is not None)
+        return Terms(claim.declared, claim.rank, claim.rslora, ranks, scales)
+
+    def evidence(self, claim: ModuleClaim, device: torch.device) -> Evidence:
+        """The scale that lies between the two weights of a claim's module.
+
+        Raises:
+            Fault: when they can't be compared.
+            UnreadableError: when they can't be read.
+        """
+        base = place(claim, self._base, "base", self._heights)
+        merged = place(claim, self._merged, "merged", self._heights)
+        comparable(base, merged)
+        pair, *magnitude = self._tensors(claim, device)
+        if claim.kind == "conv" and pair.b.shape[1] != pair.a.shape[0]:
+            raise Fault("the update of a grouped convolution can't be merged", undecided=True)
+        others = [self._tensors(other, device)[0] for other in self._others(claim, merged)]
+        if magnitude and others:
+            raise Fault("under DoRA updates of several adapters can't be told apart", undecided=True)
+        try:
+            seen = (
+                self._stretched(pair, magnitude[0], base.rows, merged.rows)
+                if magnitude
+                else self._straight(pair, others, base.rows, merged.rows)
+            )
+        except ValueError as error:
+            raise Fault(str(error), "another shape") from error
+        return _with_errors(seen, base, merged, under_dora=bool(magnitude))
+
+    def _tensors(self, claim: ModuleClaim, device: torch.device) -> "tuple[Pair, *tuple[Tensor, ...]]":
+        a, b, *magnitude = (self._files.tensor(ref).to(device) for ref in claim.refs)
+        return (Pair(a, b, claim.kind), *magnitude)
+
+    def _others(self, claim: ModuleClaim, merged: Place) -> list[ModuleClaim]:
+        """What else was merged into the same weight: by other adapters, or by this one where embeddings are tied."""
+        found = [other for other in self._also if core(other.module) == core(claim.module)]
+        if is_tied(claim.module):
+            found += (other for other in self._tied if other is not claim and self._name(other) == merged.name)
+        return found
+
+    @cached_property
+    def _tied(self) -> list[ModuleClaim]:
+        return [claim for claim in self._claims if is_tied(claim.module)]
+
+    def _name(self, claim: ModuleClaim) -> str:
+        """Under which name the merged weights hold the weight of a claim, empty where they don't."""
+        try:
+            return place(claim, self._merged, "merged", self._heights).name
+        except Fault:
+            return ""
+
+    def size(self, claim: ModuleClaim) -> int:
+        """Bytes that there are to read of a claim's two weights, as far as their names tell."""
+        refs = [(weights.files, weights.find(claim.module, claim.parameter)) for weights in (self._base, self._merged)]
+        return sum(files.tensor(ref).nbytes for files, ref in refs if ref is not None)
+
+    def _passed(self, size: int) -> None:
+        self._base.files.passed(size)
+        self._merged.files.passed(size)
+        self._told(size)
+
+    def _straight(self, pair: Pair, others: Sequence[Pair], base: Rows, merged: Rows) -> Evidence:
+        sums = best_moments(base, merged, pair, self._passed, others)
+        return Evidence(
+            *sums.measurement(), math.sqrt(max(sums.dd, 0.0)), math.sqrt(sums.vv), math.sqrt(sums.ww), entries=sums.n
+        )
+
+    def _stretched(self, pair: Pair, magnitude: Tensor, base: Rows, merged: Rows) -> Evidence:
+        """Under DoRA: the weight is replayed from base, scale and magnitude, and the residual is what that leaves."""
+        fits = [
+            stretched_moments(base, merged, factors, self._passed).fit(magnitude).tolist()
+            for factors in layouts(pair, base.shape)
+        ]
+        if not fits:
+            raise ValueError(f"base weight is {shown(base.shape)}, which B @ A doesn't fit")
+        scale, residual, dd, vv, ww = min(fits, key=lambda fit: fit[1])
+        plain = self._straight(pair, (), base, merged).residual if residual > 0.05 else 1.0
+        return Evidence(
+            scale, residual, math.sqrt(dd), math.sqrt(vv), math.sqrt(ww), entries=base.shape.numel(), plain=plain
+        )
+
+
+def _with_errors(seen: Evidence, base: Place, merged: Place, *, under_dora: bool) -> Evidence:
+    """The evidence, whose `rounding` has been the norm of the weight so far, with the norms of its errors.
+
+    A quantised base is turned into bfloat16 or finer before anything is added, and the sum is rounded once more. DoRA
+    rounds the base, the update and their norm.
+    """
+    size = seen.rounding
+    exact = ROUNDING * EPSILON["BF16"] if base.quantised and not merged.quantised else base.error
+    rounding = max(merged.error, exact if not (base.quantised and merged.quantised) else 0.0)
+    return seen._replace(
+        rounding=(2 if under_dora else 1) * rounding * size,
+        before=base.error * size if base.quantised else 0.0,
+        fused=base.fused or merged.fused,
+    )

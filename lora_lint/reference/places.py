@@ -1,0 +1,141 @@
+"""Where the weight of an adapted module lies in a model: under its name, fused with its neighbours, or tied."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from lora_lint.reference.adapter import ModuleClaim
+from lora_lint.reference.merged import shown
+from lora_lint.reference.packed import packed
+from lora_lint.reference.quantised import quantised
+from lora_lint.reference.stored import Joined, NotComparableError, Part, Plain, Rows
+from lora_lint.reference.verdict import EPSILON, ROUNDING, Fault
+from lora_lint.reference.weights import Weights
+
+FUSED: Sequence[tuple[tuple[str, ...], tuple[str, ...]]] = (
+    (("q_proj", "k_proj", "v_proj"), ("qkv_proj", "W_pack", "qkv", "Wqkv", "query_key_value")),
+    (("query", "key", "value"), ("query_key_value", "qkv", "Wqkv")),
+    (("to_q", "to_k", "to_v"), ("to_qkv", "qkv")),
+    (("gate_proj", "up_proj"), ("gate_up_proj",)),
+    (("w1", "w3"), ("w13",)),
+)
+"""Modules that other code of the same model keeps in one weight, in the order of its rows."""
+
+TIED = (("lm_head", "embed_out", "output"), ("embed_tokens", "wte", "word_embeddings", "embed_in", "tok_embeddings"))
+"""Output heads and the embeddings whose weight they share; files hold one of the two."""
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """A weight, and how exact its numbers are: the norm of their rounding error over that of the weight."""
+
+    rows: Rows
+    error: float
+    name: str = ""
+    """Of the tensor, where it is one whole tensor."""
+    quantised: bool = False
+    fused: bool = False
+
+
+def place(claim: ModuleClaim, weights: Weights, role: str, heights: Mapping[str, int]) -> Place:
+    """The weight of a claim's module; `heights` are the rows of B of every module of the adapter.
+
+    Raises:
+        Fault: when it isn't there, or can't be turned into numbers.
+        UnreadableError: when it can't be read.
+    """
+    for found in _candidates(claim, weights, role, heights):
+        return found
+    raise Fault(f"the {role} weights hold no {claim.module}.{claim.parameter}", undecided=True)
+
+
+def _candidates(claim: ModuleClaim, weights: Weights, role: str, heights: Mapping[str, int]) -> Iterator[Place]:
+    named = _named(claim.module, claim.parameter, weights, role)
+    if named is not None:
+        yield named
+    if claim.parameter == "weight" and named is None:
+        yield from _fused(claim.module, weights, role, heights)
+        yield from _tied(claim.module, weights, role)
+
+
+def _named(module: str, parameter: str, weights: Weights, role: str) -> Place | None:
+    """The weight under a module's own name."""
+
+    beside = partial(weights.beside, module)
+    ref = weights.find(module, parameter)
+    dtype = weights.files.holding(ref).dtype(ref.name) if ref is not None else "I32"
+    try:
+        if ref is None:
+            found = packed(beside, weights.quantisation)
+            return None if found is None else Place(found, found.error, quantised=True)
+        tensor = weights.files.tensor(ref)
+        if dtype in EPSILON:
+            return Place(Plain(tensor), ROUNDING * EPSILON[dtype])
+        found = quantised(tensor, beside, weights.quantisation)
+        return Place(found, found.error, quantised=True)
+    except NotComparableError as error:
+        raise Fault(
+            f"the {role} weight is stored as {dtype}, which is quantised: it {error}", undecided=True
+        ) from error
+
+
+def _fused(module: str, weights: Weights, role: str, heights: Mapping[str, int]) -> Iterator[Place]:
+    parent, _, name = module.rpartition(".")
+    stem = f"{parent}." if parent else ""
+    for parts, wholes in FUSED:
+        if name in parts:
+            for whole in wholes:
+                found = _named(f"{stem}{whole}", "weight", weights, role)
+                if found is not None and (span := _span(name, parts, found.rows.shape[0], stem, heights)) is not None:
+                    yield Place(Part(found.rows, *span), found.error, quantised=found.quantised, fused=True)
+        if name in wholes:
+            split = [_named(f"{stem}{part}", "weight", weights, role) for part in parts]
+            if all(split):
+                sound = [one for one in split if one is not None]
+                rows = Joined([one.rows for one in sound])
+                error, coded = max(one.error for one in sound), any(one.quantised for one in sound)
+                yield Place(rows, error, quantised=coded, fused=True)
+
+
+def _span(
+    name: str, parts: tuple[str, ...], total: int, stem: str, heights: Mapping[str, int]
+) -> tuple[int, int] | None:
+    """First row and number of rows of a part; key and value are alike, and so are the halves of two parts."""
+    own = heights.get(f"{stem}{name}", 0)
+    at = parts.index(name)
+    if len(parts) == 2:
+        return (at * own, own) if own * 2 == total else None
+    query = own if at == 0 else total - 2 * own
+    if own <= 0 or query <= 0 or (total - query) % 2:
+        return None
+    return (0, own) if at == 0 else (query + (at - 1) * own, own)
+
+
+def is_tied(module: str) -> bool:
+    """Whether a module may share its weight: an output head, or embeddings."""
+    return any(module.rpartition(".")[2] in names for names in TIED)
+
+
+def _tied(module: str, weights: Weights, role: str) -> Iterator[Place]:
+    """The weight of the embeddings for the head and the other way round, where only one can be meant."""
+    name = module.rpartition(".")[2]
+    for own, others in (TIED, TIED[::-1]):
+        if name in own:
+            suffixes = tuple(f".{other}.weight" for other in others)
+            matching = [key for key in weights.tensors if f".{key}".endswith(suffixes)]
+            if len(matching) == 1:
+                found = _named(matching[0].removesuffix(".weight"), "weight", weights, role)
+                if found is not None:
+                    yield found
+
+
+def comparable(base: Place, merged: Place) -> None:
+    """
+    Raises:
+        Fault: when the two weights have different shapes, or are no matrices.
+    """
+    if len(base.rows.shape) < 2:
+        raise Fault(f"the base weight is {shown(base.rows.shape)}, which B @ A doesn't fit", "another shape")
+    if base.rows.shape != merged.rows.shape:
+        shapes = f"base weight is {shown(base.rows.shape)}, merged weight is {shown(merged.rows.shape)}"
+        raise Fault(shapes, "another shape")
