@@ -51,7 +51,7 @@ def sites_of(subject: object, setup: Setup | None, finding: Finding) -> frozense
 
 def diagnostic(placed: Placed, chosen: Mapping[str, str]) -> Diagnostic:
     """The finding at its line; `chosen` are the severities that the user set for rules."""
-    rule, finding, document, setup, _ = placed
+    rule, finding, document, setup, sites = placed
     source = document.source
     span = finding.span or (Span(0, 0) if finding.file else _place(document, finding))
     lines = _range(document, span)
@@ -76,6 +76,7 @@ def diagnostic(placed: Placed, chosen: Mapping[str, str]) -> Diagnostic:
         suggestion=suggestion,
         edit_ranges=tuple((_range(document, edit.span), edit.text) for edit in suggestion.edits) if suggestion else (),
         document=document,
+        sites=sites,
         key="\0".join((rule.name, file, *(str(part) for part in finding.at or (finding.tensor or "",)))),
     )
 

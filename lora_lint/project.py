@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lora_lint.upwards import to_the_top
+from lora_lint.upwards import to_the_top, upwards
+from lora_lint.used import used
 
 if TYPE_CHECKING:
     from packaging.version import Version
@@ -28,19 +29,31 @@ class Pin(NamedTuple):
     file: str
 
 
-@lru_cache(maxsize=4096)
 def pinned(folder: str, name: str) -> Pin | None:
     """The newest release of a package that the files nearest to an absolute folder allow, None without an upper bound.
 
     Folders are searched upwards to the top of the repository; where several files disagree, none is right.
     """
+    pin, home = _pinned(folder, name)
+    for each in upwards(folder):
+        used(each)
+        if each == home:
+            break
+    if pin is not None:
+        used(os.path.join(home, pin.file))
+    return pin
+
+
+@lru_cache(maxsize=4096)
+def _pinned(folder: str, name: str) -> tuple[Pin | None, str]:
+    """The pin, and the folder in which the search ended."""
     found = {pin.version: pin for pin in _pins(folder, name)}
     if found:
-        return next(iter(found.values())) if len(found) == 1 else None
+        return (next(iter(found.values())) if len(found) == 1 else None), folder
     above = os.path.dirname(folder)
     if above == folder or os.path.exists(os.path.join(folder, ".git")):
-        return None
-    return pinned(above, name)
+        return None, folder
+    return _pinned(above, name)
 
 
 def holds(folder: str, package: str) -> bool:
