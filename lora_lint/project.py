@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lora_lint.upwards import to_the_top, upwards
+from lora_lint.upwards import to_the_top
 from lora_lint.used import used
 
 if TYPE_CHECKING:
@@ -34,25 +34,21 @@ def pinned(folder: str, name: str) -> Pin | None:
 
     Folders are searched upwards to the top of the repository; where several files disagree, none is right.
     """
-    pin, home = _pinned(folder, name)
-    for each in upwards(folder):
-        used(each)
-        if each == home:
-            break
-    if pin is not None:
-        used(os.path.join(home, pin.file))
-    return pin
+    pins = _pinned(folder, name)
+    for _, path in pins:
+        used(path)
+    return pins[0][0] if len({pin.version for pin, _ in pins}) == 1 else None
 
 
 @lru_cache(maxsize=4096)
-def _pinned(folder: str, name: str) -> tuple[Pin | None, str]:
-    """The pin, and the folder in which the search ended."""
+def _pinned(folder: str, name: str) -> tuple[tuple[Pin, str], ...]:
+    """The pins of the nearest folder that has some, one for each release, with the paths of their files."""
     found = {pin.version: pin for pin in _pins(folder, name)}
     if found:
-        return (next(iter(found.values())) if len(found) == 1 else None), folder
+        return tuple((pin, os.path.join(folder, pin.file)) for pin in found.values())
     above = os.path.dirname(folder)
     if above == folder or os.path.exists(os.path.join(folder, ".git")):
-        return None, folder
+        return ()
     return _pinned(above, name)
 
 

@@ -1,0 +1,209 @@
+"""What an audit found, in a SQLite file: an unchanged adapter isn't read again, and an interrupted audit goes on."""
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import NamedTuple, Self
+
+from lora_lint.audit.beside import Stamp
+from lora_lint.audit.rows import FORMAT
+
+APPLICATION = 0x4C6F5261
+"""`LoRa`, in the header of the file, so that no other database is taken for a store."""
+AT_ONCE = 2000
+LATEST = 1.0
+"""Files, and seconds, after which what was found is committed: all that a killed audit does again."""
+
+_TABLES = """
+CREATE TABLE scopes (id INTEGER PRIMARY KEY, root TEXT, prefix TEXT, fingerprint TEXT, started TEXT, finished TEXT);
+CREATE TABLE files (
+    id INTEGER PRIMARY KEY, scope INTEGER NOT NULL, folder TEXT NOT NULL, name TEXT NOT NULL,
+    size INTEGER, changed INTEGER, inode INTEGER, content TEXT, beside TEXT, rows TEXT
+);
+CREATE UNIQUE INDEX places ON files (scope, folder, name);
+"""
+
+
+class StoreError(Exception):
+    """A store that can't be used, and why."""
+
+
+class Known(NamedTuple):
+    """What the store holds of one file."""
+
+    id: int
+    stamp: Stamp
+    content: str
+    beside: str
+    rows: str
+
+
+class Record(NamedTuple):
+    """What is to be remembered of one file besides its rows; `folder` is below the root."""
+
+    folder: str
+    name: str
+    stamp: Stamp
+    content: str
+    beside: str
+
+
+class Store:
+    """A store of this release; one process writes it, others may read it meanwhile."""
+
+    def __init__(self, path: str, *, readonly: bool = False) -> None:
+        """
+        Raises:
+            StoreError: when the file isn't a store, or can't be opened or written.
+        """
+        self.path = path
+        self.written = 0
+        self._open, self._added, self._begun = False, 0, 0.0
+        try:
+            uri = f"file:{_quoted(os.path.abspath(path))}?mode={'ro' if readonly else 'rwc'}"
+            self._database = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
+            self._check(readonly=readonly)
+        except sqlite3.Error as error:
+            raise StoreError(f"{path}: {error}") from None
+
+    def _check(self, *, readonly: bool) -> None:
+        (application,) = self._database.execute("PRAGMA application_id").fetchone()
+        (version,) = self._database.execute("PRAGMA user_version").fetchone()
+        tables = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if not readonly and not application and not tables:
+            self._database.executescript(
+                f"PRAGMA journal_mode = WAL; BEGIN IMMEDIATE; {_TABLES} PRAGMA application_id = {APPLICATION};"
+                f"PRAGMA user_version = {FORMAT}; COMMIT;"
+            )
+        elif application != APPLICATION:
+            raise StoreError(f"{self.path}: is not a store of lora-lint")
+        elif version != FORMAT:
+            raise StoreError(f"{self.path}: is a store of format {version}; this release reads {FORMAT}")
+        if not readonly:
+            self._database.executescript(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+                "CREATE TEMP TABLE seen (id INTEGER PRIMARY KEY);"
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Keep what was added, and let go of the file.
+
+        Raises:
+            StoreError: when it can't be written.
+        """
+        try:
+            with _told(self.path):
+                self._commit()
+        finally:
+            self._database.close()
+
+    def scope(self, root: str, prefix: str, fingerprint: str) -> int:
+        """The number of a root under some settings: that of an earlier audit, so that it is gone on with, or a new one.
+
+        Raises:
+            StoreError: when it can't be written.
+        """
+        key = (os.path.abspath(root), prefix, fingerprint)
+        with _told(self.path):
+            found = self._database.execute(
+                "SELECT id FROM scopes WHERE root = ? AND prefix = ? AND fingerprint = ? ORDER BY id DESC", key
+            ).fetchone()
+            if found:
+                self._database.execute("UPDATE scopes SET finished = NULL WHERE id = ?", found)
+                return int(found[0])
+            made = self._database.execute(
+                "INSERT INTO scopes (root, prefix, fingerprint, started) VALUES (?, ?, ?, ?)", (*key, _now())
+            )
+            return int(made.lastrowid or 0)
+
+    def known(self, scope: int, folder: str) -> dict[str, Known]:
+        """The files of one folder that the store holds, by name."""
+        with _told(self.path):
+            found = self._database.execute(
+                "SELECT name, id, size, changed, inode, content, beside, rows FROM files"
+                " WHERE scope = ? AND folder = ?",
+                (scope, folder),
+            ).fetchall()
+        return {name: Known(id_, (size, changed, inode), *rest) for name, id_, size, changed, inode, *rest in found}
+
+    def add(self, scope: int, record: Record, rows: str) -> None:
+        """
+        Raises:
+            StoreError: when it can't be written; what was added in earlier transactions stays.
+        """
+        with _told(self.path):
+            self._begin()
+            made = self._database.execute(
+                "INSERT INTO files (scope, folder, name, size, changed, inode, content, beside, rows)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (scope, folder, name) DO UPDATE SET"
+                " size = excluded.size, changed = excluded.changed, inode = excluded.inode,"
+                " content = excluded.content, beside = excluded.beside, rows = excluded.rows RETURNING id",
+                (scope, record.folder, record.name, *record.stamp, record.content, record.beside, rows),
+            ).fetchone()
+            self._database.execute("INSERT OR IGNORE INTO temp.seen VALUES (?)", made)
+            self._count()
+
+    def keep(self, ids: list[int]) -> None:
+        """Files that are as they were."""
+        with _told(self.path):
+            self._begin()
+            self._database.executemany("INSERT OR IGNORE INTO temp.seen VALUES (?)", [(one,) for one in ids])
+
+    def finish(self, scopes: list[int]) -> None:
+        """The audit went through: forget what is no longer there, and what was found under other settings."""
+        with _told(self.path):
+            self._begin()
+            for scope in scopes:
+                self._database.execute(
+                    "DELETE FROM files WHERE scope = ? AND id NOT IN (SELECT id FROM temp.seen)", (scope,)
+                )
+                self._database.execute("UPDATE scopes SET finished = ? WHERE id = ?", (_now(), scope))
+                older = "SELECT id FROM scopes WHERE id != ?1 AND root = (SELECT root FROM scopes WHERE id = ?1)"
+                self._database.execute(f"DELETE FROM files WHERE scope IN ({older})", (scope,))
+                self._database.execute(f"DELETE FROM scopes WHERE id IN ({older})", (scope,))
+            self._commit()
+
+    def _begin(self) -> None:
+        if not self._open:
+            self._database.execute("BEGIN IMMEDIATE")
+            self._open = True
+            self._added, self._begun = 0, time.monotonic()
+
+    def _count(self) -> None:
+        self._added += 1
+        self.written += 1
+        if self._added >= AT_ONCE or time.monotonic() - self._begun > LATEST:
+            self._commit()
+
+    def _commit(self) -> None:
+        if self._open:
+            self._open = False
+            self._database.execute("COMMIT")
+
+
+@contextmanager
+def _told(path: str) -> Iterator[None]:
+    """Errors of the database as ours."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {error}") from None
+
+
+def _quoted(path: str) -> str:
+    from urllib.parse import quote
+
+    return quote(path)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
