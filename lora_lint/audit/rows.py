@@ -87,6 +87,15 @@ def as_data(row: Row) -> dict[str, Any]:
     }
 
 
+def off_by(row: Row) -> float:
+    """How many factors of two the scale is away from the policy's; 0 where it holds, or nobody can say."""
+    if row.deviation is None or row.holds:
+        return 0.0
+    return round(abs(math.log2(abs(row.deviation))), 6) if row.deviation else _FARTHEST
+
+
+_FARTHEST = 1074.0
+"""That of a scale of 0: as far as the smallest number is from 1."""
 _FINDINGS = Row._fields.index("findings")
 
 

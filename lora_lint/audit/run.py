@@ -65,8 +65,8 @@ class Audit:
         with ExitStack() as stack:
             store = stack.enter_context(_Keeper(self.store, self.tally)) if self.store else None
             if store is not None:
-                given = fingerprint(self.settings, self.baseline)
-                work = work._replace(store=self.store, scopes=store.scopes(roots, prefixes, given))
+                given = fingerprint(self.settings, self.baseline, prefixes)
+                work = work._replace(store=self.store, scopes=store.scopes(roots, given))
             work.worker()
             workers = processors() if self.workers is None else self.workers
             pool: Pool = stack.enter_context(Processes(work, workers)) if workers else Here(work)
@@ -134,10 +134,8 @@ class _Keeper:
         with self._noted():
             self._store.close()
 
-    def scopes(self, roots: Sequence[str], prefixes: Sequence[str], given: str) -> tuple[int, ...]:
-        self._scopes = tuple(
-            self._store.scope(root, prefix, given) for root, prefix in zip(roots, prefixes, strict=True)
-        )
+    def scopes(self, roots: Sequence[str], given: str) -> tuple[int, ...]:
+        self._scopes = tuple(self._store.scope(root, given) for root in roots)
         return self._scopes
 
     def take(self, root: int, item: Item) -> None:
@@ -175,11 +173,11 @@ def _apart(roots: Sequence[str]) -> Iterator[str]:
             yield root
 
 
-def fingerprint(settings: Settings, baseline: str | None) -> str:
+def fingerprint(settings: Settings, baseline: str | None, prefixes: Sequence[str] = ()) -> str:
     """What the rows depend on besides the files: the release, the rules, the settings, the baseline, the folder."""
     code = Path(lora_lint.__file__).parent
     pages = {path for top in {code, rule_pages()} for path in (*top.rglob("*.py"), *top.rglob("*.md"))}
-    parts = [lora_lint.__version__, str(FORMAT), os.getcwd(), settings.folder, settings.model_dump_json()]
+    parts = [lora_lint.__version__, str(FORMAT), os.getcwd(), settings.folder, settings.model_dump_json(), *prefixes]
     for path in sorted(pages):
         status = path.stat()
         parts.append(f"{path.name} {status.st_size} {status.st_mtime_ns}")

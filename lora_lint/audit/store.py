@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import NamedTuple, Self
@@ -18,7 +18,7 @@ LATEST = 1.0
 """Files, and seconds, after which what was found is committed: all that a killed audit does again."""
 
 _TABLES = """
-CREATE TABLE scopes (id INTEGER PRIMARY KEY, root TEXT, prefix TEXT, fingerprint TEXT, started TEXT, finished TEXT);
+CREATE TABLE scopes (id INTEGER PRIMARY KEY, root TEXT, fingerprint TEXT, started TEXT, finished TEXT);
 CREATE TABLE files (
     id INTEGER PRIMARY KEY, scope INTEGER NOT NULL, folder TEXT NOT NULL, name TEXT NOT NULL,
     size INTEGER, changed INTEGER, inode INTEGER, content TEXT, beside TEXT, rows TEXT
@@ -83,10 +83,8 @@ class Store:
         elif version != FORMAT:
             raise StoreError(f"{self.path}: is a store of format {version}; this release reads {FORMAT}")
         if not readonly:
-            self._database.executescript(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
-                "CREATE TEMP TABLE seen (id INTEGER PRIMARY KEY);"
-            )
+            self._database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
+        self._database.execute("CREATE TEMP TABLE seen (id INTEGER PRIMARY KEY)")
 
     def __enter__(self) -> Self:
         return self
@@ -106,34 +104,65 @@ class Store:
         finally:
             self._database.close()
 
-    def scope(self, root: str, prefix: str, fingerprint: str) -> int:
+    def scope(self, root: str, fingerprint: str) -> int:
         """The number of a root under some settings: that of an earlier audit, so that it is gone on with, or a new one.
 
         Raises:
             StoreError: when it can't be written.
         """
-        key = (os.path.abspath(root), prefix, fingerprint)
+        key = (os.path.abspath(root), fingerprint)
         with _told(self.path):
             found = self._database.execute(
-                "SELECT id FROM scopes WHERE root = ? AND prefix = ? AND fingerprint = ? ORDER BY id DESC", key
+                "SELECT id FROM scopes WHERE root = ? AND fingerprint = ? ORDER BY id DESC", key
             ).fetchone()
             if found:
                 self._database.execute("UPDATE scopes SET finished = NULL WHERE id = ?", found)
                 return int(found[0])
             made = self._database.execute(
-                "INSERT INTO scopes (root, prefix, fingerprint, started) VALUES (?, ?, ?, ?)", (*key, _now())
+                "INSERT INTO scopes (root, fingerprint, started) VALUES (?, ?, ?)", (*key, _now())
             )
             return int(made.lastrowid or 0)
 
-    def known(self, scope: int, folder: str) -> dict[str, Known]:
-        """The files of one folder that the store holds, by name."""
+    def known(self, scope: int, folder: str, name: str | None = None) -> dict[str, Known]:
+        """The files of one folder that the store holds, by name; or the one of a name."""
         with _told(self.path):
             found = self._database.execute(
                 "SELECT name, id, size, changed, inode, content, beside, rows FROM files"
-                " WHERE scope = ? AND folder = ?",
-                (scope, folder),
+                " WHERE scope = ? AND folder = ?" + (" AND name = ?" if name is not None else ""),
+                (scope, folder) if name is None else (scope, folder, name),
             ).fetchall()
         return {name: Known(id_, (size, changed, inode), *rest) for name, id_, size, changed, inode, *rest in found}
+
+    def earlier(self, roots: Sequence[str]) -> dict[int, bool]:
+        """The latest audits of some roots, or of the only root there is: their numbers, and whether they went through.
+
+        From here on the store is read as it is now, whatever is written meanwhile.
+        """
+        with _told(self.path):
+            self._database.execute("BEGIN")
+            found = self._database.execute(
+                "SELECT root, id, finished FROM scopes ORDER BY finished IS NOT NULL, id"
+            ).fetchall()
+        wanted = set(map(os.path.abspath, roots))
+        only = len({root for root, *_ in found}) == 1 == len(wanted)
+        latest = {root: (number, bool(finished)) for root, number, finished in found if only or root in wanted}
+        return dict(latest.values())
+
+    def file(self, scope: int, path: str) -> Known | None:
+        """What the store holds of one file."""
+        folder, _, name = path.rpartition("/")
+        return self.known(scope, folder, name).get(name)
+
+    def others(self, scopes: Iterable[int]) -> Iterator[str]:
+        """The rows of all files that were neither added nor kept."""
+        for scope in scopes:
+            with _told(self.path):
+                for (rows,) in self._database.execute(
+                    "SELECT rows FROM files WHERE scope = ? AND rows != '[]' AND id NOT IN (SELECT id FROM temp.seen)"
+                    " ORDER BY folder, name",
+                    (scope,),
+                ):
+                    yield rows
 
     def add(self, scope: int, record: Record, rows: str) -> None:
         """
@@ -155,7 +184,8 @@ class Store:
     def keep(self, ids: list[int]) -> None:
         """Files that are as they were."""
         with _told(self.path):
-            self._begin()
+            if not self._database.in_transaction:
+                self._begin()
             self._database.executemany("INSERT OR IGNORE INTO temp.seen VALUES (?)", [(one,) for one in ids])
 
     def finish(self, scopes: list[int]) -> None:

@@ -161,7 +161,7 @@ class _Share:
             above, name = os.path.split(candidate.path)
             if self._auditor.stores and above != folder:
                 folder = above
-                known = self._auditor.known(self._task, self._below(folder))
+                known = self._auditor.known(self._task, self._place(candidate)[0])
             self._tell(candidate.path)
             if candidate.path in self._deadly:
                 self._lose(candidate.path, self._deadly[candidate.path])
@@ -170,9 +170,10 @@ class _Share:
             if before is None or not self._keep(candidate, before):
                 self._read(candidate)
 
-    def _below(self, folder: str) -> str:
-        """The folder below the root, which is how the store knows it."""
-        return os.path.relpath(folder or ".", self._root.path or ".")
+    def _place(self, candidate: Candidate) -> tuple[str, str]:
+        """The folder and the name by which the store knows a file."""
+        folder, _, name = self._root.names(candidate.path).file.rpartition("/")
+        return folder, name
 
     def _keep(self, candidate: Candidate, before: Known) -> bool:
         """Whether the store's rows are still true; a file that was only touched or copied keeps them."""
@@ -184,7 +185,7 @@ class _Share:
         if now != before.stamp:
             if not before.content or self._auditor.content(self._root, path) != before.content:
                 return False
-            record = Record(self._below(os.path.dirname(path)), os.path.basename(path), now, *before[2:4])
+            record = Record(*self._place(candidate), now, before.content, before.beside)
             item = item._replace(kept=None, record=record)
         self.items.append(item)
         self.kept += 1
@@ -200,10 +201,9 @@ class _Share:
                 with heard() as others:
                     made, unopened = self._auditor.read(candidate, self._root, self._report)
                 if before is not None:
-                    folder, name = os.path.split(candidate.path)
                     content = made[0].content if made and made[0].line is not None else ""
                     beside = stamped(candidate.path, others)
-                    record = Record(self._below(folder), name, before, content, beside)
+                    record = Record(*self._place(candidate), before, content, beside)
             else:
                 made, unopened = self._auditor.read(candidate, self._root, self._report)
         except Exception as error:  # noqa: BLE001 - one file must not end the audit; it's reported
