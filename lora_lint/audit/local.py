@@ -5,13 +5,12 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import connection, get_all_start_methods, get_context
+from multiprocessing import connection, get_context
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol, Self
 
 from lora_lint.audit.work import Outcome, Task, Tell
 
-FORKSERVER, SPAWN = "forkserver", "spawn"
 DEATHS = 3
 """Times that a process may die before it has begun with anything; then something else is wrong."""
 
@@ -66,8 +65,8 @@ class Processes:
     def __init__(self, job: Job, size: int) -> None:
         self.size = size
         self._job = job
-        self._context: Any = get_context(FORKSERVER if FORKSERVER in get_all_start_methods() else SPAWN)
-        self._context.set_forkserver_preload([__name__, "lora_lint.audit.work"])
+        # A server that forks would import this package by its own path, which may hold another release.
+        self._context = get_context("spawn")
         self._workers: list[_Worker] = []
 
     def __enter__(self) -> Self:

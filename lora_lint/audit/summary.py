@@ -113,6 +113,8 @@ class Summary:
     findings: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("error", "warning", "note"), 0))
     problems: Counts = field(default_factory=Counts)
     """Adapters that can't be read, by the reason."""
+    first: dict[str, str] = field(default_factory=dict)
+    """The first adapter of each reason."""
     _worst: dict[tuple[Any, ...], Bad] = field(default_factory=dict)
 
     def add(self, rows: Sequence[Row]) -> None:
@@ -126,7 +128,10 @@ class Summary:
         verdict = verdict_of(own)
         self.adapters.verdicts[verdict] += 1
         if verdict == "unreadable":
-            self.problems.add(_reason(own[0].problem or ""))
+            reason = _reason(own[0].problem or "")
+            self.problems.add(reason)
+            if reason in self.problems.each:
+                self.first.setdefault(reason, own[0].adapter)
         else:
             self.sites += len(own)
             self.frameworks.add(own[0].framework or "", verdict)
@@ -192,4 +197,9 @@ def _by_severity(found: Iterable[Any]) -> Iterator[Any]:
 
 def _reason(problem: str) -> str:
     """What kind of fault it is, without what differs from file to file."""
-    return problem.partition(":")[0].partition(";")[0][:80]
+    kept = problem.partition(";")[0]
+    return (kept if kept.startswith(_TELLING) else kept.partition(":")[0])[:80]
+
+
+_TELLING = ("can't be read", "could not be gone through", "not read")
+"""What these say after a colon is the reason."""

@@ -94,7 +94,11 @@ def _screen(
         [*_head(summary), *_verdicts(summary)],
         _block(summary, width, min(max(height - LINES - 2, 0) + _LEAST, _MOST), marks),
         list(_worst(summary, width, marks)),
-        [*_left_out(summary, tally, width, marks), *_change_counts(changes)],
+        [
+            *_unreadable(summary, width, min(max(height - LINES - 2, 1), _MOST), marks),
+            *_left_out(summary, tally, width, marks),
+            *_change_counts(changes),
+        ],
     ]
     parts = [part for part in parts if part]
     room = height - 1 - sum(map(len, parts))
@@ -244,12 +248,28 @@ def _quotient(row: Row, marks: Marks) -> str:
     return f"{alpha}/{rank}" if row.formula == "alpha/r" else f"{alpha}, rank {rank}"
 
 
-def _left_out(summary: Summary, tally: Tally, width: int, marks: Marks) -> Iterator[Line]:
-    """What can't be read, what was left out, and what went wrong with the audit itself."""
+def _unreadable(summary: Summary, width: int, height: int, marks: Marks) -> Iterator[Line]:
+    """Why what can't be read can't, with the first of each kind where there is room."""
     problems = summary.problems.largest()
-    if problems:
+    if not problems:
+        return
+    if height == 1:
         told = ", ".join(f"{printable(reason)} ({count:,})" for reason, count in problems)
         yield [Piece("unreadable: ", "bold magenta"), Piece(_clip(told, width - 12, marks))]
+        return
+    yield [Piece("  unreadable", "bold magenta")]
+    room = width - 7 - 1 - 25
+    for reason, count in problems[:height]:
+        told = _padded(_clip(printable(reason), room, marks), room)
+        first = _clip(printable(summary.first[reason]), 25, marks, middle=True)
+        yield [Piece(f"{_short(count):>6} {told} "), Piece(first, "bright_black")]
+    rest = sum(count for _, count in problems[height:]) + summary.problems.others
+    if rest:
+        yield [Piece(f"{_short(rest):>6} for {thousands(len(problems) - height, 'other reason')}", "bright_black")]
+
+
+def _left_out(summary: Summary, tally: Tally, width: int, marks: Marks) -> Iterator[Line]:
+    """What was left out, and what went wrong with the audit itself."""
     parts = [f"{count:,} {reason}" for reason, count in sorted(tally.skipped.items(), key=lambda pair: -pair[1])]
     parts += [f"{tally.repeats:,} the same blobs again"] if tally.repeats else []
     parts += [thousands(summary.examples, "example") + " in texts"] if summary.examples else []
