@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ FORMAT = 1
 """The version of `Row`: fields may be added at its end, none go."""
 
 _ALL = ("*", "all-linear")
+_CONFIG = "adapter_config.json"
 
 
 class Found(NamedTuple):
@@ -29,7 +31,8 @@ class Found(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One site; an adapter that can't be read is a row with its `problem`, a file with findings alone one without.
+    """One site. `problem` says why an adapter's config or weights can't be read; a row without it that has no framework
+    holds findings that are about no adapter.
 
     `content` is the SHA-256 of the file's text, or of the names, types and shapes of its tensors. `kind` is a setup's,
     or `example` in a docstring, a README or a test. `modules` counts the modules where tensors are at hand, else the
@@ -109,7 +112,7 @@ class Names(NamedTuple):
 
 def rows(reading: Reading, diagnostics: Sequence[Diagnostic], policy: Policy, names: Names) -> list[Row]:
     """The rows of one file, none for one that says nothing about LoRA."""
-    if not (reading.setups or diagnostics or reading.problem):
+    if not (reading.setups or diagnostics or reading.problem) or _is_beside_config(reading):
         return []
     found = _assigned(reading, diagnostics, names)
     content = _content(reading)
@@ -123,6 +126,12 @@ def rows(reading: Reading, diagnostics: Sequence[Diagnostic], policy: Policy, na
         return [made[0]._replace(findings=(*found.get(0, ()), *made[0].findings)), *made[1:]] if 0 in found else made
     problem = reading.problem.message if reading.problem is not None else None
     return [start._replace(problem=problem, findings=tuple(found.get(0, ())))]
+
+
+def _is_beside_config(reading: Reading) -> bool:
+    """Whether it is weights that can't be read with a config beside them, whose row says so."""
+    folder, name = os.path.split(reading.path)
+    return name.endswith(".safetensors") and not reading.setups and os.path.isfile(os.path.join(folder, _CONFIG))
 
 
 def lost(names: Names, problem: str) -> Row:
@@ -170,7 +179,16 @@ def _site(start: Row, setup: Setup, site: Site, policy: Policy) -> Row:
         scale=scale,
         deviation=_deviation(site, scale, policy) if active else None,
         undecided=site.undecided or None,
+        problem=_problem(setup),
     )
+
+
+def _problem(setup: Setup) -> str | None:
+    """Why the weights beside a config can't be read."""
+    weights = setup.checkpoint
+    if weights is None or not weights.unreadable:
+        return None
+    return next((f"{file}: {problem.message}" for file, problem in weights.problems), None)
 
 
 def _base_model(setup: Setup) -> str | None:

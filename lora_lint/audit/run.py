@@ -89,7 +89,7 @@ class Audit:
         tally.files += outcome.files
         tally.suppressed += outcome.suppressed
         tally.unopened += outcome.unopened
-        tally.kept += sum(item.kept is not None for item in outcome.items)
+        tally.kept += sum(item.known for item in outcome.items)
         for _, reason in outcome.skipped:
             tally.skipped[reason] = tally.skipped.get(reason, 0) + 1
 

@@ -198,6 +198,9 @@ def _by_severity(found: Iterable[Any]) -> Iterator[Any]:
 def _reason(problem: str) -> str:
     """What kind of fault it is, without what differs from file to file."""
     kept = problem.partition(";")[0]
+    file, _, told = kept.partition(": ")
+    if file.endswith((".safetensors", ".json")):
+        return f"weights: {told.partition(':')[0]}"[:80]
     return (kept if kept.startswith(_TELLING) else kept.partition(":")[0])[:80]
 
 

@@ -31,9 +31,10 @@ class Task(NamedTuple):
 
 
 class Item(NamedTuple):
-    """One file: its rows as text, `kept` the number in the store where they come from there, else what to store."""
+    """One file: its rows as text, `known` where they come from the store, with its number there or what is new."""
 
     rows: str
+    known: bool = False
     kept: int | None = None
     record: Record | None = None
     blobs: str = ""
@@ -181,7 +182,7 @@ class _Share:
         now = stamp(path)
         if now is None or not is_current(path, before.beside):
             return False
-        item = Item(before.rows, before.id, blobs=_blobs(candidate))
+        item = Item(before.rows, True, before.id, blobs=_blobs(candidate))
         if now != before.stamp:
             if not before.content or self._auditor.content(self._root, path) != before.content:
                 return False
@@ -214,7 +215,8 @@ class _Share:
         self.unopened += unopened
         failures = tuple(self._report.failures[failed:])
         if made or record:
-            self.items.append(Item(encoded(made), None, None if failures else record, _blobs(candidate), failures))
+            kept = None if failures else record
+            self.items.append(Item(encoded(made), record=kept, blobs=_blobs(candidate), failures=failures))
 
     def _lose(self, path: str, problem: str, failure: str = "") -> None:
         row = lost(self._root.names(path), f"could not be gone through: {problem}")
