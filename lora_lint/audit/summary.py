@@ -128,7 +128,7 @@ class Summary:
         verdict = verdict_of(own)
         self.adapters.verdicts[verdict] += 1
         if verdict == "unreadable":
-            reason = _reason(own[0].problem or "")
+            reason = _reason(next(row.problem for row in own if row.problem is not None))
             self.problems.add(reason)
             if reason in self.problems.each:
                 self.first.setdefault(reason, own[0].adapter)
@@ -181,7 +181,7 @@ class Summary:
 
 def verdict_of(rows: Sequence[Row]) -> Verdict:
     """What is to be said of an adapter with these sites."""
-    if rows[0].problem is not None:
+    if any(row.problem is not None for row in rows):
         return "unreadable"
     held = [row.holds for row in rows]
     if False in held:
