@@ -150,7 +150,7 @@ def base_model(setup: Setup) -> BaseModel | None:
     A saved adapter may stand beside the config of its base; a training config may name a folder of the repository.
     """
     folder = setup.folder
-    if setup.kind == "checkpoint" and folder is not None and os.path.isfile(os.path.join(folder.path, "config.json")):
+    if setup.kind == "checkpoint" and folder is not None and folder.holds("config.json"):
         return _of_config(folder.json("config.json"), "config.json")
     fact = setup.adapter.base_model
     if fact is None or not fact.known or not fact.value:
@@ -160,7 +160,7 @@ def base_model(setup: Setup) -> BaseModel | None:
     known = hub_model(fact.value)
     if known is not None:
         return BaseModel(known.architecture, fact.value, known.tied)
-    inside = _folder_inside(folder.path, fact.value) if folder is not None else None
+    inside = _folder_inside(folder, fact.value) if folder is not None else None
     return _of_config(inside.json("config.json"), f"{fact.value}/config.json") if inside is not None else None
 
 
@@ -172,13 +172,21 @@ def _of_config(config: Mapping[str, Any] | None, source: str) -> BaseModel | Non
     return BaseModel(name, source, tied if isinstance(tied, bool) else ARCHITECTURES[name].tied, config)
 
 
-def _folder_inside(folder: str, name: str) -> Folder | None:
+def _folder_inside(own: Folder, name: str) -> Folder | None:
     """The folder of a relative path, looked for from a config's own upwards to the top of its repository."""
     if os.path.isabs(name) or "\\" in name or not name.isprintable() or len(name) > 500:
         return None
     parts = os.path.normpath(name)
     if parts.startswith(".."):
         return None
+    if parts.split(os.sep, 1)[0] in own.names or ".git" in own.names:
+        return _folder_from(own.path, parts)
+    above = os.path.dirname(own.path)
+    return _folder_from(above, parts) if above != own.path else None
+
+
+@lru_cache(maxsize=4096)
+def _folder_from(folder: str, parts: str) -> Folder | None:
     while True:
         inside = os.path.join(folder, parts)
         if os.path.isdir(inside):

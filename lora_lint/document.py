@@ -100,6 +100,8 @@ class Source:
         return starts
 
     def position(self, offset: int) -> Position:
+        if not offset:
+            return Position(1, 1)
         from bisect import bisect_right
 
         line = bisect_right(self.line_starts, offset)

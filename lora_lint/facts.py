@@ -190,6 +190,8 @@ class Setup:
     """The keys that are written, as far as the releases that brought them are known."""
     path: str = ""
     """The file on disk, empty where there is none."""
+    names_beside: frozenset[str] | None = None
+    """The names in its folder, where that was listed."""
     before: "Setup | None" = None
     """The same setup before the change that is looked at, where one is."""
     base_scale: float = math.nan
@@ -276,7 +278,7 @@ class Setup:
         """The files beside the document, where it stands in a file of its own."""
         from lora_lint.folder import Folder
 
-        return Folder(self.path) if self.path and not self.document.embedded else None
+        return Folder(self.path, self.names_beside) if self.path and not self.document.embedded else None
 
     @cached_property
     def base_files(self) -> "BaseFiles | None":
@@ -311,7 +313,7 @@ class Setup:
         """The release of a library that the project around the file is held to."""
         from lora_lint.project import pinned
 
-        return pinned(self.folder.path, library) if self.folder is not None else None
+        return pinned(self.folder.path, library, self.names_beside) if self.folder is not None else None
 
     def lies_in(self, package: str) -> bool:
         """Whether the file belongs to a copy of a package, whose release is its own."""

@@ -76,6 +76,8 @@ class Candidate(NamedTuple):
     """The path below the folder that was named, where that was an absolute one."""
     regular: bool = False
     """Whether it is known to be a regular file, and no link to another."""
+    beside: frozenset[str] | None = None
+    """The names in its folder, where that was listed."""
 
 
 class Top(NamedTuple):
@@ -154,6 +156,7 @@ class Walk:
             rules = [*rules, *gitignore(folder)]
         candidates: list[Candidate] = []
         below: list[str] = []
+        names = frozenset([entry.name for entry in found])
         for entry in found:
             name = entry.name
             path = entry.path if folder != "." else name
@@ -170,7 +173,7 @@ class Walk:
             elif is_folder:
                 below.append(path)
             elif not self._overlapping or self._new(full):
-                candidates.append(Candidate(path, False, path[top.skip :], entry.is_file(follow_symlinks=False)))
+                candidates.append(Candidate(path, False, path[top.skip :], entry.is_file(follow_symlinks=False), names))
         return candidates, below, rules
 
     def _reason(self, name: str, full: str, rules: list[Gitignore], *, is_folder: bool) -> str:

@@ -24,10 +24,14 @@ class Said(NamedTuple):
 
 
 class Folder:
-    """The folder of one file. Nothing outside of it, or of the model in a Hugging Face cache, is opened."""
+    """The folder of one file. Nothing outside of it, or of the model in a Hugging Face cache, is opened.
 
-    def __init__(self, path: str) -> None:
+    `names` are those in it, where it was listed already.
+    """
+
+    def __init__(self, path: str, names: frozenset[str] | None = None) -> None:
         self.path = os.path.dirname(os.path.abspath(path))
+        self._names = names
 
     @cached_property
     def top(self) -> str:
@@ -37,10 +41,16 @@ class Folder:
     @cached_property
     def names(self) -> frozenset[str]:
         """The files and folders in it; none where it can't be listed."""
+        if self._names is not None:
+            return self._names
         try:
             return frozenset(os.listdir(self.path))
         except OSError:
             return frozenset()
+
+    def holds(self, name: str) -> bool:
+        """Whether a file lies in it."""
+        return name in self.names and os.path.isfile(os.path.join(self.path, name))
 
     def text(self, name: str) -> str | None:
         """The text of a file beside it, None where there is no such file or it isn't a small text."""

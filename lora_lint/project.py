@@ -29,11 +29,17 @@ class Pin(NamedTuple):
     file: str
 
 
-def pinned(folder: str, name: str) -> Pin | None:
+def pinned(folder: str, name: str, files: frozenset[str] | None = None) -> Pin | None:
     """The newest release of a package that the files nearest to an absolute folder allow, None without an upper bound.
 
-    Folders are searched upwards to the top of the repository; where several files disagree, none is right.
+    Folders are searched upwards to the top of the repository; where several files disagree, none is right. `files` are
+    those of the folder, where it was listed: a tree has many folders that hold none that pins anything.
     """
+    if files is not None and ".git" not in files and not any(map(_may_pin, files)):
+        above = os.path.dirname(folder)
+        if above == folder:
+            return None
+        folder = above
     pins = _pinned(folder, name)
     for _, path in pins:
         used(path)
@@ -77,6 +83,10 @@ def _pins(folder: str, name: str) -> Iterator[Pin]:
         for file in inside:
             if file.endswith((".txt", ".in")):
                 yield from _read(folder, os.path.join(_FOLDER, file), name, _listed)
+
+
+def _may_pin(file: str) -> bool:
+    return file.endswith(_ENDINGS) or file == _FOLDER
 
 
 def _in_file(folder: str, file: str, name: str) -> Iterator[Pin]:
