@@ -11,6 +11,7 @@ from lora_lint.architectures import ARCHITECTURES, Architecture, paths
 from lora_lint.checkpoint import leads_out
 from lora_lint.facts import Setup
 from lora_lint.folder import Folder
+from lora_lint.upwards import to_the_top
 
 Kind = Literal["layer", "other", "head", "router", "expert", "tower", "former", "block", "wrapper"]
 """What a name stands for: `block` holds several layers and is none, `former` is a name of another release, `wrapper`
@@ -179,22 +180,27 @@ def _folder_inside(own: Folder, name: str) -> Folder | None:
     parts = os.path.normpath(name)
     if parts.startswith(".."):
         return None
-    if parts.split(os.sep, 1)[0] in own.names or ".git" in own.names:
-        return _folder_from(own.path, parts)
+    first = parts.partition(os.sep)[0]
     above = os.path.dirname(own.path)
-    return _folder_from(above, parts) if above != own.path else None
-
-
-@lru_cache(maxsize=4096)
-def _folder_from(folder: str, parts: str) -> Folder | None:
-    while True:
+    others = _up_from(above) if ".git" not in own.names and above != own.path else ()
+    likely = [own.path] if first in own.names or first == os.curdir else []
+    likely += [folder for folder in others if _holds(folder, first)]
+    for folder in likely:
         inside = os.path.join(folder, parts)
         if os.path.isdir(inside):
             return None if leads_out(folder, parts) else Folder(os.path.join(inside, "config.json"))
-        above = os.path.dirname(folder)
-        if above == folder or os.path.lexists(os.path.join(folder, ".git")):
-            return None
-        folder = above
+    return None
+
+
+@lru_cache(maxsize=256)
+def _up_from(folder: str) -> tuple[str, ...]:
+    """A folder and those above it, up to the top of its repository; adapters that lie side by side share them."""
+    return tuple(to_the_top(folder))
+
+
+@lru_cache(maxsize=16384)
+def _holds(folder: str, name: str) -> bool:
+    return os.path.lexists(os.path.join(folder, name))
 
 
 _ROOTS = (

@@ -1,7 +1,7 @@
 """Which architecture a hub id names: only ids whose names leave no doubt."""
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 
@@ -129,4 +129,12 @@ def hub_model(name: str) -> HubModel | None:
     for pattern, architecture, tied in _NAMES.get(begins[1], ()) if begins and owner else ():
         if re.fullmatch(f"(?:{pattern}){_TUNED}{_PACKED}", model):
             return HubModel(architecture, tied)
+    if not _any_id().fullmatch(plain):
+        return None
     return next((HubModel(found, tied) for pattern, found, tied in _IDS if re.fullmatch(pattern, plain)), None)
+
+
+@cache
+def _any_id() -> re.Pattern[str]:
+    """One pattern for all ids: most names are none of them."""
+    return re.compile("|".join(f"(?:{pattern})" for pattern, _, _ in _IDS))

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from typing import Any
 
 from lora_lint import patterns
 from lora_lint.document import Unknown
 from lora_lint.facts import Fact, Site, State
+from lora_lint.once import once
 from lora_lint.scaling import Formula, classic, rslora
 from lora_lint.view import View
 
@@ -127,7 +127,7 @@ class PerModule:
         routes = self.config.has("arrow_config") and not (arrow.known and arrow.value is None)
         return "not-lora" if routes else "active"
 
-    @cached_property
+    @once
     def folded(self) -> bool:
         """Whether alpha equal to rank is right by construction.
 
