@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 
 def router_adapted(setup: Setup) -> Iterator[Finding]:
-    named = [name for name in setup.targets.names if name.value.rpartition(".")[2] in _ROUTERS]
     every = setup.targets.all_linear if setup.targets.one_text else None
+    if every is None and setup.targets.lasts.isdisjoint(_ROUTERS):
+        return
+    named = [name for name in setup.targets.names if name.value.rpartition(".")[2] in _ROUTERS]
     if (
         not (named or every)
         or not setup.active
@@ -38,8 +40,10 @@ _ROUTERS = ("gate", "router")
 
 def moe_experts_not_adapted(setup: Setup) -> Iterator[Finding]:
     targets = setup.targets
-    named = {last: name for name in targets.names if (last := name.value.rpartition(".")[2]) in IN_EXPERTS}
     every = targets.all_linear
+    if every is None and targets.lasts.isdisjoint(IN_EXPERTS):
+        return
+    named = {last: name for name in targets.names if (last := name.value.rpartition(".")[2]) in IN_EXPERTS}
     if not (named or every) or not setup.active or not setup.target_syntax or setup.trained:
         return
     if (base := setup.base) is None or not base.architecture.experts:

@@ -73,6 +73,8 @@ def new_tokens_without_embeddings(setup: Setup) -> Iterator[Finding]:
 def tied_embeddings_partial(setup: Setup) -> Iterator[Finding]:
     from lora_lint.base_model import EMBEDDINGS, OUTPUTS
 
+    if setup.targets.lasts.isdisjoint((*EMBEDDINGS, *OUTPUTS)) and not setup.saved:
+        return
     trained = {name.value.rpartition(".")[2]: name for name in (*setup.targets.names, *setup.saved)}
     ends = [name for name in (*EMBEDDINGS, *OUTPUTS) if name in trained]
     if not ends or not setup.active or (base := setup.base) is None or not base.tied:
@@ -91,13 +93,16 @@ def tied_embeddings_partial(setup: Setup) -> Iterator[Finding]:
     )
 
 
+_HEADS = ("score", "classifier")
 _CLASSIFIES = ("SEQ_CLS", "TOKEN_CLS")
 """Tasks whose models have a head of their own, which PEFT saves by itself if it is `score` or `classifier`."""
 
 
 def classifier_head_not_saved(setup: Setup) -> Iterator[Finding]:
-    heads = [name for name in setup.targets.names if name.value in ("score", "classifier")]
     checkpoint = setup.checkpoint
+    if checkpoint is None and setup.targets.lasts.isdisjoint(_HEADS):
+        return
+    heads = [name for name in setup.targets.names if name.value in _HEADS]
     if not (heads or checkpoint) or not setup.active or (task := setup.adapter.task_type) is None:
         return
     if task.value not in _CLASSIFIES:
@@ -122,6 +127,8 @@ def _lora_alone(checkpoint: Checkpoint) -> bool:
 
 def embedding_or_head_targeted(setup: Setup) -> Iterator[Finding]:
     targets = setup.targets
+    if targets.lasts.isdisjoint(_SAVED_WHOLE):
+        return
     if not setup.active or not setup.target_syntax or setup.training.new_tokens is not None:
         return
     named = [name for name in targets.names if name.value in _SAVED_WHOLE]
