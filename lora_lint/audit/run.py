@@ -67,7 +67,7 @@ class Audit:
             if store is not None:
                 given = fingerprint(self.settings, self.baseline, prefixes)
                 work = work._replace(store=self.store, scopes=store.scopes(roots, given))
-            work.worker()
+            work.worker().close()
             workers = processors() if self.workers is None else self.workers
             pool: Pool = stack.enter_context(Processes(work, workers)) if workers else Here(work)
             once = _Once()
@@ -75,9 +75,10 @@ class Audit:
                 self._count(outcome)
                 for item in outcome.items:
                     self.tally.failures += item.failures
+                    again = once.is_repeat(item)
                     if store is not None:
-                        store.take(root, item)
-                    if once.is_repeat(item):
+                        store.take(root, item, again=again)
+                    if again:
                         self.tally.repeats += 1
                     elif found := decoded(item.rows):
                         yield found
@@ -138,7 +139,7 @@ class _Keeper:
         self._scopes = tuple(self._store.scope(root, given) for root in roots)
         return self._scopes
 
-    def take(self, root: int, item: Item) -> None:
+    def take(self, root: int, item: Item, *, again: bool) -> None:
         if self._tally.unstored:
             return
         with self._noted():
@@ -148,7 +149,7 @@ class _Keeper:
                     self._store.keep(self._kept)
                     self._kept.clear()
             elif item.record is not None:
-                self._store.add(self._scopes[root], item.record, item.rows)
+                self._store.add(self._scopes[root], item.record, item.rows, again=again)
 
     def finish(self) -> None:
         if not self._tally.unstored:

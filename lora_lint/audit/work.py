@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
-from lora_lint.audit.beside import heard, is_current, stamp, stamped
+from lora_lint.audit.beside import NOWHERE, heard, is_current, stamp, stamped
 from lora_lint.audit.roots import Folder, Place, Root, blobs
 from lora_lint.audit.rows import Row, encoded, lost, rows
 from lora_lint.audit.store import Known, Record, Store
@@ -125,6 +125,11 @@ class Auditor:
         policy = self._linter.effective(candidate.path).policy
         return rows(reading, diagnostics, policy, root.names(candidate.path)), candidate.named and reading.unopened
 
+    def close(self) -> None:
+        """Let go of the store."""
+        if self._store is not None:
+            self._store.close()
+
     @property
     def stores(self) -> bool:
         return self._store is not None
@@ -201,10 +206,9 @@ class _Share:
                 before = stamp(candidate.path)
                 with heard() as others:
                     made, unopened = self._auditor.read(candidate, self._root, self._report)
-                if before is not None:
-                    content = made[0].content if made and made[0].line is not None else ""
-                    beside = stamped(candidate.path, others)
-                    record = Record(*self._place(candidate), before, content, beside)
+                content = made[0].content if made and made[0].line is not None else ""
+                beside = stamped(candidate.path, others)
+                record = Record(*self._place(candidate), before or NOWHERE, content, beside)
             else:
                 made, unopened = self._auditor.read(candidate, self._root, self._report)
         except Exception as error:  # noqa: BLE001 - one file must not end the audit; it's reported
