@@ -11,6 +11,7 @@ from lora_lint.architectures import ARCHITECTURES, CLASSES, Architecture, paths
 from lora_lint.checkpoint import leads_out
 from lora_lint.facts import Setup
 from lora_lint.folder import Folder
+from lora_lint.upwards import to_the_top
 
 Kind = Literal["layer", "other", "head", "router", "expert", "tower", "former", "block", "wrapper"]
 """What a name stands for: `block` holds several layers and is none, `former` is a name of another release, `wrapper`
@@ -191,7 +192,7 @@ def base_model(setup: Setup) -> BaseModel | None:
     A saved adapter may stand beside the config of its base; a training config may name a folder of the repository.
     """
     folder = setup.folder
-    if setup.kind == "checkpoint" and folder is not None and os.path.isfile(os.path.join(folder.path, "config.json")):
+    if setup.kind == "checkpoint" and folder is not None and folder.holds("config.json"):
         return _of_config(folder.json("config.json"), "config.json")
     fact = setup.adapter.base_model
     if setup.layers_of:
@@ -211,7 +212,7 @@ def base_model(setup: Setup) -> BaseModel | None:
     known = hub_model(fact.value)
     if known is not None:
         return BaseModel(known.architecture, fact.value, known.tied, hub_config(fact.value), fact.origin == "default")
-    inside = _folder_inside(folder.path, fact.value) if folder is not None else None
+    inside = _folder_inside(folder, fact.value) if folder is not None else None
     return _of_config(inside.json("config.json"), f"{fact.value}/config.json") if inside is not None else None
 
 
@@ -227,21 +228,34 @@ def _of_config(config: Mapping[str, Any] | None, source: str) -> BaseModel | Non
     return BaseModel(name, source, tied if isinstance(tied, bool) else ARCHITECTURES[name].tied, config)
 
 
-def _folder_inside(folder: str, name: str) -> Folder | None:
+def _folder_inside(own: Folder, name: str) -> Folder | None:
     """The folder of a relative path, looked for from a config's own upwards to the top of its repository."""
     if os.path.isabs(name) or "\\" in name or not name.isprintable() or len(name) > 500:
         return None
     parts = os.path.normpath(name)
     if parts.startswith(".."):
         return None
-    while True:
+    first = parts.partition(os.sep)[0]
+    above = os.path.dirname(own.path)
+    others = _up_from(above) if ".git" not in own.names and above != own.path else ()
+    likely = [own.path] if first in own.names or first == os.curdir else []
+    likely += [folder for folder in others if _holds(folder, first)]
+    for folder in likely:
         inside = os.path.join(folder, parts)
         if os.path.isdir(inside):
             return None if leads_out(folder, parts) else Folder(os.path.join(inside, "config.json"))
-        above = os.path.dirname(folder)
-        if above == folder or os.path.lexists(os.path.join(folder, ".git")):
-            return None
-        folder = above
+    return None
+
+
+@lru_cache(maxsize=256)
+def _up_from(folder: str) -> tuple[str, ...]:
+    """A folder and those above it, up to the top of its repository; adapters that lie side by side share them."""
+    return tuple(to_the_top(folder))
+
+
+@lru_cache(maxsize=16384)
+def _holds(folder: str, name: str) -> bool:
+    return os.path.lexists(os.path.join(folder, name))
 
 
 _ROOTS = (

@@ -32,8 +32,13 @@ class BaseName(NamedTuple):
     @property
     def repository(self) -> str:
         """The repository of the hub that a path inside a Hugging Face cache was downloaded from."""
-        match = _CACHED.fullmatch(self.name) if self.where == "path" else None
-        return f"{match[1]}/{match[2]}" if match else ""
+        return cached_repository(self.name) if self.where == "path" else ""
+
+
+def cached_repository(path: str) -> str:
+    """The repository that a path inside a Hugging Face cache was downloaded from; empty for other paths."""
+    match = _CACHED.fullmatch(path)
+    return f"{match[1]}/{match[2]}" if match else ""
 
 
 def base_name(adapter: "Adapter", *, default: bool = False) -> BaseName | None:

@@ -3,6 +3,7 @@
 import json
 import os
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from lora_lint.finding import Diagnostic
@@ -24,11 +25,30 @@ def _folder(path: str) -> str:
     return os.path.dirname(os.path.abspath(path))
 
 
-def load(path: str) -> Counter[tuple[str, str, tuple[Any, ...]]]:
-    """
-    Raises:
-        BaselineError: when the file can't be read or isn't a baseline.
-    """
+class Baseline:
+    """The findings that a file holds; each of its entries covers one finding."""
+
+    def __init__(self, path: str) -> None:
+        """
+        Raises:
+            BaselineError: when the file can't be read or isn't a baseline.
+        """
+        self._known = _load(path)
+        self._folder = _folder(path)
+
+    def remaining(self, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+        """The findings that it doesn't hold."""
+        kept = []
+        for diagnostic in diagnostics:
+            entry = _entry(diagnostic, self._folder)
+            if self._known[entry] > 0:
+                self._known[entry] -= 1
+            else:
+                kept.append(diagnostic)
+        return kept
+
+
+def _load(path: str) -> Counter[tuple[str, str, tuple[Any, ...]]]:
     try:
         with open(path, encoding="utf-8") as file:
             data = json.load(file)
@@ -37,24 +57,6 @@ def load(path: str) -> Counter[tuple[str, str, tuple[Any, ...]]]:
         return Counter((entry["rule"], entry["file"], tuple(entry["path"])) for entry in data["findings"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise BaselineError(f"{path}: not a baseline of lora-lint: {error}") from None
-
-
-def remaining(diagnostics: list[Diagnostic], path: str) -> list[Diagnostic]:
-    """The findings that the baseline doesn't hold; an entry covers one finding.
-
-    Raises:
-        BaselineError: see `load`.
-    """
-    known = load(path)
-    folder = _folder(path)
-    kept = []
-    for diagnostic in diagnostics:
-        entry = _entry(diagnostic, folder)
-        if known[entry] > 0:
-            known[entry] -= 1
-        else:
-            kept.append(diagnostic)
-    return kept
 
 
 def text(diagnostics: list[Diagnostic], path: str) -> str:

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from lora_lint.once import once
 
 if TYPE_CHECKING:
     from lora_lint.credentials import Credential
@@ -89,7 +90,7 @@ class Source:
     def __post_init__(self) -> None:
         self.inside = self.inside or self.name
 
-    @cached_property
+    @once
     def line_starts(self) -> list[int]:
         starts, at = [0], self.text.find("\n")
         while at >= 0:
@@ -98,12 +99,14 @@ class Source:
         return starts
 
     def position(self, offset: int) -> Position:
+        if not offset:
+            return Position(1, 1)
         from bisect import bisect_right
 
         line = bisect_right(self.line_starts, offset)
         return Position(line, offset - self.line_starts[line - 1] + 1)
 
-    @cached_property
+    @once
     def credentials(self) -> "tuple[Credential, ...]":
         """The tokens of services that stand in the text."""
         from lora_lint.credentials import credentials
@@ -180,12 +183,12 @@ class Document:
         """The program or the function, behind a same-file wrapper where there is one."""
         return self.through or self.callee
 
-    @cached_property
+    @once
     def companions(self) -> "Mapping[str, Document]":
         """The other calls of the same file that make up the run, by what they call; their paths begin with it."""
         return self.alongside()
 
-    @cached_property
+    @once
     def entries(self) -> Mapping[Path, Entry]:
         own = self.locate()
         beside = [

@@ -3,12 +3,12 @@
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from lora_lint.document import Document, Path, Unknown, lookup
 from lora_lint.keys import BadValue, OldKey, UnknownKey, WrittenKey
+from lora_lint.once import once
 from lora_lint.scaling import Formula, number
 from lora_lint.tensors import Checkpoint, LoraTensors
 
@@ -106,7 +106,7 @@ class Site:
     pattern: bool = False
     """Whether rank or alpha come from a per-module pattern rather than the global setting."""
 
-    @cached_property
+    @once
     def scale(self) -> float:
         """The multiplier that reaches `B @ A`.
 
@@ -199,6 +199,8 @@ class Setup:
     """The keys that are written, as far as the releases that brought them are known."""
     path: str = ""
     """The file on disk, empty where there is none."""
+    names_beside: frozenset[str] | None = None
+    """The names in its folder, where that was listed."""
     before: "Setup | None" = None
     """The same setup before the change that is looked at, where one is."""
     base_scale: float = math.nan
@@ -213,7 +215,7 @@ class Setup:
         self.old_keys = tuple(old for old in self.old_keys if old.path in given)
         return self if self.sites or self.bad_values or self.unknown_keys or self.old_keys else None
 
-    @cached_property
+    @once
     def sites_at(self) -> Mapping[Path, frozenset[int]]:
         """The sites, by `id`, whose rank or alpha stands at a path."""
         found: dict[Path, set[int]] = {}
@@ -223,7 +225,7 @@ class Setup:
                     found.setdefault(fact.path, set()).add(id(site))
         return {path: frozenset(sites) for path, sites in found.items()}
 
-    @cached_property
+    @once
     def set_words(self) -> frozenset[str] | None:
         """The words that are set to something else than nothing or the default, `weights` where some lie beside the
         config; None where more may be set than can be read."""
@@ -231,35 +233,35 @@ class Setup:
             return None
         return frozenset((*self.words(), *(("weights",) if self.checkpoint is not None else ())))
 
-    @cached_property
+    @once
     def adapter(self) -> "Adapter":
         """How the adapter is built, besides rank and alpha."""
         from lora_lint.vocabulary import Adapter
 
         return Adapter(self.ask)
 
-    @cached_property
+    @once
     def training(self) -> "Training":
         """How the run goes."""
         from lora_lint.vocabulary import Training
 
         return Training(self.ask)
 
-    @cached_property
+    @once
     def targets(self) -> "Targets":
         """The modules that are to be adapted, entry by entry."""
         from lora_lint.targets import targets
 
         return targets(self.adapter.target_modules, self.target_syntax, self.adapter.target_linear)
 
-    @cached_property
+    @once
     def parameters(self) -> "tuple[Fact[str], ...]":
         """The parameters that are adapted themselves, as stacked experts are, entry by entry; empty where unknown."""
         from lora_lint.targets import targets
 
         return targets(self.adapter.target_parameters, "words").names
 
-    @cached_property
+    @once
     def token_rows(self) -> "tuple[Fact[str], ...]":
         """The embeddings of which some rows are trained, by name, whichever rows those are."""
         tokens = self.adapter.trainable_token_indices
@@ -273,7 +275,7 @@ class Setup:
             return tuple(Fact(str(name), (*tokens.path, name)) for name in written)
         return (Fact("embed_tokens", tokens.path),) if tokens.known and isinstance(written, list) else ()
 
-    @cached_property
+    @once
     def image_model(self) -> "ImageModel | None":
         """The diffusion model that is adapted, where it is one that is known."""
         fact = self.adapter.image_model
@@ -283,7 +285,7 @@ class Setup:
 
         return image_model(fact.value)
 
-    @cached_property
+    @once
     def saved(self) -> "tuple[Fact[str], ...]":
         """The modules that are trained whole and saved beside the adapter, entry by entry.
 
@@ -297,42 +299,42 @@ class Setup:
             raise UnknownFact("modules_to_save isn't settled")
         return named.names
 
-    @cached_property
+    @once
     def base(self) -> "BaseModel | None":
         """The model that is adapted, where its architecture is known."""
         from lora_lint.base_model import base_model
 
         return base_model(self)
 
-    @cached_property
+    @once
     def base_name(self) -> "BaseName | None":
         """The base model as it is written; None where it isn't, or isn't known."""
         from lora_lint.base_name import base_name
 
         return base_name(self.adapter)
 
-    @cached_property
+    @once
     def folder(self) -> "Folder | None":
         """The files beside the document, where it stands in a file of its own."""
         from lora_lint.folder import Folder
 
-        return Folder(self.path) if self.path and not self.document.embedded else None
+        return Folder(self.path, self.names_beside) if self.path and not self.document.embedded else None
 
-    @cached_property
+    @once
     def base_files(self) -> "BaseFiles | None":
         """The config and the weights of the base model, where they are at hand."""
         from lora_lint.base_files import base_files
 
         return base_files(self)
 
-    @cached_property
+    @once
     def runs(self) -> "tuple[Setup, ...]":
         """What the configs beside a file of weights say, one of which may be that of the run that wrote it."""
         from lora_lint.lone import runs_beside
 
         return runs_beside(self.path) if self.lone else ()
 
-    @cached_property
+    @once
     def active(self) -> bool:
         """Whether anything is adapted at all; what is written about an adapter that is off changes nothing."""
         return any(site.state == "active" for site in self.sites)
@@ -342,12 +344,12 @@ class Setup:
         """Whether it says how a run is to go, rather than what a run left or what is served."""
         return self.kind in ("training", "source")
 
-    @cached_property
+    @once
     def off(self) -> bool:
         """Whether it is known that nothing is adapted: a run of another kind, whose other keys are its own affair."""
         return bool(self.sites) and all(site.state == "off" for site in self.sites)
 
-    @cached_property
+    @once
     def peft_pin(self) -> "Pin | None":
         """The release of PEFT that the project around the file is held to."""
         return self.pin("peft")
@@ -357,7 +359,9 @@ class Setup:
         from lora_lint.project import installed, pinned
 
         own = installed(self.document.source, library)
-        return own or (pinned(self.folder.path, library) if self.folder is not None else None)
+        if own is not None or self.folder is None:
+            return own
+        return pinned(self.folder.path, library, self.names_beside)
 
     def lies_in(self, package: str) -> bool:
         """Whether the file belongs to a copy of a package, whose release is its own."""
@@ -384,7 +388,7 @@ class Setup:
 
         return Nearby(self.path, self.document.source.inside).file_above(name)
 
-    @cached_property
+    @once
     def resumed(self) -> "Resumed | None":
         """The saved adapter that the run goes on from, where it lies near the file."""
         from lora_lint.resumed import resumed
@@ -396,7 +400,7 @@ class Setup:
         """Whether the document is a piece of something, as settings in a README are: what isn't there says nothing."""
         return self.document.example and self.document.syntax != "python"
 
-    @cached_property
+    @once
     def tensor_modules(self) -> "Sequence[LoraTensors]":
         """The modules that the tensors beside the config belong to."""
         if self.checkpoint is None or not self.checkpoint.tensors:

@@ -94,13 +94,36 @@ class Candidate(NamedTuple):
     """The path below the folder that was named, where that was an absolute one."""
     regular: bool = False
     """Whether it is known to be a regular file, and no link to another."""
+    beside: frozenset[str] | None = None
+    """The names in its folder, where that was listed."""
+
+
+class Top(NamedTuple):
+    """A folder to be walked, and how the paths below it are made: absolute ones, and those below a named folder."""
+
+    path: str
+    base: str
+    cut: int
+    skip: int
+
+    @classmethod
+    def of(cls, path: str) -> "Top":
+        base, cut = (os.path.abspath(path), len(path)) if path != "." else (os.path.join(os.getcwd(), ""), 0)
+        return cls(path, base, cut, len(path) + 1 if os.path.isabs(path) else 0)
+
+    def full(self, path: str) -> str:
+        return self.base + path[self.cut :]
 
 
 class Walk:
-    """The files under some roots; what was left out is in `skipped` when the walk is done."""
+    """The files under some roots; what was left out is in `skipped` when the walk is done.
 
-    def __init__(self, settings: Settings) -> None:
+    Without `ask_git`, what git ignores is read too: adapters are seldom committed.
+    """
+
+    def __init__(self, settings: Settings, *, ask_git: bool = True) -> None:
         self.settings = settings
+        self.ask_git = ask_git
         self.skipped: list[Skipped] = []
         self._exclude = spec(settings.exclude) if settings.exclude else None
         self._seen: set[str] = set()
@@ -128,39 +151,48 @@ class Walk:
         self._seen.add(full)
         return True
 
-    def _folder(self, top: str) -> Iterator[Candidate]:
-        pending: list[tuple[str, list[Gitignore]]] = [(top, gitignores_above(top))]
-        base, cut = (os.path.abspath(top), len(top)) if top != "." else (os.path.join(os.getcwd(), ""), 0)
-        skip = len(top) + 1 if os.path.isabs(top) else 0
+    def _folder(self, root: str) -> Iterator[Candidate]:
+        top = Top.of(root)
+        pending: list[tuple[str, list[Gitignore]]] = [(root, gitignores_above(root) if self.ask_git else [])]
         while pending:
             folder, rules = pending.pop()
+            candidates, below, rules = self.level(top, folder, rules)
+            yield from candidates
+            pending += [(path, rules) for path in reversed(below)]
+
+    def level(
+        self, top: Top, folder: str, rules: list[Gitignore]
+    ) -> tuple[list[Candidate], list[str], list[Gitignore]]:
+        """The files to read in one folder, the folders to walk below it, and the ignore files that hold for them."""
+        try:
+            with os.scandir(folder) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            self.skipped.append(Skipped(folder, (error.strerror or "can't be listed").lower()))
+            return [], [], rules
+        if self.ask_git and any(entry.name == ".gitignore" for entry in found):
+            rules = [*rules, *gitignore(folder)]
+        candidates: list[Candidate] = []
+        below: list[str] = []
+        names = frozenset([entry.name for entry in found])
+        for entry in found:
+            name = entry.name
+            path = entry.path if folder != "." else name
             try:
-                with os.scandir(folder) as entries:
-                    found = sorted(entries, key=lambda entry: entry.name)
-            except OSError as error:
-                self.skipped.append(Skipped(folder, (error.strerror or "can't be listed").lower()))
+                is_folder = entry.is_dir(follow_symlinks=False)
+            except OSError:
+                is_folder = False
+            if not (is_folder or syntax_of_name(name)):
                 continue
-            if any(entry.name == ".gitignore" for entry in found):
-                rules = [*rules, *gitignore(folder)]
-            below: list[tuple[str, list[Gitignore]]] = []
-            for entry in found:
-                name = entry.name
-                path = entry.path if folder != "." else name
-                try:
-                    is_folder = entry.is_dir(follow_symlinks=False)
-                except OSError:
-                    is_folder = False
-                if not (is_folder or syntax_of_name(name)):
-                    continue
-                full = base + path[cut:]
-                reason = self._reason(name, full, rules, is_folder=is_folder)
-                if reason:
-                    self.skipped.append(Skipped(path, reason))
-                elif is_folder:
-                    below.append((path, rules))
-                elif not self._overlapping or self._new(full):
-                    yield Candidate(path, False, path[skip:], entry.is_file(follow_symlinks=False))
-            pending += reversed(below)
+            full = top.full(path)
+            reason = self._reason(name, full, rules, is_folder=is_folder)
+            if reason:
+                self.skipped.append(Skipped(path, reason))
+            elif is_folder:
+                below.append(path)
+            elif not self._overlapping or self._new(full):
+                candidates.append(Candidate(path, False, path[top.skip :], entry.is_file(follow_symlinks=False), names))
+        return candidates, below, rules
 
     def _reason(self, name: str, full: str, rules: list[Gitignore], *, is_folder: bool) -> str:
         if name.startswith(".") and name not in READ_HIDDEN:

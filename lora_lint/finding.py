@@ -136,6 +136,8 @@ class Diagnostic:
     suggestion: Suggestion | None = None
     edit_ranges: tuple[tuple[Range, str], ...] = ()
     document: Document | None = field(default=None, repr=False, compare=False)
+    sites: frozenset[int] = field(default=frozenset(), repr=False, compare=False)
+    """The sites of the setup that it speaks of, by `id`."""
     key: str = ""
     """What a baseline remembers: rule, file and key path, never a line or a value."""
 

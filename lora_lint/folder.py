@@ -3,11 +3,11 @@
 import json
 import os
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from typing import Any, NamedTuple
 
 from lora_lint.checkpoint import leads_out
 from lora_lint.document import Source, UnreadableError
+from lora_lint.once import once
 from lora_lint.upwards import repository
 
 LARGEST = 4 * 2**20
@@ -24,23 +24,33 @@ class Said(NamedTuple):
 
 
 class Folder:
-    """The folder of one file. Nothing outside of it, or of the model in a Hugging Face cache, is opened."""
+    """The folder of one file. Nothing outside of it, or of the model in a Hugging Face cache, is opened.
 
-    def __init__(self, path: str) -> None:
+    `names` are those in it, where it was listed already.
+    """
+
+    def __init__(self, path: str, names: frozenset[str] | None = None) -> None:
         self.path = os.path.dirname(os.path.abspath(path))
+        self._names = names
 
-    @cached_property
+    @once
     def top(self) -> str:
         """The repository that it is in, or the folder itself: nothing outside of it is opened for what a file names."""
         return os.path.realpath(repository(self.path) or self.path)
 
-    @cached_property
+    @once
     def names(self) -> frozenset[str]:
         """The files and folders in it; none where it can't be listed."""
+        if self._names is not None:
+            return self._names
         try:
             return frozenset(os.listdir(self.path))
         except OSError:
             return frozenset()
+
+    def holds(self, name: str) -> bool:
+        """Whether a file lies in it."""
+        return name in self.names and os.path.isfile(os.path.join(self.path, name))
 
     def text(self, name: str) -> str | None:
         """The text of a file beside it, None where there is no such file or it isn't a small text."""
@@ -73,7 +83,7 @@ class Folder:
         except OSError:
             return 0
 
-    @cached_property
+    @once
     def card_base_models(self) -> tuple[Said, ...]:
         """The base models that the head of the model card names: one, or those of a merge."""
         text = (self.text(CARD) or "").replace("\r\n", "\n")

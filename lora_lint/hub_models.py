@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 
@@ -146,5 +146,13 @@ def _found(name: str) -> tuple[HubModel, str, str] | None:
     for pattern, architecture, tied in _NAMES.get(begins[1], ()) if begins and owner else ():
         if (whole := re.fullmatch(f"({pattern}){_TUNED}{_PACKED}", model)) is not None:
             return HubModel(architecture, tied), model, whole[1]
+    if not _any_id().fullmatch(plain):
+        return None
     ids = (HubModel(found, tied) for pattern, found, tied in _IDS if re.fullmatch(pattern, plain))
     return next(((found, plain, plain) for found in ids), None)
+
+
+@cache
+def _any_id() -> re.Pattern[str]:
+    """One pattern for all ids: most names are none of them."""
+    return re.compile("|".join(f"(?:{pattern})" for pattern, _, _ in _IDS))

@@ -1,10 +1,10 @@
 """Documents to diagnostics: the whole pipeline on one screen."""
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lora_lint.catalogue import load_rules, resolve
 from lora_lint.checks.internal import Failure
@@ -15,7 +15,7 @@ from lora_lint.finding import Diagnostic, Report, Skipped
 from lora_lint.placing import Placed, beside, diagnostic, one_per_cause, sites_of
 from lora_lint.policy import Policy
 from lora_lint.reading import Reading, read_file, whole
-from lora_lint.rule import Rule
+from lora_lint.rule import Check, Rule
 from lora_lint.scaling import number
 from lora_lint.settings import Settings
 from lora_lint.suppress import Silencer, ignores
@@ -97,6 +97,9 @@ class Effective:
     active: list[Rule]
     severity: dict[str, str]
 
+    options: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    _calls: dict[tuple[type, frozenset[str] | None], list["Call"]] = field(default_factory=dict)
+
     @cached_property
     def rules_for(self) -> dict[type, list[tuple[Rule, frozenset[str]]]]:
         """The rules by what they are run on, and the words that they are about.
@@ -108,6 +111,33 @@ class Effective:
             subject = Setup if rule.when else rule.parameters[0]
             found.setdefault(subject, []).append((rule, frozenset(rule.when)))
         return found
+
+    def calls(self, subject: type, said: frozenset[str] | None) -> list["Call"]:
+        """The rules to run on a subject where these words are set; None is any."""
+        key = (subject, said)
+        found = self._calls.get(key)
+        if found is None:
+            if len(self._calls) > MOST_CALLS:
+                self._calls.clear()
+            found = self._calls[key] = [
+                Call(rule, rule.check, rule.parameters[1:], self.options.get(rule.name, {}))
+                for rule, when in self.rules_for.get(subject, ())
+                if not (when and said is not None and when.isdisjoint(said))
+            ]
+        return found
+
+
+class Call(NamedTuple):
+    """A rule as it is run: its function, the types of the parameters besides the first one, the user's options."""
+
+    rule: Rule
+    check: Check
+    others: tuple[type, ...]
+    options: dict[str, Any]
+
+
+MOST_CALLS = 2000
+"""Sets of words whose rules are kept."""
 
 
 class Linter:
@@ -144,6 +174,7 @@ class Linter:
                 rule for name, rule in self.selected.items() if name not in ignored and severity.get(name) != "off"
             ],
             severity=severity,
+            options=self._options,
         )
 
     def readings(self, subject: object, report: Report) -> Iterator[Reading]:
@@ -171,10 +202,10 @@ class Linter:
         report.summary.skipped += len(walk.skipped)
 
     def read(self, candidate: Candidate) -> Reading:
-        path, named, inside, regular = candidate
+        path, named, inside, regular, names = candidate
         only = self.effective(path).framework
         limit = self.settings.max_file_size
-        return read_file(path, named=named, limit=limit, only=only, inside=inside, regular=regular)
+        return read_file(path, named=named, limit=limit, only=only, inside=inside, regular=regular, names=names)
 
     def add(self, reading: Reading, report: Report) -> list[Diagnostic]:
         """Check one file into a report, and return what was found in it."""
@@ -246,12 +277,9 @@ class Linter:
         for document, setup, subject in subjects:
             context = {Policy: settings.policy, Setup: setup, Document: document}
             said = setup.set_words if setup is not None else None
-            for rule, when in settings.rules_for.get(type(subject), ()):
-                if when and said is not None and when.isdisjoint(said):
-                    continue
+            for rule, check, others, options in settings.calls(type(subject), said):
                 try:
-                    others = map(context.__getitem__, rule.parameters[1:])
-                    for finding in rule.check(subject, *others, **self._options[rule.name]):
+                    for finding in check(subject, *map(context.__getitem__, others), **options):
                         yield Placed(rule, finding, document, setup, sites_of(subject, setup, finding))
                 except UnknownFact:
                     continue

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lora_lint.document import Document, Source, UnreadableError
 from lora_lint.frameworks import candidates
 from lora_lint.upwards import repository, upwards
+from lora_lint.used import used
 
 if TYPE_CHECKING:
     from lora_lint.facts import Setup
@@ -154,6 +155,7 @@ def read(path: str, top: str) -> ConfigFile | None:
         status = os.stat(path)
     except (OSError, ValueError):
         return None
+    used(path)
     if not os.path.isfile(path) or status.st_size > MAX_BYTES:
         return None
     return _parsed(path, status.st_mtime_ns)

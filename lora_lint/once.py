@@ -1,15 +1,13 @@
-"""What follows from the tensors of a file alone is found once, however many rules and adapters ask for it.
-
-Adapters of one base, rank and library have the same header to the byte, and a folder of checkpoints holds many.
-"""
+"""What is computed once: a property of an instance, and what a function makes of the same few arguments."""
 
 from collections.abc import Callable, Sized
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 S = TypeVar("S", bound=Sized)
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 KEPT = 16
 """Subjects that are remembered, for each function."""
@@ -19,6 +17,9 @@ LARGEST = 4_000
 
 def for_each(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
     """A function that remembers what it made of the last few first arguments: the very objects, not their like.
+
+    What follows from the tensors of a file alone is found once, however many rules and adapters ask for it: adapters of
+    one base, rank and library have the same header to the byte, and a folder of checkpoints holds many.
 
     Other arguments have to be hashable; what is returned is shared, and not to be changed.
     """
@@ -38,3 +39,27 @@ def for_each(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S
         return result
 
     return remembered
+
+
+class once(Generic[T]):  # noqa: N801 - read as a decorator, as `cached_property` is
+    """A property that is computed when it is first asked for, without the lock that Python 3.11 takes each time.
+
+    A report has hundreds of thousands of them, and one thread.
+    """
+
+    def __init__(self, method: Callable[[Any], T]) -> None:
+        self.method = method
+        self.__doc__ = method.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+    def __get__(self, instance: object, owner: type) -> Self | T:
+        if instance is None:
+            return self
+        value = instance.__dict__[self.name] = self.method(instance)
+        return value

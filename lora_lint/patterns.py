@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from math import prod
 from typing import Any
+
+from lora_lint.once import once
 
 _LITERAL = re.compile(r"[\w.\-]+")
 _COUNT = re.compile(r"\{(\d*),?(\d*)\}")
@@ -63,16 +65,16 @@ class Keys:
             if not start:
                 return min(found, key=self._order.__getitem__, default=None)
 
-    @cached_property
+    @once
     def faults(self) -> Mapping[str, str]:
         """Why PEFT can't match by a key: not a regular expression, or one that would take for ever."""
         return {key: fault for key, fault in self._tried.items() if isinstance(fault, str)}
 
-    @cached_property
+    @once
     def _expressions(self) -> Mapping[str, Any]:
         return {key: expression for key, expression in self._tried.items() if not isinstance(expression, str)}
 
-    @cached_property
+    @once
     def _tried(self) -> Mapping[str, Any]:
         """Every key that is no name, compiled, or why it can't be used."""
         tried: dict[str, Any] = {}

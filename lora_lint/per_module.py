@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 from lora_lint import patterns
 from lora_lint.document import Unknown
 from lora_lint.facts import Fact, Site, State
-from lora_lint.once import for_each
+from lora_lint.once import for_each, once
 from lora_lint.scaling import Formula, classic, rslora
 from lora_lint.tensors import LoraTensors
 from lora_lint.view import View
@@ -140,7 +139,7 @@ class PerModule:
         routes = self.config.has("arrow_config") and not (arrow.known and arrow.value is None)
         return "not-lora" if routes else "active"
 
-    @cached_property
+    @once
     def folded(self) -> bool:
         """Whether alpha equal to rank is right by construction.
 

@@ -52,7 +52,7 @@ def sites_of(subject: object, setup: Setup | None, finding: Finding) -> frozense
 
 def diagnostic(placed: Placed, chosen: Mapping[str, str]) -> Diagnostic:
     """The finding at its line; `chosen` are the severities that the user set for rules."""
-    rule, finding, document, setup, _ = placed
+    rule, finding, document, setup, sites = placed
     other = finding.elsewhere
     name = document.source.name
     if other is not None:
@@ -81,6 +81,7 @@ def diagnostic(placed: Placed, chosen: Mapping[str, str]) -> Diagnostic:
         suggestion=suggestion,
         edit_ranges=tuple((_range(document, edit.span), edit.text) for edit in suggestion.edits) if suggestion else (),
         document=document,
+        sites=sites,
         key="\0".join((rule.name, file, *(str(part) for part in finding.at or (finding.tensor or "",)))),
     )
 

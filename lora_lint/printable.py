@@ -40,12 +40,12 @@ def _escape(char: str) -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def printable_json(data: object) -> str:
-    """JSON that is safe to show and reads back as the same data.
+def printable_json(data: object, *, indent: int | None = 2) -> str:
+    """JSON that is safe to show and reads back as the same data; without an indent it is one line.
 
     Only lone surrogates don't come back: strict parsers refuse them, so they become text such as `\\udcff`.
     """
-    text = json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(data, indent=indent, ensure_ascii=False, allow_nan=False)
     return "\n".join(_json_line(line) for line in text.split("\n"))
 
 

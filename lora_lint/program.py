@@ -16,6 +16,7 @@ from lora_lint.frameworks.gates import GATES, NAMED_RANKS, RANKS, is_open
 from lora_lint.nearby import MAX_LOOKUPS, Nearby, is_below
 from lora_lint.spellings import keys_of
 from lora_lint.upwards import upwards
+from lora_lint.used import used
 
 _CHANGES = ("use_rslora", "use_dora")
 """Options that change what the adapter is: a copy that has one isn't read as upstream's program, which hasn't."""
@@ -72,7 +73,10 @@ def _options(command: Document, nearby: Nearby) -> Mapping[str, object]:
     from lora_lint.imported import options
 
     path = _path(command.callee, nearby)
-    return options(path, nearby.top, os.stat(path).st_mtime_ns) if path is not None else {}
+    if path is None:
+        return {}
+    used(path)
+    return options(path, nearby.top, os.stat(path).st_mtime_ns)
 
 
 def _path(callee: str, nearby: Nearby) -> str | None:

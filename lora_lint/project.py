@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lora_lint.upwards import to_the_top
+from lora_lint.used import used
 
 if TYPE_CHECKING:
     from packaging.version import Version
@@ -30,19 +31,33 @@ class Pin(NamedTuple):
     file: str
 
 
-@lru_cache(maxsize=4096)
-def pinned(folder: str, name: str) -> Pin | None:
+def pinned(folder: str, name: str, files: frozenset[str] | None = None) -> Pin | None:
     """The newest release of a package that the files nearest to an absolute folder allow, None without an upper bound.
 
-    Folders are searched upwards to the top of the repository; where several files disagree, none is right.
+    Folders are searched upwards to the top of the repository; where several files disagree, none is right. `files` are
+    those of the folder, where it was listed: a tree has many folders that hold none that pins anything.
     """
+    if files is not None and ".git" not in files and not any(map(_may_pin, files)):
+        above = os.path.dirname(folder)
+        if above == folder:
+            return None
+        folder = above
+    pins = _pinned(folder, name)
+    for _, path in pins:
+        used(path)
+    return pins[0][0] if len({pin.version for pin, _ in pins}) == 1 else None
+
+
+@lru_cache(maxsize=4096)
+def _pinned(folder: str, name: str) -> tuple[tuple[Pin, str], ...]:
+    """The pins of the nearest folder that has some, one for each release, with the paths of their files."""
     found = {pin.version: pin for pin in _pins(folder, name)}
     if found:
-        return next(iter(found.values())) if len(found) == 1 else None
+        return tuple((pin, os.path.join(folder, pin.file)) for pin in found.values())
     above = os.path.dirname(folder)
     if above == folder or os.path.exists(os.path.join(folder, ".git")):
-        return None
-    return pinned(above, name)
+        return ()
+    return _pinned(above, name)
 
 
 def installed(source: "Source", name: str) -> Pin | None:
@@ -82,6 +97,10 @@ def _pins(folder: str, name: str) -> Iterator[Pin]:
         for file in inside:
             if file.endswith((".txt", ".in")):
                 yield from _read(folder, os.path.join(_FOLDER, file), name, _listed)
+
+
+def _may_pin(file: str) -> bool:
+    return file.endswith(_ENDINGS) or file == _FOLDER
 
 
 def _in_file(folder: str, file: str, name: str) -> Iterator[Pin]:

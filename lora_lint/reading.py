@@ -52,11 +52,19 @@ class Reading:
 
 
 def read_file(
-    path: str, *, named: bool, limit: int, only: str | None = None, inside: str = "", regular: bool = False
+    path: str,
+    *,
+    named: bool,
+    limit: int,
+    only: str | None = None,
+    inside: str = "",
+    regular: bool = False,
+    names: frozenset[str] | None = None,
 ) -> Reading:
     """Read one file; every fault of its content ends in `problem`, never in an exception.
 
-    `regular` says that it is known to be a regular file, and no link to another one.
+    `regular` says that it is known to be a regular file, and no link to another one; `names` are those in its folder,
+    where that was listed.
     """
     name = path if os.sep == "/" else path.replace(os.sep, "/")
     try:
@@ -77,7 +85,9 @@ def read_file(
         return reading
     if not named and _silent(name, data):
         return Reading(name, _NOTHING, reason=NO_SETTING)
-    return read_bytes(name, data, named=named, only=only, inside=inside, beside=lambda: _beside(path), path=path)
+    return read_bytes(
+        name, data, named=named, only=only, inside=inside, beside=lambda: _beside(path, names), path=path, names=names
+    )
 
 
 _FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -111,7 +121,9 @@ def _content(path: str, limit: int, *, any_kind: bool) -> bytes:
         os.close(descriptor)
 
 
-def _beside(path: str) -> Checkpoint | None:
+def _beside(path: str, names: frozenset[str] | None) -> Checkpoint | None:
+    if names is not None and not any("model" in name for name in names):
+        return None
     from lora_lint.checkpoint import beside
 
     return beside(path)
@@ -175,6 +187,7 @@ def read_bytes(
     inside: str = "",
     beside: Callable[[], Checkpoint | None] = lambda: None,
     path: str = "",
+    names: frozenset[str] | None = None,
 ) -> Reading:
     """Read the bytes of a text file called `name`. `only` names the one framework to see it as.
 
@@ -206,10 +219,12 @@ def read_bytes(
         else:
             reading.problem = error.problem
         return reading
-    names = _names(reading, only)
-    _understand(reading, names, beside, path)
+    asked = _names(reading, only)
+    _understand(reading, asked, beside, path)
+    for setup in reading.setups:
+        setup.names_beside = names
     if not reading.setups:
-        seen = ", ".join(names) or "no framework"
+        seen = ", ".join(asked) or "no framework"
         reading.reason = f"nothing in it is a LoRA setup (keys of {seen})"
     return reading
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lora_lint import patterns
 from lora_lint.document import Path
 from lora_lint.facts import Fact, TargetSyntax
+from lora_lint.once import once
 
 if TYPE_CHECKING:
     from lora_lint.facts import Setup
@@ -30,6 +31,11 @@ class Targets:
     unknown: bool = False
     one_text: bool = False
     """Whether they are one text, which PEFT keeps apart from a list: one expression, or `all-linear`."""
+
+    @once
+    def lasts(self) -> frozenset[str]:
+        """The last parts of the names, by which most rules see at once that they have nothing to say."""
+        return frozenset([name.value.rpartition(".")[2] for name in self.names])
 
     @property
     def listed(self) -> bool:

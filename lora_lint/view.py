@@ -1,7 +1,6 @@
 """View: a mapping of a document seen through a Schema, whose fields are looked up as facts."""
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import ValidationError
@@ -9,6 +8,7 @@ from pydantic import ValidationError
 from lora_lint.document import Document, Path, Unknown, lookup
 from lora_lint.facts import Fact
 from lora_lint.keys import BadValue, OldKey, UnknownKey, WrittenKey
+from lora_lint.once import once
 from lora_lint.refusals import NUMBER, Refusal, by_path, copied, is_text, remove
 from lora_lint.schema import Schema
 from lora_lint.spellings import (
@@ -174,8 +174,11 @@ class View(Generic[M]):
             KeyError: when the schema has no such field.
         """
         spellings = spellings_of(type(self.model))[name]
-        key = next((key for key in spellings if key in self.data or (key,) in self.unknown), None)
-        document = self.document
+        document, data = self.document, self.data
+        if self.unknown:
+            key = next((key for key in spellings if key in data or (key,) in self.unknown), None)
+        else:
+            key = name if name in data and name == spellings[0] else next(filter(data.__contains__, spellings), None)
         if key is None:
             if document.words == ("**",):
                 return Fact(Unknown(name, "more keywords come in through **"), self.path, "unknown")
@@ -187,8 +190,7 @@ class View(Generic[M]):
             return Fact(getattr(self.model, name), self.path, "default", key=key)
         path = self._full((key,))
         expression = document.expressions.get(path) if document.expressions else None
-        unknown = self.unknown.get((key,))
-        if unknown is not None:
+        if self.unknown and (unknown := self.unknown.get((key,))) is not None:
             return Fact(unknown, path, "unknown", expression)
         for bad in self.bad_values:
             if bad.path == path:
@@ -255,7 +257,7 @@ class View(Generic[M]):
         spellings = spellings_of(type(self.model))[name]
         return any(key in self.data or (key,) in self.unknown for key in spellings)
 
-    @cached_property
+    @once
     def unknown_keys(self) -> list[tuple[Path, str]]:
         """Keys that the schema doesn't have, in order, with their full path."""
         found = [(self._full((key,)), key) for key in self.model.model_extra or ()]

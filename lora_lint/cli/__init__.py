@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from lora_lint.cli.audit import audit
 from lora_lint.cli.check import check
 from lora_lint.cli.explain import explain
 from lora_lint.cli.facts import facts
@@ -62,7 +63,7 @@ def _start(
         overview()
 
 
-for command in (check, facts, verify, rescale, explain, rules, init, schema):
+for command in (check, facts, audit, verify, rescale, explain, rules, init, schema):
     app.command()(command)
 
 

@@ -116,10 +116,10 @@ def _since(roots: list[str], revision: str) -> "Since":
 
 def _leave_out(report: "Report", known: str) -> None:
     """Take the findings that a baseline holds out of a report."""
-    from lora_lint.baseline import BaselineError, remaining
+    from lora_lint.baseline import Baseline, BaselineError
 
     try:
-        report.keep(remaining(report.diagnostics, known))
+        report.keep(Baseline(known).remaining(report.diagnostics))
     except BaselineError as error:
         fail(str(error))
 

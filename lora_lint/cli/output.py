@@ -3,7 +3,9 @@
 import os
 import sys
 import tempfile
-from typing import NoReturn, TextIO
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, NoReturn, TextIO
 
 import typer
 
@@ -27,7 +29,12 @@ def emit(text: str) -> None:
     """Text on standard output; a reader that has gone away is no error."""
     if not text:
         return
-    _write(sys.stdout, text if text.endswith("\n") else f"{text}\n")
+    put(text if text.endswith("\n") else f"{text}\n")
+
+
+def put(text: str) -> None:
+    """A part of a text on standard output, as `emit` does it."""
+    _write(sys.stdout, text)
 
 
 def _write(stream: TextIO, text: str) -> None:
@@ -57,15 +64,26 @@ def write_file(path: str, data: bytes) -> None:
     Raises:
         OSError: when that isn't possible; the old file is untouched then.
     """
+    with replacing(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def replacing(path: str) -> Iterator[BinaryIO]:
+    """A file to write, which takes the place of the one at `path` when all is written and not before.
+
+    Raises:
+        OSError: as for `write_file`.
+    """
     target = os.path.realpath(path)
     if os.path.exists(path) and not os.path.isfile(path):
         with open(path, "wb") as device:  # a pipe or /dev/stdout, which can't be replaced
-            device.write(data)
+            yield device
         return
     descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".lora-lint-")
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         try:
@@ -99,3 +117,9 @@ def width() -> int:
     import shutil
 
     return shutil.get_terminal_size((80, 24)).columns
+
+
+def height() -> int:
+    import shutil
+
+    return shutil.get_terminal_size((80, 24)).lines

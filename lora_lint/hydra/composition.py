@@ -10,6 +10,7 @@ from lora_lint.hydra.element import Element, UnsettledError
 from lora_lint.hydra.merge import Merged
 from lora_lint.hydra.tree import MAX_CONFIGS, MAX_DEPTH, Choice, Layer, Tree
 from lora_lint.nearby import ConfigFile, read
+from lora_lint.used import used
 
 _ENDING = ".yaml"
 _HIGHEST = 4
@@ -183,6 +184,7 @@ def _composed_once(primary: ConfigFile, top: str, root: str) -> Composition:
 
 
 def _stamp(path: str) -> int | None:
+    used(path)
     try:
         return os.stat(path).st_mtime_ns
     except (OSError, ValueError):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from lora_lint.hydra.composition import Composition, composed, composes, inherits, standing
 from lora_lint.hydra.element import Element
 from lora_lint.nearby import MAX_BYTES, ConfigFile, read
+from lora_lint.used import used
 
 MAX_FILES = 200
 """YAML files of one folder that are looked into."""
@@ -88,6 +89,7 @@ def _is_experiment(file: ConfigFile) -> bool:
 
 
 def _changed(folder: str) -> int:
+    used(folder)
     try:
         return os.stat(folder).st_mtime_ns
     except OSError:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.bench import configs, hostile, tensors
+from tests.bench import audit, configs, hostile, tensors
 from tests.bench.table import Row, markdown
 
 BENCHMARKS: dict[str, Callable[[Path, int], Iterator[Row]]] = {
@@ -20,8 +20,10 @@ BENCHMARKS: dict[str, Callable[[Path, int], Iterator[Row]]] = {
     "hostile": hostile.worst,
     "tree": configs.tree,
     "verify": tensors.verify,
+    "audit": audit.audit,
 }
-SLOW = ("checkpoints", "tree", "verify")
+SLOW = ("checkpoints", "tree", "verify", "audit")
+CLOCKED = "`verify` and `audit` on the clock"
 
 
 def main() -> None:
@@ -35,13 +37,16 @@ def main() -> None:
         parser.error(f"there is no benchmark {unknown[0]!r}")
     print("\n".join(markdown(_rows(names, given.runs or (5 if given.quick else 11)))))
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    print(f"\n{os.cpu_count()} cores, {python}. Processor time, `verify` on the clock; compare within a row.")
+    print(f"\n{os.cpu_count()} cores, {python}. Processor time, {CLOCKED}; compare within a row.")
 
 
 def _rows(names: list[str], runs: int) -> Iterator[Row]:
     for name in names:
         if name == "verify" and not tensors.possible():
             print("verify left out: it needs Linux, torch and peft", file=sys.stderr)
+            continue
+        if name == "audit" and not audit.possible():
+            print("audit left out: it needs Linux", file=sys.stderr)
             continue
         print(f"{name} ...", file=sys.stderr, flush=True)
         with tempfile.TemporaryDirectory(prefix="lora-lint-bench-") as folder:

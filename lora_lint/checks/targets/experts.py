@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 
 def router_adapted(setup: Setup) -> Iterator[Finding]:
-    named = [name for name in setup.targets.names if name.value.rpartition(".")[2] in _ROUTERS]
     every = setup.targets.all_linear if setup.targets.one_text else None
     parameters = [name for name in setup.parameters if name.value.split(".")[-2:-1] in [[one] for one in _ROUTERS]]
+    if every is None and not parameters and setup.targets.lasts.isdisjoint(_ROUTERS):
+        return
+    named = [name for name in setup.targets.names if name.value.rpartition(".")[2] in _ROUTERS]
     if (
         not (named or every or parameters)
         or not setup.active
@@ -42,9 +44,11 @@ _ROUTERS = ("gate", "router")
 
 def moe_experts_not_adapted(setup: Setup) -> Iterator[Finding]:
     targets = setup.targets
-    named = {last: name for name in targets.names if (last := name.value.rpartition(".")[2]) in IN_EXPERTS}
     every = targets.all_linear
     stacked, otherwise = setup.adapter.target_parameters, setup.adapter.adapts_experts
+    if every is None and stacked is None and targets.lasts.isdisjoint(IN_EXPERTS):
+        return
+    named = {last: name for name in targets.names if (last := name.value.rpartition(".")[2]) in IN_EXPERTS}
     if not (named or every or stacked) or not setup.active or not setup.target_syntax or setup.trained:
         return
     if (base := setup.base) is None or not base.architecture.experts or (otherwise is not None and otherwise.value):

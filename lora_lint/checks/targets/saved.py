@@ -44,6 +44,8 @@ _DEEPEST = 20
 def tied_embeddings_partial(setup: Setup) -> Iterator[Finding]:
     from lora_lint.base_model import EMBEDDINGS, OUTPUTS
 
+    if setup.targets.lasts.isdisjoint((*EMBEDDINGS, *OUTPUTS)) and not setup.saved:
+        return
     trained = {name.value.rpartition(".")[2]: name for name in (*setup.targets.names, *setup.saved)}
     ends = [name for name in (*EMBEDDINGS, *OUTPUTS) if name in trained]
     if not ends or not setup.active or (base := setup.base) is None or not base.tied:
@@ -64,6 +66,8 @@ def tied_embeddings_partial(setup: Setup) -> Iterator[Finding]:
 
 def embedding_or_head_targeted(setup: Setup) -> Iterator[Finding]:
     targets = setup.targets
+    if targets.lasts.isdisjoint(_SAVED_WHOLE):
+        return
     if not setup.active or not setup.target_syntax or setup.training.new_tokens is not None:
         return
     named = [name for name in targets.names if name.value in _SAVED_WHOLE]

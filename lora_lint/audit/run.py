@@ -1,0 +1,187 @@
+"""A whole audit: roots to rows, in the order of the walk, remembered in a store where there is one."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+import lora_lint
+from lora_lint.audit.local import Here, Processes, processors
+from lora_lint.audit.roots import Place
+from lora_lint.audit.rows import FORMAT, Row, decoded
+from lora_lint.audit.shares import Pool, ordered
+from lora_lint.audit.store import Store, StoreError
+from lora_lint.audit.work import Item, Outcome, Work
+from lora_lint.catalogue import root as rule_pages
+from lora_lint.settings import Settings
+
+
+@dataclass
+class Tally:
+    """What an audit says besides its rows."""
+
+    files: int = 0
+    kept: int = 0
+    """Files that the store knew."""
+    repeats: int = 0
+    """Files of a Hugging Face cache whose blobs another snapshot of the model has too."""
+    skipped: dict[str, int] = field(default_factory=dict)
+    """Files and folders that were left out, by the reason."""
+    suppressed: int = 0
+    unopened: int = 0
+    failures: list[str] = field(default_factory=list)
+    unstored: str = ""
+    """Why the store couldn't be written any more."""
+
+
+@dataclass
+class Audit:
+    """Rows of the adapters below some roots.
+
+    `workers` is the number of processes; 0 is this one alone. `store` is a file that remembers what was found.
+    """
+
+    roots: Sequence[str]
+    settings: Settings
+    workers: int | None = None
+    store: str | None = None
+    baseline: str | None = None
+    tally: Tally = field(default_factory=Tally)
+
+    def __iter__(self) -> Iterator[list[Row]]:
+        """The rows of one file after the other.
+
+        Raises:
+            BaselineError: when the baseline can't be read.
+            StoreError: when the store can't be used.
+            PoolError: when no process can be started.
+        """
+        roots = tuple(_apart(self.roots))
+        prefixes = tuple("" if len(roots) == 1 else f"{root.rstrip('/')}/" for root in roots)
+        work = Work(self.settings, roots, prefixes, self.baseline)
+        starts = [(at, [Place(root, "folder" if os.path.isdir(root) else "named")]) for at, root in enumerate(roots)]
+        with ExitStack() as stack:
+            store = stack.enter_context(_Keeper(self.store, self.tally)) if self.store else None
+            if store is not None:
+                given = fingerprint(self.settings, self.baseline, prefixes)
+                work = work._replace(store=self.store, scopes=store.scopes(roots, given))
+            work.worker().close()
+            workers = processors() if self.workers is None else self.workers
+            pool: Pool = stack.enter_context(Processes(work, workers)) if workers else Here(work)
+            once = _Once()
+            for root, outcome in ordered(starts, pool):
+                self._count(outcome)
+                for item in outcome.items:
+                    self.tally.failures += item.failures
+                    again = once.is_repeat(item)
+                    if store is not None:
+                        store.take(root, item, again=again)
+                    if again:
+                        self.tally.repeats += 1
+                    elif found := decoded(item.rows):
+                        yield found
+            if store is not None:
+                store.finish()
+
+    def _count(self, outcome: Outcome) -> None:
+        tally = self.tally
+        tally.files += outcome.files
+        tally.suppressed += outcome.suppressed
+        tally.unopened += outcome.unopened
+        tally.kept += sum(item.known for item in outcome.items)
+        for _, reason in outcome.skipped:
+            tally.skipped[reason] = tally.skipped.get(reason, 0) + 1
+
+
+class _Once:
+    """The blobs of the model that the walk is in, so that each adapter of a cache is counted once."""
+
+    def __init__(self) -> None:
+        self._model = ""
+        self._seen: set[str] = set()
+
+    def is_repeat(self, item: Item) -> bool:
+        if not item.blobs:
+            return False
+        model = item.blobs.split("\n", 2)[1].partition("/blobs/")[0]
+        if model != self._model:
+            self._model = model
+            self._seen.clear()
+        if item.blobs in self._seen:
+            return True
+        self._seen.add(item.blobs)
+        return False
+
+
+_AT_ONCE = 1000
+"""Files whose staying the same is noted in one go."""
+
+
+class _Keeper:
+    """The store of a running audit. Where it can't be written any more the audit goes on without it, and says so."""
+
+    def __init__(self, path: str, tally: Tally) -> None:
+        self._store = Store(path)
+        self._tally = tally
+        self._scopes: tuple[int, ...] = ()
+        self._kept: list[int] = []
+
+    def __enter__(self) -> "_Keeper":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._noted():
+            self._store.close()
+
+    def scopes(self, roots: Sequence[str], given: str) -> tuple[int, ...]:
+        self._scopes = tuple(self._store.scope(root, given) for root in roots)
+        return self._scopes
+
+    def take(self, root: int, item: Item, *, again: bool) -> None:
+        if self._tally.unstored:
+            return
+        with self._noted():
+            if item.kept is not None:
+                self._kept.append(item.kept)
+                if len(self._kept) == _AT_ONCE:
+                    self._store.keep(self._kept)
+                    self._kept.clear()
+            elif item.record is not None:
+                self._store.add(self._scopes[root], item.record, item.rows, again=again)
+
+    def finish(self) -> None:
+        if not self._tally.unstored:
+            with self._noted():
+                self._store.keep(self._kept)
+                self._store.finish(list(self._scopes))
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        try:
+            yield
+        except StoreError as error:
+            self._tally.unstored = self._tally.unstored or str(error)
+
+
+def _apart(roots: Sequence[str]) -> Iterator[str]:
+    """The roots in the order in which they were named, without those that lie below another one."""
+    full = {root: os.path.join(os.path.abspath(root), "") for root in map(os.path.normpath, roots)}
+    for root, path in full.items():
+        others = (other for name, other in full.items() if name != root)
+        if not any(path.startswith(other) and path != other for other in others):
+            yield root
+
+
+def fingerprint(settings: Settings, baseline: str | None, prefixes: Sequence[str] = ()) -> str:
+    """What the rows depend on besides the files: the release, the rules, the settings, the baseline, the folder."""
+    code = Path(lora_lint.__file__).parent
+    pages = {path for top in {code, rule_pages()} for path in (*top.rglob("*.py"), *top.rglob("*.md"))}
+    parts = [lora_lint.__version__, str(FORMAT), os.getcwd(), settings.folder, settings.model_dump_json(), *prefixes]
+    for path in sorted(pages):
+        status = path.stat()
+        parts.append(f"{path.name} {status.st_size} {status.st_mtime_ns}")
+    if baseline is not None:
+        parts.append(Path(baseline).read_text("utf-8", "replace"))
+    return sha256("\n".join(parts).encode()).hexdigest()

@@ -1,0 +1,84 @@
+"""The order of an audit: a walk cut into shares that many do at once, their outcomes in the order of the walk."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from lora_lint.audit.roots import Place
+from lora_lint.audit.work import Outcome, Task
+
+FOLDERS = 32
+FILES = 64
+"""Places of one share."""
+AHEAD = 4
+"""Shares for each worker that may be under way or done before their turn, which is what bounds the memory."""
+
+
+class Pool(Protocol):
+    """Those who do the shares: processes of this machine, or of many."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def room(self) -> bool:
+        """Whether somebody is free to do a task."""
+
+    def submit(self, number: int, task: Task) -> None: ...
+
+    def wait(self) -> Iterable[tuple[int, Outcome]]:
+        """The tasks that are done by now, at least one."""
+
+
+@dataclass(eq=False, slots=True)
+class _Stretch:
+    """A part of the walk: places that wait, or a task that is under way or done."""
+
+    root: int
+    places: deque[Place]
+    number: int | None = None
+    outcome: Outcome | None = None
+
+    def share(self) -> tuple[Place, ...]:
+        """The next places for one task."""
+        most = FOLDERS if self.places[0].kind == "folder" else FILES
+        return tuple(self.places.popleft() for _ in range(min(most, len(self.places))))
+
+
+def ordered(starts: Iterable[tuple[int, Iterable[Place]]], pool: Pool) -> Iterator[tuple[int, Outcome]]:
+    """The outcomes of some roots, with the numbers of the roots, in the order of the walk."""
+    line = deque(_Stretch(root, deque(places)) for root, places in starts)
+    under_way: dict[int, _Stretch] = {}
+    count = 0
+    while line:
+        count = _hand_out(line, pool, under_way, count)
+        if line[0].outcome is None:
+            for number, outcome in pool.wait():
+                done = under_way.pop(number)
+                done.outcome = outcome
+                if outcome.left:
+                    line.insert(line.index(done) + 1, _Stretch(done.root, deque(outcome.left)))
+        while line and line[0].outcome is not None:
+            first = line.popleft()
+            assert first.outcome is not None
+            yield first.root, first.outcome
+
+
+def _hand_out(line: deque[_Stretch], pool: Pool, under_way: dict[int, _Stretch], count: int) -> int:
+    """Give the foremost places to whoever is free."""
+    at = 0
+    while pool.room and at < min(len(line), AHEAD * pool.size):
+        stretch = line[at]
+        if stretch.number is None:
+            task = Task(stretch.root, stretch.share())
+            begun = _Stretch(stretch.root, deque(), count)
+            if stretch.places:
+                line.insert(at, begun)
+            else:
+                line[at] = begun
+            under_way[count] = begun
+            pool.submit(count, task)
+            count += 1
+        at += 1
+    return count

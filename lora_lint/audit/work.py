@@ -1,0 +1,232 @@
+"""One share of an audit: some folders or files to rows, in whatever process it is done."""
+
+import os
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from typing import NamedTuple
+
+from lora_lint.audit.beside import NOWHERE, heard, is_current, stamp, stamped
+from lora_lint.audit.roots import Folder, Place, Root, blobs
+from lora_lint.audit.rows import Row, encoded, lost, rows
+from lora_lint.audit.store import Known, Record, Store
+from lora_lint.baseline import Baseline
+from lora_lint.files import Candidate, Walk
+from lora_lint.finding import Report
+from lora_lint.linter import Linter
+from lora_lint.settings import Settings
+
+MOST = 128
+"""Files after which a share ends; what is below its folders is another."""
+
+Tell = Callable[[str], None]
+"""Told what is gone through next, so that it is known when the process doesn't survive it."""
+
+
+class Task(NamedTuple):
+    """Places of one root, in order; at those in `deadly` nothing is opened, since a process died there."""
+
+    root: int
+    places: tuple[Place, ...]
+    deadly: tuple[tuple[str, str], ...] = ()
+
+
+class Item(NamedTuple):
+    """One file: its rows as text, `known` where they come from the store, with its number there or what is new."""
+
+    rows: str
+    known: bool = False
+    kept: int | None = None
+    record: Record | None = None
+    blobs: str = ""
+    failures: tuple[str, ...] = ()
+
+
+class Outcome(NamedTuple):
+    """What was made of a task, in the order of the walk, and what is left of it: the places below its own."""
+
+    items: tuple[Item, ...]
+    left: tuple[Place, ...]
+    files: int
+    skipped: tuple[tuple[str, str], ...]
+    suppressed: int = 0
+    unopened: int = 0
+    """Files that were named and couldn't even be opened."""
+
+
+class Work(NamedTuple):
+    """All that a process needs to know; `scopes` are the numbers of the roots in the store."""
+
+    settings: Settings
+    roots: tuple[str, ...]
+    prefixes: tuple[str, ...]
+    baseline: str | None = None
+    store: str | None = None
+    scopes: tuple[int, ...] = ()
+
+    def worker(self) -> "Auditor":
+        """
+        Raises:
+            BaselineError: when the baseline can't be read.
+            StoreError: when the store can't be read.
+        """
+        return Auditor(self)
+
+
+class Auditor:
+    """Goes through the places of a task."""
+
+    def __init__(self, work: Work) -> None:
+        self._linter = Linter(work.settings, None)
+        self._walk = Walk(work.settings, ask_git=False)
+        pairs = zip(work.roots, work.prefixes, strict=True)
+        self._roots: list[Root] = [Folder(path, self._walk, prefix) for path, prefix in pairs]
+        self._baseline = Baseline(work.baseline) if work.baseline else None
+        self._store = Store(work.store, readonly=True) if work.store else None
+        self._scopes = work.scopes
+        self._limit = work.settings.max_file_size
+
+    def __call__(self, task: Task, tell: Tell) -> Outcome:
+        root, report = self._roots[task.root], Report()
+        share = _Share(self, task, root, report, tell)
+        pending = list(reversed(task.places))
+        while pending and report.summary.files + share.kept < MOST:
+            place = pending.pop()
+            if share.is_deadly(place):
+                continue
+            tell(place.path)
+            candidates, below = root.level(place)
+            now, later = candidates[:MOST], candidates[MOST:]
+            share.go_through(now)
+            rest = [Place(one.path, "file" if one.regular else "link") for one in later]
+            pending += reversed((*rest, *below))
+        skipped = [(one.name, one.reason) for one in (*self._walk.skipped, *report.skipped)]
+        self._walk.skipped.clear()
+        return Outcome(
+            tuple(share.items),
+            tuple(reversed(pending)),
+            report.summary.files + share.kept,
+            tuple(skipped),
+            report.summary.suppressed,
+            share.unopened,
+        )
+
+    def known(self, task: Task, folder: str) -> dict[str, Known]:
+        """What the store holds of a folder below a root."""
+        return self._store.known(self._scopes[task.root], folder) if self._store is not None else {}
+
+    def read(self, candidate: Candidate, root: Root, report: Report) -> tuple[list[Row], bool]:
+        """The rows of one file, and whether it couldn't be opened."""
+        reading = self._linter.read(candidate)
+        diagnostics = self._linter.add(reading, report)
+        if self._baseline is not None:
+            diagnostics = self._baseline.remaining(diagnostics)
+        if not (reading.setups or diagnostics or reading.problem):
+            return [], False
+        policy = self._linter.effective(candidate.path).policy
+        return rows(reading, diagnostics, policy, root.names(candidate.path)), candidate.named and reading.unopened
+
+    def close(self) -> None:
+        """Let go of the store."""
+        if self._store is not None:
+            self._store.close()
+
+    @property
+    def stores(self) -> bool:
+        return self._store is not None
+
+    def content(self, root: Root, path: str) -> str:
+        """The SHA-256 of a file as it is; empty for one that is too large to be read."""
+        try:
+            data = root.read(path, 0, self._limit + 1)
+        except OSError:
+            return ""
+        return sha256(data).hexdigest() if len(data) <= self._limit else ""
+
+
+class _Share:
+    """The items of one task."""
+
+    def __init__(self, auditor: Auditor, task: Task, root: Root, report: Report, tell: Tell) -> None:
+        self.items: list[Item] = []
+        self.kept = 0
+        self.unopened = 0
+        self._auditor, self._task, self._root, self._report, self._tell = auditor, task, root, report, tell
+        self._deadly = dict(task.deadly)
+
+    def is_deadly(self, place: Place) -> bool:
+        """Whether a process died of listing a folder, which is a row then."""
+        if place.kind != "folder" or place.path not in self._deadly:
+            return False
+        self._lose(place.path, self._deadly[place.path])
+        return True
+
+    def go_through(self, candidates: Sequence[Candidate]) -> None:
+        known: dict[str, Known] = {}
+        folder: str | None = None
+        for candidate in candidates:
+            above, name = os.path.split(candidate.path)
+            if self._auditor.stores and above != folder:
+                folder = above
+                known = self._auditor.known(self._task, self._place(candidate)[0])
+            self._tell(candidate.path)
+            if candidate.path in self._deadly:
+                self._lose(candidate.path, self._deadly[candidate.path])
+                continue
+            before = known.get(name)
+            if before is None or not self._keep(candidate, before):
+                self._read(candidate)
+
+    def _place(self, candidate: Candidate) -> tuple[str, str]:
+        """The folder and the name by which the store knows a file."""
+        folder, _, name = self._root.names(candidate.path).file.rpartition("/")
+        return folder, name
+
+    def _keep(self, candidate: Candidate, before: Known) -> bool:
+        """Whether the store's rows are still true; a file that was only touched or copied keeps them."""
+        path = candidate.path
+        now = stamp(path)
+        if now is None or not is_current(path, before.beside):
+            return False
+        item = Item(before.rows, True, before.id, blobs=_blobs(candidate))
+        if now != before.stamp:
+            if not before.content or self._auditor.content(self._root, path) != before.content:
+                return False
+            record = Record(*self._place(candidate), now, before.content, before.beside)
+            item = item._replace(kept=None, record=record)
+        self.items.append(item)
+        self.kept += 1
+        return True
+
+    def _read(self, candidate: Candidate) -> None:
+        stores = self._auditor.stores
+        record = None
+        failed = len(self._report.failures)
+        try:
+            if stores:
+                before = stamp(candidate.path)
+                with heard() as others:
+                    made, unopened = self._auditor.read(candidate, self._root, self._report)
+                content = made[0].content if made and made[0].line is not None else ""
+                beside = stamped(candidate.path, others)
+                record = Record(*self._place(candidate), before or NOWHERE, content, beside)
+            else:
+                made, unopened = self._auditor.read(candidate, self._root, self._report)
+        except Exception as error:  # noqa: BLE001 - one file must not end the audit; it's reported
+            import traceback
+
+            self._lose(candidate.path, f"{type(error).__name__}: {error}", traceback.format_exc())
+            return
+        self.unopened += unopened
+        failures = tuple(self._report.failures[failed:])
+        if made or record:
+            kept = None if failures else record
+            self.items.append(Item(encoded(made), record=kept, blobs=_blobs(candidate), failures=failures))
+
+    def _lose(self, path: str, problem: str, failure: str = "") -> None:
+        row = lost(self._root.names(path), f"could not be gone through: {problem}")
+        self.items.append(Item(encoded([row]), failures=(failure or f"{path}: {problem}",)))
+        self._report.summary.files += 1
+
+
+def _blobs(candidate: Candidate) -> str:
+    return "" if candidate.regular else blobs(candidate.path)

@@ -1,0 +1,202 @@
+"""`lora-lint audit`: what a folder full of adapters holds, and which of them are not what they claim."""
+
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lora_lint.cli import output
+from lora_lint.cli.options import Config, Policy, settings_for
+from lora_lint.cli.output import emit, fail, say
+
+if TYPE_CHECKING:
+    from lora_lint.audit.changes import Against
+    from lora_lint.audit.run import Audit, Tally
+    from lora_lint.audit.summary import Summary
+    from lora_lint.audit.table import Table
+    from lora_lint.finding import Severity
+
+ENGINES = ("local",)
+EVERY = 0.2
+"""Seconds between two looks of the progress line."""
+_AT_ONCE = 500
+"""Rows that are written in one go."""
+
+
+def audit(
+    roots: Annotated[list[str], typer.Argument(help="Folders of adapters, Hugging Face caches, runs.")],
+    format_: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    table: Annotated[
+        str | None, typer.Option(metavar="FILE", help="One row per site: F.csv, F.jsonl or F.parquet.")
+    ] = None,
+    store: Annotated[
+        str | None, typer.Option(metavar="F.db", help="Remember what was found: read only what changed, go on.")
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="OLD.db", help="Say what is new, mended, worse or gone since that store.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes; as many as processors by default, 0 for this one alone.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="Where the work is done: local.")] = "local",
+    policy: Policy = None,
+    fail_on: Annotated[
+        str | None, typer.Option(help="Lowest severity that makes status 1: error, warning, note.")
+    ] = None,
+    exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Status 0 whatever is found.")] = False,
+    config: Config = None,
+    baseline: Annotated[str | None, typer.Option(help="Leave out the findings that this file holds.")] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show tracebacks of what failed.")] = False,
+) -> None:
+    """Go through many adapters: how many hold the policy, which don't, what can't be read.
+
+    \b
+      lora-lint audit adapters/
+      lora-lint audit ~/.cache/huggingface/hub --table adapters.csv
+      lora-lint audit runs/ --store runs.db --against runs.db
+    """
+    from lora_lint.audit.changes import Against
+    from lora_lint.audit.local import PoolError
+    from lora_lint.audit.run import Audit
+    from lora_lint.audit.store import StoreError
+    from lora_lint.audit.summary import Summary
+    from lora_lint.baseline import BaselineError
+
+    if format_ not in ("text", "json"):
+        fail(f"there is no format {format_!r}; there are text and json")
+    if engine not in ENGINES:
+        fail(f"there is no engine {engine!r}; there is {', '.join(ENGINES)}")
+    for root in roots:
+        if not os.path.lexists(root):
+            fail(f"{root}: there is no such file or folder")
+    settings = settings_for(roots, config, policy, None)
+    known = baseline or (settings.baseline and os.path.join(settings.folder, settings.baseline)) or None
+    whole = Audit(roots, settings, workers, store, known)
+    summary = Summary(policy=settings.policy)
+    threshold = _threshold(fail_on, settings.fail_on)
+    try:
+        earlier = Against(against, roots) if against else None
+        with _table(table) as rows:
+            _go(whole, summary, rows, earlier, as_json=format_ == "json")
+    except (BaselineError, StoreError, PoolError, ImportError) as error:
+        fail(str(error))
+    except OSError as error:
+        fail(f"{table or error.filename}: can't be written: {(error.strerror or str(error)).lower()}")
+    if verbose:
+        for failure in whole.tally.failures:
+            say(failure)
+    raise typer.Exit(_status(whole.tally, summary.severity(), threshold, exit_zero=exit_zero))
+
+
+def _threshold(given: str | None, otherwise: "Severity") -> "Severity":
+    from lora_lint.finding import Severity
+
+    try:
+        return Severity(given) if given else otherwise
+    except ValueError:
+        fail(f"--fail-on is {given!r}; it can be error, warning or note")
+
+
+def _go(whole: "Audit", summary: "Summary", table: "Table | None", earlier: "Against | None", *, as_json: bool) -> None:
+    """Go through all rows, and say what they come to."""
+    from lora_lint.reporters import audit as reporter
+
+    progress = _Progress(whole.tally)
+    lines = _Lines() if as_json else None
+    for rows in whole:
+        summary.add(rows)
+        if earlier is not None:
+            earlier.compare(rows)
+        if table is not None:
+            table.add(rows)
+        if lines is not None:
+            lines.add(reporter.json_rows(rows))
+        progress.show(summary.adapters.total)
+    progress.clear()
+    changes = earlier.finish() if earlier is not None else None
+    if lines is not None:
+        lines.end(reporter.json_tail(summary, whole.tally, changes))
+    elif output.on_terminal():
+        drawn = (sys.stdout.encoding or "").lower().startswith("utf")
+        size = {"width": output.width(), "height": output.height()}
+        emit(reporter.for_terminal(summary, whole.tally, changes, **size, color=output.colour(), drawn=drawn))
+    else:
+        emit(reporter.plain(summary, whole.tally, changes))
+
+
+class _Lines:
+    """Rows as JSON, written while they come."""
+
+    def __init__(self) -> None:
+        from lora_lint.reporters.audit import json_head
+
+        self._pending = [json_head()]
+        self._between = ""
+
+    def add(self, rows: Iterable[str]) -> None:
+        for row in rows:
+            self._pending.append(f"{self._between}\n  {row}")
+            self._between = ","
+        if len(self._pending) > _AT_ONCE:
+            self._write()
+
+    def end(self, tail: str) -> None:
+        self._pending.append(tail)
+        self._write()
+        emit("\n")
+
+    def _write(self) -> None:
+        output.put("".join(self._pending))
+        self._pending.clear()
+
+
+class _Progress:
+    """A line on standard error, where that is a terminal, that says how far the audit has come."""
+
+    def __init__(self, tally: "Tally") -> None:
+        self._tally = tally
+        self._begun = self._last = time.monotonic()
+        self._shown = False
+        self._possible = sys.stderr.isatty()
+
+    def show(self, adapters: int) -> None:
+        now = time.monotonic()
+        if not self._possible or now - self._last < EVERY:
+            return
+        self._last, self._shown = now, True
+        rate = self._tally.files / (now - self._begun)
+        sys.stderr.write(f"\r\x1b[K{self._tally.files:,} files, {adapters:,} adapters, {rate:,.0f} files/s")
+        sys.stderr.flush()
+
+    def clear(self) -> None:
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+@contextmanager
+def _table(path: str | None) -> "Iterator[Table | None]":
+    """The table to write, which is there when all of it is."""
+    from lora_lint.audit.table import FORMATS
+
+    if path is None:
+        yield None
+        return
+    kind = FORMATS.get(path.rpartition(".")[2].lower())
+    if kind is None:
+        fail(f"--table is {path!r}; its name must end in {', '.join(f'.{name}' for name in FORMATS)}")
+    with output.replacing(path) as file:
+        table = kind(file)
+        yield table
+        table.finish()
+
+
+def _status(tally: "Tally", worst: "Severity | None", threshold: "Severity", *, exit_zero: bool) -> int:
+    if tally.unopened or tally.failures or tally.unstored:
+        return output.MISUSED
+    found = worst is not None and worst.rank >= threshold.rank and not exit_zero
+    return output.FOUND if found else output.CLEAN

@@ -1,0 +1,329 @@
+"""The store of an audit: what is read again and what isn't, what survives an end by force, what changed since."""
+
+import os
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lora_lint.audit.changes import became
+from lora_lint.audit.rows import Found, Row
+from lora_lint.audit.run import Audit
+from lora_lint.audit.store import APPLICATION, Store, StoreError
+from lora_lint.settings import Settings
+from tests.audits import adapter, config, snapshot
+from tests.checkout import write
+from tests.conftest import Cli, Run, environment
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits are POSIX's")
+
+
+def audited(policy: str = "2r", root: str = "root", baseline: str | None = None) -> tuple[list[Row], int]:
+    """The rows, and how many files the store knew."""
+    whole = Audit([root], Settings.model_validate({"policy": policy}), 0, "F.db", baseline)
+    found = [row for rows in whole for row in rows]
+    assert not whole.tally.unstored
+    return found, whole.tally.kept
+
+
+@pytest.fixture
+def root(here: Path) -> Path:
+    """Four adapters, one of them with weights that can't be read, and a file that isn't about LoRA."""
+    for name in ("a", "b", "c"):
+        adapter(f"root/{name}")
+    adapter("root/w")
+    Path("root/w/adapter_model.safetensors").write_bytes(b"no header")
+    write({"root/a/tokenizer.json": "{}"})
+    return Path("root")
+
+
+FILES = 6
+
+
+def later(path: Path) -> None:
+    """Make a file look changed, whatever the clock of the file system."""
+    status = path.stat()
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1_000_000))
+
+
+def in_place(path: Path, text: str) -> None:
+    """Write other text of the same file, as an editor does that keeps the inode."""
+    with path.open("r+", encoding="utf-8") as file:
+        file.truncate(0)
+        file.write(text)
+    later(path)
+
+
+def test_an_unchanged_file_is_not_read_again(root: Path) -> None:
+    first, kept = audited()
+    assert kept == 0
+    assert audited() == (first, FILES)
+
+
+@pytest.mark.parametrize(
+    ("change", "read"),
+    [
+        (lambda: in_place(Path("root/a/adapter_config.json"), config(8, 8)), 1),
+        (lambda: adapter("root/d"), 1),
+        # Whatever comes into a folder may have a part in what its files mean.
+        (lambda: write({"root/a/README.md": "---\nbase_model: org/other\n---\n"}), 3),
+        (lambda: shutil.rmtree("root/b"), 0),
+        (lambda: os.unlink("root/w/adapter_model.safetensors"), 1),
+        (lambda: Path("root/b/adapter_model.bin").write_bytes(b""), 1),
+        # Weights are read with the config beside them.
+        (lambda: in_place(Path("root/w/adapter_model.safetensors"), "other"), 2),
+        # What was touched, or written as it was, has the same content.
+        (lambda: later(Path("root/a/adapter_config.json")), 0),
+        (lambda: in_place(Path("root/a/adapter_config.json"), config()), 0),
+        (lambda: Path("root/c").rename("root/z"), 1),
+        (lambda: write({"other.txt": ""}), 0),
+    ],
+)
+def test_what_changed_is_read_again(change: Callable[[], object], read: int, root: Path) -> None:
+    audited()
+    change()
+    whole = Audit(["root"], Settings(), 0, "F.db")
+    again = [row for rows in whole for row in rows]
+    assert whole.tally.files - whole.tally.kept == read
+    assert again == [row for rows in Audit(["root"], Settings(), 0) for row in rows]
+    assert audited()[1] == whole.tally.files
+
+
+def test_another_policy_is_seen(root: Path) -> None:
+    assert [row.holds for row in audited("2r")[0]] == [True] * 4
+    rows, kept = audited("r")
+    assert ([row.holds for row in rows], kept) == ([False] * 4, 0)
+
+
+def test_another_baseline_is_seen(root: Path, run: Run) -> None:
+    run("check", "--write-baseline", "known.json", "root")
+    assert [len(row.findings) for row in audited(baseline="known.json")[0]] == [0] * 4
+    assert [len(row.findings) for row in audited()[0]] == [0, 0, 0, 1]
+
+
+def test_what_is_gone_is_forgotten(root: Path) -> None:
+    audited()
+    shutil.rmtree("root/b")
+    audited()
+    names = sqlite3.connect("F.db").execute("SELECT folder FROM files ORDER BY folder").fetchall()
+    assert [name for (name,) in names] == ["a", "a", "c", "w", "w"]
+
+
+def test_several_roots_share_a_store(root: Path) -> None:
+    adapter("other/x")
+    assert audited()[1] == 0
+    assert audited(root="other")[1] == 0
+    assert audited()[1] == FILES
+    assert audited(root="other")[1] == 1
+
+
+LATER = f"CREATE TABLE x (y); PRAGMA application_id = {APPLICATION}; PRAGMA user_version = 9"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Path("F.db").write_text("no database, but long enough for a header", "utf-8"), "not a database"),
+        (lambda: sqlite3.connect("F.db").executescript("CREATE TABLE x (y)"), "is not a store of lora-lint"),
+        (lambda: sqlite3.connect("F.db").executescript(LATER), "is a store of format 9; this release reads 1"),
+        (lambda: Path("F.db").mkdir(), "unable to open database file"),
+    ],
+)
+def test_other_files_are_refused_and_left_alone(make: Callable[[], object], message: str, here: Path) -> None:
+    make()
+    before = Path("F.db").read_bytes() if Path("F.db").is_file() else b""
+    with pytest.raises(StoreError, match=f"F.db: .*{message}"):
+        Store("F.db")
+    assert (Path("F.db").read_bytes() if Path("F.db").is_file() else b"") == before
+
+
+def many(folder: Path, count: int = 3000) -> Path:
+    for number in range(count):
+        adapter(folder / f"{number:04}", 8, 8 if number % 100 == 0 else 16)
+    return folder
+
+
+def begun(here: Path, *more: str) -> "subprocess.Popen[bytes]":
+    """An audit of `many` under way, of which some is already stored."""
+    command = [sys.executable, "-m", "lora_lint", "audit", "many", "--store", "F.db", "--workers", "1", *more]
+    started = subprocess.Popen(
+        command, cwd=here, env=environment(here), stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    end = time.monotonic() + 60
+    while time.monotonic() < end and started.poll() is None and not stored(here):
+        time.sleep(0.02)
+    return started
+
+
+def stored(here: Path) -> int:
+    """How many files are stored for good."""
+    if not (here / "F.db").exists():
+        return 0
+    try:
+        count: int = sqlite3.connect("F.db", timeout=10).execute("SELECT count(*) FROM files").fetchone()[0]
+    except sqlite3.OperationalError:
+        return 0
+    return count
+
+
+def test_all_is_in_the_one_file(here: Path, cli: Cli) -> None:
+    adapter("root/a")
+    assert cli("audit", "root", "--store", "F.db").status == 0
+    assert [name for name in os.listdir(here) if name.startswith("F.db")] == ["F.db"]
+    shutil.copy("F.db", "copy.db")
+    assert "since then: 0 new, 0 mended, 0 worse, 0 gone" in cli("audit", "root", "--against", "copy.db").out
+
+
+@pytest.mark.parametrize(("by", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_an_audit_goes_on_where_it_was_ended(by: signal.Signals, status: int, here: Path, cli: Cli) -> None:
+    many(here / "many")
+    running = begun(here)
+    before = stored(here)
+    os.killpg(running.pid, by)
+    out, err = running.communicate(timeout=60)
+    assert (running.returncode, out, err) == (status, b"", b"")
+    kept = stored(here)
+    assert 0 < before <= kept < 3000
+    summary = cli("audit", "many", "--store", "F.db", "--workers", "1", "--format", "json").data["summary"]
+    assert (summary["adapters"], summary["verdicts"]["deviates"], summary["unchanged"]) == (3000, 30, kept)
+
+
+def test_workers_end_with_the_one_that_started_them(here: Path) -> None:
+    many(here / "many")
+    running = begun(here)
+    children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
+    if not children.exists():
+        pytest.skip("no /proc to look for processes in")
+    started = [int(number) for number in children.read_text("ascii").split()]
+    os.kill(running.pid, signal.SIGKILL)
+    running.communicate(timeout=60)
+    end = time.monotonic() + 20
+    while time.monotonic() < end and any(map(_lives, started)):
+        time.sleep(0.05)
+    assert started
+    assert not any(map(_lives, started))
+
+
+def _lives(number: int) -> bool:
+    try:
+        state = Path(f"/proc/{number}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in ("Z", "X")
+
+
+def _small_files() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+
+
+def test_a_full_disk_loses_nothing_that_was_stored(here: Path, cli: Cli) -> None:
+    many(here / "many")
+    outcome = cli("audit", "many", "--store", "F.db", "--workers", "1", before=_small_files)
+    assert outcome.status == 2
+    assert "3,000 adapters, 3,000 sites" in outcome.out
+    assert "not all is stored: F.db: " in outcome.out
+    kept = stored(here)
+    summary = cli("audit", "many", "--store", "F.db", "--workers", "1", "--format", "json").data["summary"]
+    assert (summary["adapters"], summary["unchanged"]) == (3000, kept)
+    assert sqlite3.connect("F.db").execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_an_end_by_force_leaves_no_half_written_table(here: Path) -> None:
+    many(here / "many")
+    running = begun(here, "--table", "rows.csv")
+    os.killpg(running.pid, signal.SIGINT)
+    running.communicate(timeout=60)
+    assert [name for name in os.listdir(here) if name.endswith(".csv") or name.startswith(".lora-lint")] == []
+
+
+ERROR = Found("alpha-not-2r", "error", "scale is 1")
+OTHER = Found("unknown-key", "warning", "x")
+
+
+def row(
+    *found: Found, deviation: float | None = 1.0, problem: str | None = None, kind: str | None = "checkpoint"
+) -> Row:
+    return Row("a", "a", kind=kind, deviation=deviation, problem=problem, findings=found)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change"),
+    [
+        ([], [row()], "new"),
+        ([row(kind="example")], [row()], "new"),
+        ([row()], [row()], None),
+        ([row()], [row(ERROR, deviation=0.5)], "worse"),
+        ([row(ERROR, deviation=0.5)], [row()], "mended"),
+        ([row(ERROR, deviation=0.5)], [row(ERROR._replace(message="scale is 1.1"), deviation=0.55)], "mended"),
+        ([row(ERROR, deviation=0.5)], [row(ERROR, deviation=4.0)], "worse"),
+        ([row(ERROR)], [row(OTHER)], "worse"),
+        ([row(OTHER)], [row(OTHER, OTHER)], "worse"),
+        ([row(OTHER, OTHER)], [row(OTHER)], "mended"),
+        ([row(), row(ERROR)], [row(ERROR), row()], None),
+    ],
+)
+def test_what_became_of_an_adapter(before: list[Row], after: list[Row], change: str | None) -> None:
+    assert became(before, after) == change
+
+
+def changed(run: Run, store: str) -> dict[str, object]:
+    data = run("audit", "root", "--format", "json", "--workers", "0", "--against", store, "--store", "F.db").data
+    changes: dict[str, object] = data["summary"]["changes"]
+    return changes
+
+
+@pytest.mark.parametrize("old", ["F.db", "OLD.db"])
+def test_what_changed_since_is_told(old: str, here: Path, run: Run) -> None:
+    for name, alpha in (("same", 8), ("mended", 8), ("worse", 16), ("gone", 16)):
+        adapter(f"root/{name}", 8, alpha)
+    run("audit", "root", "--store", old, "--workers", "0")
+    adapter("root/mended", 8, 16)
+    adapter("root/worse", 8, 8)
+    adapter("root/new", 8, 16)
+    shutil.rmtree("root/gone")
+    assert changed(run, old) == {
+        "complete": True,
+        "new": 1,
+        "mended": 1,
+        "worse": 1,
+        "gone": 1,
+        "names": {"new": ["new"], "mended": ["mended"], "worse": ["worse"], "gone": ["gone"]},
+    }
+    if old == "F.db":
+        assert changed(run, old)["names"] == {"new": [], "mended": [], "worse": [], "gone": []}
+
+
+def test_links_and_blobs_that_were_counted_once_change_nothing(here: Path, run: Run) -> None:
+    for revision in "ab":
+        snapshot(Path("root/models--org--x"), revision * 40, {"adapter_config.json": config().encode()})
+    Path("root/broken").mkdir()
+    Path("root/broken/adapter_config.json").symlink_to("nowhere")
+    run("audit", "root", "--store", "F.db", "--workers", "0")
+    assert changed(run, "F.db")["names"] == {"new": [], "mended": [], "worse": [], "gone": []}
+    shutil.rmtree("root/models--org--x")
+    assert changed(run, "F.db")["names"] == {"new": [], "mended": [], "worse": [], "gone": ["org/x@aaaaaaa"]}
+
+
+def test_a_copy_of_the_root_elsewhere_is_compared_by_names(here: Path, run: Run) -> None:
+    adapter("root/a", 8, 16)
+    run("audit", "root", "--store", "OLD.db", "--workers", "0")
+    Path("root").rename("moved")
+    adapter("moved/a", 8, 8)
+    outcome = run("audit", "moved", "--against", "OLD.db", "--workers", "0")
+    assert "since then: 0 new, 0 mended, 1 worse, 0 gone" in outcome.out
+    assert "worse   a" in outcome.out.splitlines()
+
+
+def test_a_store_of_other_roots_is_refused(here: Path, run: Run) -> None:
+    for name in ("x", "y", "z"):
+        adapter(f"{name}/a")
+    run("audit", "x", "y", "--store", "OLD.db", "--workers", "0")
+    outcome = run("audit", "z", "--against", "OLD.db", "--workers", "0")
+    assert (outcome.status, outcome.err) == (2, "lora-lint: OLD.db: holds no audit of z\n")
