@@ -75,13 +75,12 @@ def _rest(summary: Summary) -> str:
     if not summary.adapters.total:
         return ""
     kinds = [thousands(summary.kinds[kind], noun) for kind, noun in KINDS.items() if summary.kinds.get(kind)]
-    unread = summary.kinds.get("unreadable")
+    unread = summary.kinds.get("unreadable", 0)
     kinds += [f"{thousands(unread, 'file')} that can't be read"] if unread else []
-    parts = [
-        f"{count:,} {_UNJUDGED[verdict]}"
-        for verdict, count in summary.adapters.verdicts.items()
-        if count and verdict in _UNJUDGED
-    ]
+    verdicts = {**summary.adapters.verdicts}
+    if verdicts["unreadable"] == unread:
+        verdicts["unreadable"] = 0
+    parts = [f"{verdicts[verdict]:,} {words}" for verdict, words in _UNJUDGED.items() if verdicts[verdict]]
     left = f" The answer leaves out {_joined(parts)}." if parts else ""
     return f"Found: {_joined(kinds)}.{left}"
 

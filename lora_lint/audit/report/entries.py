@@ -44,6 +44,10 @@ class Block:
         """One file. The order of the values is the one in which `page.js` takes them."""
         first, own = rows[0], own_rows(rows) or rows
         shown = max(own, key=off_by)
+        findings = [found for row in rows for found in row.findings]
+        sites = [row for row in rows if row.framework]
+        if shown.framework and not any(row is shown for row in sites[:MOST_SITES]):
+            sites.insert(0, shown)
         name = plain(first.adapter, len(first.adapter))
         self._entries.append(
             [
@@ -55,14 +59,11 @@ class Block:
                 self._word(shown.base_model),
                 first.content[:_HASH],
                 self._word(next((row.problem for row in rows if row.problem), None)),
-                next(at for at, row in enumerate(rows) if row is shown),
-                len(rows),
-                [self._site(row) for row in rows[:MOST_SITES] if row.framework],
-                [
-                    self._finding(found, at)
-                    for at, row in enumerate(rows[:MOST_SITES])
-                    for found in row.findings[:MOST_FINDINGS]
-                ],
+                next((at for at, row in enumerate(sites) if row is shown), 0),
+                sum(1 for row in rows if row.framework),
+                [self._site(row) for row in sites[:MOST_SITES]],
+                [self._finding(found) for found in findings[:MOST_FINDINGS]],
+                len(findings),
             ]
         )
 
@@ -75,9 +76,9 @@ class Block:
         texts = (row.state, row.method, row.formula, row.alpha_origin, row.undecided, row.kind)
         return [*map(self._number, values), *map(self._word, texts)]
 
-    def _finding(self, found: Found, site: int) -> list[int]:
+    def _finding(self, found: Found) -> list[int]:
         texts = (found.rule, found.message, found.file, found.source)
-        return [SEVERITIES.index(found.severity), site, found.line or 0, *map(self._word, texts)]
+        return [SEVERITIES.index(found.severity), found.line or 0, *map(self._word, texts)]
 
     def _number(self, value: float | None) -> int:
         if value is None:

@@ -9,7 +9,8 @@
   const AHEAD = 8; // rows above and below those in sight
   const PRINTED = 200;
   const MOST_OPTIONS = 200;
-  const TAIL = 14;
+  const TAIL = 14; // letters
+  const LONGEST_PART = 20;
   const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
 
   const find = (selector, within = document) => within.querySelector(selector);
@@ -26,12 +27,15 @@
 
   const name = (text, attributes = {}) => make("bdi", { class: "name", ...attributes }, text);
 
-  /** A name in one line: what doesn't fit is left out in front of its last letters, which tell it from others. */
+  /** A name in one line: what doesn't fit is left out in front of its last part, which tells it from others. */
   function clipped(text) {
     const letters = [...text];
+    const last = letters.length - letters.lastIndexOf("/");
+    const tail = last <= LONGEST_PART ? last : TAIL;
     if (letters.length < 2 * TAIL || RIGHT_TO_LEFT.test(text)) return name(text);
-    return make("bdi", { class: "name clipped" }, make("span", {}, letters.slice(0, -TAIL).join("")), make("span", {}, letters.slice(-TAIL).join("")));
+    return make("bdi", { class: "name clipped" }, make("span", {}, letters.slice(0, -tail).join("")), make("span", {}, letters.slice(-tail).join("")));
   }
+
   const thousands = (count) => count.toLocaleString("en");
   const counted = (count, noun) => `${thousands(count)} ${noun}${count === 1 ? "" : "s"}`;
   const numeric = (text) => (text === "" ? NaN : Number(text));
@@ -55,7 +59,7 @@
 
   function adapter(values, words) {
     const word = (at) => words[at];
-    const [title, file, verdict, framework, kind, base, content, problem, shown, rows, sites, findings] = values;
+    const [title, file, verdict, framework, kind, base, content, problem, shown, rows, sites, findings, said] = values;
     const read = {
       name: title,
       file: file || title + CONFIG,
@@ -66,13 +70,15 @@
       content,
       problem: word(problem),
       rows,
+      said,
       sites: sites.map((one) => site(one, word)),
-      findings: findings.map(([severity, at, line, rule, message, file, source]) => (
-        { severity, at, line, rule: word(rule), message: word(message), file: word(file), source: word(source) })),
+      findings: findings.map(([severity, line, rule, message, file, source]) => (
+        { severity, line, rule: word(rule), message: word(message), file: word(file), source: word(source) })),
       text: null,
     };
     read.site = read.sites[shown] || read.sites[0] || site(Array(12).fill(0), () => "");
     read.worst = read.findings.reduce((worst, found) => Math.max(worst, found.severity + 1), 0);
+    read.asBad = read.findings.filter((found) => found.severity + 1 === read.worst).length;
     read.off = off(read.site);
     // Names that look alike would share an address.
     read.key = read.file;
@@ -100,7 +106,7 @@
     { id: "rank", title: "rank", number: true, key: (one) => number(one.site.rank) },
     { id: "alpha", title: "alpha", number: true, key: (one) => number(one.site.alpha) },
     { id: "s", title: "s", number: true, key: (one) => number(one.site.scale) },
-    { id: "findings", title: "findings", number: true, key: (one) => one.worst * 1e6 + one.findings.length * 1e3 + Math.min(one.off, 999) },
+    { id: "findings", title: "findings", number: true, key: (one) => one.worst * 1e6 + one.asBad * 1e3 + Math.min(one.off, 999) },
   ];
   const FILTERS = {
     verdict: (value) => (one) => VERDICTS[one.verdict] === value,
@@ -159,15 +165,20 @@
   function row(one, at) {
     const worst = one.worst ? SEVERITIES[one.worst - 1] : "";
     const others = new Set(one.sites.map((site) => site.scale)).size - 1;
-    return make("tr", { role: "row", "aria-rowindex": at + 2, class: at === active ? "active" : false },
+    const milder = one.findings.length - one.asBad;
+    const plus = (count, title) => (count > 0 ? make("small", { title }, ` +${count}`) : "");
+    const line = make("tr", { role: "row", "aria-rowindex": at + 2, class: at === active ? "active" : false },
       cell("verdict", make("span", { class: `sign sign-${VERDICTS[one.verdict]}`, "aria-hidden": true }), make("span", { class: "words" }, VERDICT_WORDS[one.verdict])),
-      make("th", { role: "rowheader", scope: "row", class: "name-cell" }, make("a", { href: address(one), tabindex: at === active ? 0 : -1, title: one.name }, clipped(one.name))),
-      cell("base", one.base ? make("span", { title: one.base }, clipped(one.base)) : make("span", { class: "none" }, "–")),
+      make("th", { role: "rowheader", scope: "row", class: "name-cell" }, make("a", { href: address(one), tabindex: at === active ? 0 : -1, title: one.name, "aria-label": one.name }, clipped(one.name))),
+      cell("base", one.base ? name(one.base, { title: one.base }) : make("span", { class: "none" }, "–")),
       cell("framework", one.framework || "–"),
       cell("number rank", one.site.rank || "–"),
       cell("number alpha", one.site.alpha || "–"),
-      cell("number s", one.site.scale || "–", others > 0 ? make("small", { title: "other sites have another s" }, ` +${others}`) : ""),
-      cell("number findings", one.findings.length ? make("span", { class: `severity ${worst}` }, counted(one.findings.length, worst)) : make("span", { class: "none" }, "none")));
+      cell("number s", one.site.scale || "–", plus(others, "other sites have another s")),
+      cell("number findings", one.findings.length ? make("span", { class: `severity ${worst}` }, counted(one.asBad, worst)) : make("span", { class: "none" }, "none"), plus(milder, "milder findings")));
+    // Narrow screens leave columns out.
+    [...line.cells].forEach((cell, column) => cell.setAttribute("aria-colindex", column + 1));
+    return line;
   }
 
   const rowHeight = () => parseFloat(getComputedStyle(scroller).getPropertyValue("--row"));
@@ -277,14 +288,14 @@
       make("td", {}, make("code", {}, site.formula)),
       make("td", { class: "number" }, make("strong", {}, site.scale || "–")),
       make("td", { class: "number" }, site.deviation ? `× ${site.deviation}` : "–"));
-    const more = one.rows - one.sites.length;
+    const more = one.rows - one.sites.length; // only an adapter of very many sites has some
     return make("section", {},
-      make("h3", {}, counted(one.sites.length, "site")),
+      make("h3", {}, counted(one.rows, "site")),
       make("div", { class: "across", tabindex: 0, role: "region", "aria-label": "Sites" },
         make("table", {}, make("caption", { class: "unseen" }, "The groups of layers that share rank and alpha"),
           make("thead", {}, make("tr", {}, ...heads.map(([title, right]) => make("th", { scope: "col", class: right ? "number" : false }, title)))),
           make("tbody", {}, ...one.sites.map(line)))),
-      more > 0 ? make("p", { class: "said" }, `and ${counted(more, "more")}, which the page leaves out`) : "");
+      more > 0 ? make("p", { class: "said" }, `and ${thousands(more)} more, which the page leaves out`) : "");
   }
 
   function quoted(source) {
@@ -309,8 +320,9 @@
 
   function findings(one) {
     const order = [...one.findings].sort((a, b) => b.severity - a.severity);
-    return make("section", {}, make("h3", {}, one.findings.length ? counted(one.findings.length, "finding") : "No findings"),
-      make("ol", { class: "found" }, ...order.map((found) => finding(one, found))));
+    return make("section", {}, make("h3", {}, one.said ? counted(one.said, "finding") : "No findings"),
+      make("ol", { class: "found" }, ...order.map((found) => finding(one, found))),
+      one.said > order.length ? make("p", { class: "said" }, `and ${thousands(one.said - order.length)} more, which the page leaves out`) : "");
   }
 
   function show(one) {
@@ -318,16 +330,17 @@
     const at = shown.indexOf(one);
     find(".previous", dialog).disabled = at <= 0;
     find(".next", dialog).disabled = at < 0 || at === shown.length - 1;
+    dialog.setAttribute("aria-label", one.name);
     article.replaceChildren(
       make("p", { class: "eyebrow" }, make("span", { class: `sign sign-${VERDICTS[one.verdict]}`, "aria-hidden": true }), VERDICT_WORDS[one.verdict]),
-      make("h2", { id: "detail-title", tabindex: -1 }, name(one.name)),
+      make("h2", { class: "title", tabindex: -1 }, name(one.name)),
       make("p", { class: "verdict-text" }, make("bdi", {}, verdictText(one))),
       facts(one),
       one.sites.length ? sitesTable(one) : "",
       findings(one));
     if (!dialog.open) dialog.showModal();
     dialog.scrollTop = 0;
-    find("#detail-title").focus({ preventScroll: true });
+    find(".title", dialog).focus({ preventScroll: true });
   }
 
   function step(by) {
@@ -346,6 +359,12 @@
       find("#list").scrollIntoView({ block: "nearest" });
       go(at);
     }
+  }
+
+  /** On paper stands the section that is open, else the whole page with the first rows of the table. */
+  function print() {
+    if (open) find(".paper").replaceChildren(...[...article.children].map((part) => part.cloneNode(true)));
+    draw(0, Math.min(shown.length, PRINTED));
   }
 
   // ---- The address.
@@ -404,9 +423,10 @@
     options(form.base, tally((one) => [one.base]), "any", short);
     options(form.framework, tally((one) => [one.framework].filter(Boolean)), "any");
     options(form.s, tally((one) => one.sites.filter((site) => site.state === "active" && site.scale).map((site) => site.scale)), "any");
-    table.tHead.rows[0].append(...COLUMNS.map((column) => make("th", { role: "columnheader", scope: "col", class: `${column.number ? "number " : ""}head-${column.id}`, "data-column": column.id },
+    table.tHead.rows[0].append(...COLUMNS.map((column, at) => make("th", { role: "columnheader", "aria-colindex": at + 1, scope: "col", class: `${column.number ? "number " : ""}head-${column.id}`, "data-column": column.id },
       make("button", { type: "button" }, column.title))));
     form.hidden = scroller.hidden = false;
+    find(".without-script").remove();
   }
 
   /** Let the controls say what the state is. */
@@ -439,7 +459,13 @@
   prepare();
   form.addEventListener("input", take);
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("reset", () => { state.clear(); setTimeout(() => { fill(); take(); }); });
+  form.addEventListener("reset", (event) => {
+    event.preventDefault();
+    state.clear();
+    fill();
+    update();
+    remember();
+  });
   table.tHead.addEventListener("click", (event) => {
     const head = event.target.closest("th");
     if (head) sortBy(head.dataset.column);
@@ -459,8 +485,11 @@
   dialog.addEventListener("close", closed);
   window.addEventListener("hashchange", follow);
   window.addEventListener("resize", redraw);
-  window.addEventListener("beforeprint", () => draw(0, Math.min(shown.length, PRINTED)));
-  window.addEventListener("afterprint", redraw);
+  window.addEventListener("beforeprint", print);
+  window.addEventListener("afterprint", () => {
+    find(".paper").replaceChildren();
+    redraw();
+  });
   fill();
   update();
   follow();
