@@ -99,11 +99,11 @@ class Opened:
     @property
     def names(self) -> list[str]:
         """The adapters of the rows in the table, in order."""
-        return self.page.locator("tbody.rows a").all_text_contents()
+        return list(self.page.locator("tbody.rows a").all_text_contents())
 
     @property
-    def count(self) -> str | None:
-        return self.page.locator("#list .count").text_content()
+    def count(self) -> str:
+        return str(self.page.locator("#list .count").text_content())
 
     @property
     def focused(self) -> str:
@@ -113,11 +113,11 @@ class Opened:
     def address(self) -> str:
         return str(self.page.evaluate("location.hash"))
 
-    def sort(self, column: str) -> str | None:
+    def sort(self, column: str) -> str:
         """Click the head of a column; what it says of its order then."""
         head = self.page.locator(f"th[data-column={column}]")
         head.locator("button").click()
-        return head.get_attribute("aria-sort")
+        return str(head.get_attribute("aria-sort"))
 
 
 @pytest.fixture(scope="session")
@@ -152,6 +152,12 @@ def test_it_loads_without_a_complaint_and_nothing_sticks_out(
         assert [one.is_visible() for one in opened.page.locator(shown).all()] == [True, True]
         background = opened.page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
         assert background == {"light": "rgb(251, 250, 247)", "dark": "rgb(20, 23, 27)"}[scheme]
+
+
+def test_a_page_of_nothing_loads_too(browser: "Browser", tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text(page([]), "utf-8")
+    with Opened(browser, tmp_path / "page.html") as opened:
+        assert opened.page.locator("h1").inner_text() == "No adapter was found."
 
 
 FAINT = """

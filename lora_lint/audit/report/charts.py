@@ -18,8 +18,8 @@ LEAST, LARGEST = 3.0, 15.0
 """Height of the lowest bar and radius of the smallest circle; radius of the largest."""
 FARTHEST = 12
 """Powers of two that an axis reaches: what lies beyond stands at its end."""
-_ZERO = 40
-"""Pixels in front of the powers for what isn't above 0."""
+_ACROSS, _UP = 64, 28
+"""Pixels in front of the powers for what isn't above 0: as its label needs."""
 
 
 class Tick(NamedTuple):
@@ -72,15 +72,18 @@ class Chart(NamedTuple):
 
 
 class Axis:
-    """Powers of two along some pixels; what isn't above 0 has a place of its own before them."""
+    """Powers of two along some pixels; what isn't above 0 has a place of its own before them, `room` pixels wide.
 
-    def __init__(self, values: Iterable[float], start: float, end: float, least: float = 2) -> None:
+    It spans at least `least` powers.
+    """
+
+    def __init__(self, values: Iterable[float], start: float, end: float, least: float, room: float) -> None:
         found = list(values)
         powers = [_power(value) for value in found if value > 0] or [0.0]
         low, high = math.floor(min(powers)), math.ceil(max(powers))
         self.low, self.high = low - 0.5, max(high, low + least) + 0.5
         self.beyond = any(value > 0 and abs(math.log2(value)) > FARTHEST for value in found)
-        zero = math.copysign(_ZERO, end - start) if any(value <= 0 for value in found) else 0.0
+        zero = math.copysign(room, end - start) if any(value <= 0 for value in found) else 0.0
         self.zero = start + zero / 2 if zero else None
         self._start = start + zero
         self._per_power = (end - self._start) / (self.high - self.low)
@@ -113,7 +116,7 @@ def scales(counts: Sequence[tuple[str, int]], policy: Policy, width: int, height
     """How often each scale occurs: `counts` are scales as `number` writes them."""
     wanted = policy.wanted_scale
     values = {float(label): (label, count) for label, count in counts}
-    axis = Axis([*values, *([wanted] if wanted is not None else [])], LEFT, width - RIGHT, 4)
+    axis = Axis([*values, *([wanted] if wanted is not None else [])], LEFT, width - RIGHT, 4, _ACROSS)
     slots: dict[tuple[float, bool], list[tuple[str, int]]] = {}
     for value in sorted(values):
         ours = wanted is not None and values[value][0] == number(wanted)
@@ -160,8 +163,8 @@ def _steps(most: int) -> Iterator[int]:
 def pairs(counts: Sequence[tuple[Pair, int]], policy: Policy, width: int, height: int) -> Chart:
     """Alpha against rank, with the line on which the policy is held where the scale is alpha / rank."""
     floor = height - BOTTOM
-    across = Axis([pair.rank for pair, _ in counts], LEFT, width - RIGHT, 3)
-    up = Axis([pair.alpha for pair, _ in counts] + _wanted_alphas(policy, across), floor, TOP, 3)
+    across = Axis([pair.rank for pair, _ in counts], LEFT, width - RIGHT, 3, _ACROSS)
+    up = Axis([pair.alpha for pair, _ in counts] + _wanted_alphas(policy, across), floor, TOP, 3, _UP)
     cells: dict[tuple[float, float, str], list[tuple[Pair, int]]] = {}
     for pair, count in counts:
         cell = (across(pair.rank) // CELL * CELL, up(pair.alpha) // CELL * CELL, _verdict(pair.holds))

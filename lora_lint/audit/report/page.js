@@ -1,6 +1,8 @@
 "use strict";
 /* The table and the sections of the page of an audit. Nothing from the data is ever read as HTML: only as text. */
 (() => {
+  if (!document.querySelector("#list")) return; // nothing was found
+
   const VERDICTS = ["holds", "deviates", "undecided", "other", "unreadable", "aside"];
   const VERDICT_WORDS = ["holds the policy", "deviates", "undecided", "not judged", "unreadable", "no adapter"];
   const SEVERITIES = ["note", "warning", "error"];
