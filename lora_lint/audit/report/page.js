@@ -63,6 +63,7 @@
     const word = (at) => words[at];
     const [title, file, verdict, framework, kind, base, content, problem, shown, rows, sites, findings, said] = values;
     const read = {
+      at: adapters.length,
       name: title,
       file: file || title + CONFIG,
       verdict,
@@ -124,7 +125,7 @@
 
   const keys = new Map();
   const keysOf = (column) => {
-    if (!keys.has(column.id)) keys.set(column.id, new Map(adapters.map((one) => [one, column.key(one)])));
+    if (!keys.has(column.id)) keys.set(column.id, adapters.map(column.key));
     return keys.get(column.id);
   };
 
@@ -145,7 +146,8 @@
     const sign = down ? -1 : 1;
     // What has no value stands at the end in both directions; equal ones stay in the order of the audit.
     return found.sort((one, other) => {
-      const [a, b] = [key.get(one), key.get(other)];
+      const a = key[one.at];
+      const b = key[other.at];
       if (a === b) return 0;
       if (a === null || b === null) return a === null ? 1 : -1;
       return a < b ? -sign : sign;
@@ -495,4 +497,13 @@
   fill();
   update();
   follow();
+
+  // What the first search and the first orders need is made while nobody waits for it.
+  const idle = window.requestIdleCallback || setTimeout;
+  const ahead = [() => adapters.forEach(haystack), ...COLUMNS.map((column) => () => keysOf(column))];
+  const warm = () => {
+    ahead.shift()();
+    if (ahead.length) idle(warm);
+  };
+  idle(warm);
 })();
