@@ -59,6 +59,13 @@ def credentials(text: str) -> Iterator[Credential]:
         yield from (Credential(kind, Span(*span)) for span in islice(spans, MOST))
 
 
+def masked(text: str) -> str:
+    """The text with stars of the same number in place of tokens."""
+    for _, (start, end) in credentials(text):
+        text = text[:start] + "*" * (end - start) + text[end:]
+    return text
+
+
 @cache
 def _pattern(form: Form) -> re.Pattern[str]:
     return re.compile(rf"{form.before}(?<![A-Za-z0-9_-])({form.token})(?![A-Za-z0-9_-])")

@@ -103,6 +103,10 @@ def test_the_wheel_holds_every_page_inside_the_package(built: Built) -> None:
     assert {name for name in files_in(built.wheel) if name.endswith(".md")} == wanted
 
 
+def test_the_wheel_holds_the_template_of_the_report(built: Built) -> None:
+    assert {f"lora_lint/audit/report/page.{kind}" for kind in ("html", "css", "js")} <= files_in(built.wheel)
+
+
 def test_the_wheel_takes_no_import_name_but_its_own(built: Built) -> None:
     tops = {name.partition("/")[0] for name in files_in(built.wheel)}
     assert tops == {"lora_lint", f"lora_lint-{__version__}.dist-info"}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from lora_lint.audit.quoted import quoted
 from lora_lint.facts import Fact, Setup, Site, UnknownFact
 from lora_lint.finding import Diagnostic
 from lora_lint.policy import Policy
@@ -28,6 +29,8 @@ class Found(NamedTuple):
     line: int | None = None
     file: str | None = None
     """The file that it stands in, where that isn't the row's."""
+    source: str = ""
+    """The lines that it speaks of, as `quoted` gives them."""
 
 
 class Row(NamedTuple):
@@ -77,7 +80,7 @@ def decoded(text: str) -> list[Row]:
     """The rows of such a line."""
     found = json.loads(text)
     for row in found:
-        row[_FINDINGS] = tuple(map(Found._make, row[_FINDINGS]))
+        row[_FINDINGS] = tuple(Found(*values) for values in row[_FINDINGS])
     return list(map(Row._make, found))
 
 
@@ -149,7 +152,7 @@ def _assigned(reading: Reading, diagnostics: Sequence[Diagnostic], names: Names)
         at = next((id(site) for site in sites if id(site) in one.sites), id(sites[0]) if sites else 0)
         elsewhere = None if one.file == reading.source.name else one.file.rpartition("/")[2]
         line = one.range.start.line if one.source_lines else None
-        found.setdefault(at, []).append(Found(one.rule, one.severity.value, one.message, line, elsewhere))
+        found.setdefault(at, []).append(Found(one.rule, one.severity.value, one.message, line, elsewhere, quoted(one)))
     return found
 
 

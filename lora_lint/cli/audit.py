@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,7 +15,8 @@ from lora_lint.cli.options import Config, Policy, settings_for
 from lora_lint.cli.output import emit, fail, say
 
 if TYPE_CHECKING:
-    from lora_lint.audit.changes import Against
+    from lora_lint.audit.changes import Against, Changes
+    from lora_lint.audit.report.page import Page
     from lora_lint.audit.run import Audit, Tally
     from lora_lint.audit.summary import Summary
     from lora_lint.audit.table import Table
@@ -32,6 +34,9 @@ def audit(
     format_: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
     table: Annotated[
         str | None, typer.Option(metavar="FILE", help="One row per site: F.csv, F.jsonl or F.parquet.")
+    ] = None,
+    report: Annotated[
+        str | None, typer.Option(metavar="F.html", help="One page with charts and a table, for a browser.")
     ] = None,
     store: Annotated[
         str | None, typer.Option(metavar="F.db", help="Remember what was found: read only what changed, go on.")
@@ -57,6 +62,7 @@ def audit(
     \b
       lora-lint audit adapters/
       lora-lint audit ~/.cache/huggingface/hub --table adapters.csv
+      lora-lint audit adapters/ --report adapters.html
       lora-lint audit runs/ --store runs.db --against runs.db
     """
     from lora_lint.audit.changes import Against
@@ -80,8 +86,10 @@ def audit(
     threshold = _threshold(fail_on, settings.fail_on)
     try:
         earlier = Against(against, roots) if against else None
-        with _table(table) as rows:
-            _go(whole, summary, rows, earlier, as_json=format_ == "json")
+        with _table(table) as rows, _page(report, roots) as page:
+            changes = _go(whole, summary, rows, page, earlier, as_json=format_ == "json")
+            if report is not None and page is not None:
+                _save(report, page.pieces(summary, whole.tally, changes))
     except (BaselineError, StoreError, PoolError, ImportError) as error:
         fail(str(error))
     except OSError as error:
@@ -101,7 +109,15 @@ def _threshold(given: str | None, otherwise: "Severity") -> "Severity":
         fail(f"--fail-on is {given!r}; it can be error, warning or note")
 
 
-def _go(whole: "Audit", summary: "Summary", table: "Table | None", earlier: "Against | None", *, as_json: bool) -> None:
+def _go(
+    whole: "Audit",
+    summary: "Summary",
+    table: "Table | None",
+    page: "Page | None",
+    earlier: "Against | None",
+    *,
+    as_json: bool,
+) -> "Changes | None":
     """Go through all rows, and say what they come to."""
     from lora_lint.reporters import audit as reporter
 
@@ -113,6 +129,8 @@ def _go(whole: "Audit", summary: "Summary", table: "Table | None", earlier: "Aga
             earlier.compare(rows)
         if table is not None:
             table.add(rows)
+        if page is not None:
+            page.add(rows)
         if lines is not None:
             lines.add(reporter.json_rows(rows))
         progress.show(summary.adapters.total)
@@ -126,6 +144,7 @@ def _go(whole: "Audit", summary: "Summary", table: "Table | None", earlier: "Aga
         emit(reporter.for_terminal(summary, whole.tally, changes, **size, color=output.colour(), drawn=drawn))
     else:
         emit(reporter.plain(summary, whole.tally, changes))
+    return changes
 
 
 class _Lines:
@@ -193,6 +212,29 @@ def _table(path: str | None) -> "Iterator[Table | None]":
         table = kind(file)
         yield table
         table.finish()
+
+
+@contextmanager
+def _page(path: str | None, roots: list[str]) -> "Iterator[Page | None]":
+    """The page to make, where one is wanted."""
+    if path is None:
+        yield None
+        return
+    from lora_lint.audit.report.page import Page
+
+    if not os.path.isdir(os.path.dirname(path) or "."):
+        fail(f"--report is {path!r}; there is no such folder")
+    with Page(roots, datetime.now().astimezone()) as page:
+        yield page
+
+
+def _save(path: str, pieces: Iterable[bytes]) -> None:
+    """Write a page whole, or say why not and end."""
+    try:
+        with output.replacing(path) as file:
+            file.writelines(pieces)
+    except OSError as error:
+        fail(f"{path}: can't be written: {(error.strerror or str(error)).lower()}")
 
 
 def _status(tally: "Tally", worst: "Severity | None", threshold: "Severity", *, exit_zero: bool) -> int:
