@@ -327,3 +327,12 @@ def test_a_store_of_other_roots_is_refused(here: Path, run: Run) -> None:
     run("audit", "x", "y", "--store", "OLD.db", "--workers", "0")
     outcome = run("audit", "z", "--against", "OLD.db", "--workers", "0")
     assert (outcome.status, outcome.err) == (2, "lora-lint: OLD.db: holds no audit of z\n")
+
+
+def test_a_name_that_is_no_text_is_known_again(root: Path) -> None:
+    folder = os.fsencode(root) + b"/bad\xff"
+    os.mkdir(folder)
+    Path(os.fsdecode(folder), "adapter_config.json").write_text(config(), "utf-8")
+    first, kept = audited()
+    assert kept == 0
+    assert audited() == (first, FILES + 1)

@@ -113,7 +113,7 @@ class Store:
         Raises:
             StoreError: when it can't be written.
         """
-        key = (os.path.abspath(root), fingerprint)
+        key = (_kept(os.path.abspath(root)), fingerprint)
         with _told(self.path):
             found = self._database.execute(
                 "SELECT id FROM scopes WHERE root = ? AND fingerprint = ? ORDER BY id DESC", key
@@ -132,9 +132,12 @@ class Store:
             found = self._database.execute(
                 "SELECT name, id, size, changed, inode, content, beside, rows FROM files"
                 " WHERE scope = ? AND folder = ?" + (" AND name = ?" if name is not None else ""),
-                (scope, folder) if name is None else (scope, folder, name),
+                (scope, _kept(folder)) if name is None else (scope, _kept(folder), _kept(name)),
             ).fetchall()
-        return {name: Known(id_, (size, changed, inode), *rest) for name, id_, size, changed, inode, *rest in found}
+        return {
+            os.fsdecode(name): Known(id_, (size, changed, inode), content, os.fsdecode(beside), rows)
+            for name, id_, size, changed, inode, content, beside, rows in found
+        }
 
     def earlier(self, roots: Sequence[str]) -> dict[int, bool]:
         """The latest audits of some roots, or of the only root there is: their numbers, and whether they went through.
@@ -146,6 +149,7 @@ class Store:
             found = self._database.execute(
                 "SELECT root, id, finished FROM scopes ORDER BY finished IS NOT NULL, id"
             ).fetchall()
+        found = [(os.fsdecode(root), number, finished) for root, number, finished in found]
         wanted = set(map(os.path.abspath, roots))
         only = len({root for root, *_ in found}) == 1 == len(wanted)
         latest = {root: (number, bool(finished)) for root, number, finished in found if only or root in wanted}
@@ -181,7 +185,10 @@ class Store:
                 " size = excluded.size, changed = excluded.changed, inode = excluded.inode,"
                 " content = excluded.content, beside = excluded.beside, rows = excluded.rows, again = excluded.again"
                 " RETURNING id",
-                (scope, record.folder, record.name, *record.stamp, record.content, record.beside, rows, again),
+                (
+                    *(scope, _kept(record.folder), _kept(record.name), *record.stamp),
+                    *(record.content, _kept(record.beside), rows, again),
+                ),
             ).fetchone()
             self._database.execute("INSERT OR IGNORE INTO temp.seen VALUES (?)", made)
             self._count()
@@ -223,6 +230,11 @@ class Store:
         if self._open:
             self._open = False
             self._database.execute("COMMIT")
+
+
+def _kept(name: str) -> str | bytes:
+    """A name as it is kept: as its bytes where these are no text, which a database doesn't take."""
+    return name if name.isascii() or not any("\udc80" <= char <= "\udcff" for char in name) else os.fsencode(name)
 
 
 @contextmanager
