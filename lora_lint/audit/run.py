@@ -6,9 +6,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import lora_lint
 from lora_lint.audit.local import Here, Processes, processors
+from lora_lint.audit.remote import absolute, is_remote
 from lora_lint.audit.roots import Place
 from lora_lint.audit.rows import FORMAT, Row, decoded
 from lora_lint.audit.shares import Pool, ordered
@@ -61,8 +63,10 @@ class Audit:
         roots = tuple(_apart(self.roots))
         prefixes = tuple("" if len(roots) == 1 else f"{root.rstrip('/')}/" for root in roots)
         work = Work(self.settings, roots, prefixes, self.baseline)
-        starts = [(at, [Place(root, "folder" if os.path.isdir(root) else "named")]) for at, root in enumerate(roots)]
+        starts = [(at, [_start(root)]) for at, root in enumerate(roots)]
         with ExitStack() as stack:
+            if any(map(is_remote, roots)):
+                work = work._replace(scratch=stack.enter_context(TemporaryDirectory(prefix="lora-lint-")))
             store = stack.enter_context(_Keeper(self.store, self.tally)) if self.store else None
             if store is not None:
                 given = fingerprint(self.settings, self.baseline, prefixes)
@@ -164,9 +168,14 @@ class _Keeper:
             self._tally.unstored = self._tally.unstored or str(error)
 
 
+def _start(root: str) -> Place:
+    return Place(root, "folder" if is_remote(root) or os.path.isdir(root) else "named")
+
+
 def _apart(roots: Sequence[str]) -> Iterator[str]:
     """The roots in the order in which they were named, without those that lie below another one."""
-    full = {root: os.path.join(os.path.abspath(root), "") for root in map(os.path.normpath, roots)}
+    given = [absolute(root) if is_remote(root) else os.path.normpath(root) for root in roots]
+    full = {root: os.path.join(absolute(root), "") for root in given}
     for root, path in full.items():
         others = (other for name, other in full.items() if name != root)
         if not any(path.startswith(other) and path != other for other in others):

@@ -28,7 +28,9 @@ _AT_ONCE = 500
 
 
 def audit(
-    roots: Annotated[list[str], typer.Argument(help="Folders of adapters, Hugging Face caches, runs.")],
+    roots: Annotated[
+        list[str], typer.Argument(help="Folders of adapters, Hugging Face caches, runs; s3://, gs://, hf://.")
+    ],
     format_: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
     table: Annotated[
         str | None, typer.Option(metavar="FILE", help="One row per site: F.csv, F.jsonl or F.parquet.")
@@ -70,9 +72,7 @@ def audit(
         fail(f"there is no format {format_!r}; there are text and json")
     if engine not in ENGINES:
         fail(f"there is no engine {engine!r}; there is {', '.join(ENGINES)}")
-    for root in roots:
-        if not os.path.lexists(root):
-            fail(f"{root}: there is no such file or folder")
+    _check(roots)
     settings = settings_for(roots, config, policy, None)
     known = baseline or (settings.baseline and os.path.join(settings.folder, settings.baseline)) or None
     whole = Audit(roots, settings, workers, store, known)
@@ -90,6 +90,21 @@ def audit(
         for failure in whole.tally.failures:
             say(failure)
     raise typer.Exit(_status(whole.tally, summary.severity(), threshold, exit_zero=exit_zero))
+
+
+def _check(roots: list[str]) -> None:
+    """Stop where a root isn't there; a URL is asked for with the library that it needs."""
+    from lora_lint.audit.remote import Objects, RemoteError, is_remote, normal
+
+    for root in roots:
+        if is_remote(root):
+            try:
+                if not Objects(url := normal(root)).is_folder(url):
+                    fail(f"{url}: is one object; name the folder that it is in")
+            except RemoteError as error:
+                fail(str(error))
+        elif not os.path.lexists(root):
+            fail(f"{root}: there is no such file or folder")
 
 
 def _threshold(given: str | None, otherwise: "Severity") -> "Severity":
