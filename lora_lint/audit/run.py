@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -50,6 +50,8 @@ class Audit:
     workers: int | None = None
     store: str | None = None
     baseline: str | None = None
+    cluster: str | None = None
+    """The address of the Ray cluster that does the work, `local` for one of its own; None for processes."""
     tally: Tally = field(default_factory=Tally)
 
     def __iter__(self) -> Iterator[list[Row]]:
@@ -72,8 +74,7 @@ class Audit:
                 given = fingerprint(self.settings, self.baseline, prefixes)
                 work = work._replace(store=self.store, scopes=store.scopes(roots, given))
             work.worker()
-            workers = processors() if self.workers is None else self.workers
-            pool: Pool = stack.enter_context(Processes(work, workers)) if workers else Here(work)
+            pool = stack.enter_context(self._pool(work))
             once = _Once()
             for root, outcome in ordered(starts, pool):
                 self._count(outcome)
@@ -87,6 +88,15 @@ class Audit:
                         yield found
             if store is not None:
                 store.finish()
+
+    def _pool(self, work: Work) -> AbstractContextManager[Pool]:
+        if self.cluster is not None:
+            from lora_lint.audit.cluster import Cluster
+
+            local = [root for root in work.roots if not is_remote(root)]
+            return Cluster(work, self.workers, self.cluster, paths=local)
+        workers = processors() if self.workers is None else self.workers
+        return Processes(work, workers) if workers else nullcontext(Here(work))
 
     def _count(self, outcome: Outcome) -> None:
         tally = self.tally

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lora_lint.audit.table import Table
     from lora_lint.finding import Severity
 
-ENGINES = ("local",)
+ENGINES = ("local", "ray")
 EVERY = 0.2
 """Seconds between two looks of the progress line."""
 _AT_ONCE = 500
@@ -44,7 +44,10 @@ def audit(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes; as many as processors by default, 0 for this one alone.")
     ] = None,
-    engine: Annotated[str, typer.Option(help="Where the work is done: local.")] = "local",
+    engine: Annotated[str, typer.Option(help="Where the work is done: local or ray.")] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="The Ray cluster, as ray.init takes it; by default one is started here.")
+    ] = None,
     policy: Policy = None,
     fail_on: Annotated[
         str | None, typer.Option(help="Lowest severity that makes status 1: error, warning, note.")
@@ -71,11 +74,14 @@ def audit(
     if format_ not in ("text", "json"):
         fail(f"there is no format {format_!r}; there are text and json")
     if engine not in ENGINES:
-        fail(f"there is no engine {engine!r}; there is {', '.join(ENGINES)}")
+        fail(f"there is no engine {engine!r}; there are {' and '.join(ENGINES)}")
+    if address and engine != "ray":
+        fail("--address is that of a Ray cluster: it needs --engine ray")
     _check(roots)
     settings = settings_for(roots, config, policy, None)
     known = baseline or (settings.baseline and os.path.join(settings.folder, settings.baseline)) or None
-    whole = Audit(roots, settings, workers, store, known)
+    cluster = (address or "local") if engine == "ray" else None
+    whole = Audit(roots, settings, workers, store, known, cluster)
     summary = Summary(policy=settings.policy)
     threshold = _threshold(fail_on, settings.fail_on)
     try:
