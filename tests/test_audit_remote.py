@@ -1,7 +1,9 @@
 """Roots behind URLs: the rows of a folder, few requests and few bytes, and nothing that is a secret."""
 
+import json
 import os
 import sqlite3
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -110,6 +112,32 @@ def test_a_header_that_claims_more_than_is_ever_fetched_is_a_row(bucket: Server)
     (row,) = audited(f"s3://{BUCKET}/lie")
     assert row.problem == "is not fetched: the header has 20971520 bytes, more than 16777216"
     assert bucket.reads() == [("/adapters/lie/adapter_model.safetensors", "bytes=0-131071")]
+
+
+def kohya(alpha: float, width: int) -> bytes:
+    """Two modules as sd-scripts saves them, in the order of their names, alpha before the weights of each."""
+    header: dict[str, object] = {}
+    data = b""
+    for name in ("k", "v"):
+        module = f"lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_{name}"
+        parts = ("alpha", [], struct.pack("<f", alpha)), ("lora_down.weight", [4, width], bytes(16 * width))
+        for part, shape, values in (*parts, ("lora_up.weight", [width, 4], bytes(16 * width))):
+            offsets = [len(data), len(data) + len(values)]
+            header[f"{module}.{part}"] = {"dtype": "F32", "shape": shape, "data_offsets": offsets}
+            data += values
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + data
+
+
+def test_alphas_that_aren_t_fetched_are_unknown_not_zero(bucket: Server) -> None:
+    bucket.put({"image/near.safetensors": kohya(4, 320), "image/wide.safetensors": kohya(4, 10_000)})
+    near, wide = audited(f"s3://{BUCKET}/image")
+    assert (near.file, near.alpha, near.scale, wide.file, wide.rank, wide.alpha, wide.scale) == (
+        *("near.safetensors", 4, 1),
+        *("wide.safetensors", 4, None, None),
+    )
+    assert (wide.undecided or "").endswith(".alpha is 0 or can't be read")
+    assert [found.rule for found in wide.findings] == []
 
 
 def test_listings_come_by_pages(bucket: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """The shares of an audit as tasks of a Ray cluster."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Self
 
@@ -41,9 +41,7 @@ class Cluster:
         try:
             self._check()
             resources = self._ray.cluster_resources()
-            processors = int(resources.get("CPU", 0))
-            if not processors:
-                raise PoolError(f"the Ray cluster {address} has no processors to work with")
+            processors = _processors(resources, address)
             self.size = size or processors
             if gpus and (cards := int(resources.get("GPU", 0))):
                 self.size = min(self.size, cards, processors)
@@ -171,6 +169,13 @@ def _connect(ray: Any, address: str, size: int | None) -> None:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
     except (ConnectionError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
         raise PoolError(f"the Ray cluster {address} can't be reached: {_cause(error)}") from None
+
+
+def _processors(resources: Mapping[str, float], address: str) -> int:
+    found = int(resources.get("CPU", 0))
+    if not found:
+        raise PoolError(f"the Ray cluster {address} has no processors to work with")
+    return found
 
 
 def _cause(error: BaseException) -> str:

@@ -20,6 +20,7 @@ from lora_lint.files import CONFIGS, READ_HIDDEN, Candidate, Walk, syntax_of_nam
 from lora_lint.finding import Skipped
 from lora_lint.linter import Linter
 from lora_lint.readers.safetensors import LARGE_HEADER
+from lora_lint.readers.scalars import beginnings
 from lora_lint.reading import Reading
 from lora_lint.settings import Settings
 
@@ -44,6 +45,8 @@ class Laid:
     stamps: dict[str, Stamp] = field(default_factory=dict)
     digest: str = ""
     """Of the names, sizes and versions of all files; empty where nobody tells versions."""
+    beginnings: dict[str, int] = field(default_factory=dict)
+    """How many bytes of weights lie here."""
     failed: dict[str, str] = field(default_factory=dict)
     """Why files couldn't be fetched."""
     skipped: list[Skipped] = field(default_factory=list)
@@ -120,6 +123,8 @@ class Bucket:
         self._leave()
         self._laid = self._coming.pop(place.path).result()
         self._settings.hold_at(self._home(self._laid))
+        for name, held in self._laid.beginnings.items():
+            beginnings[os.path.join(self._laid.path, name)] = held
         self._walk.skipped += self._laid.skipped
         candidates, below = self._folder().level(Place(self._laid.path, "folder"))
         return candidates, [Place(self.address(one.path), "folder") for one in below]
@@ -177,6 +182,7 @@ class Bucket:
         return Laid(top, path.rstrip(os.sep))
 
     def _leave(self) -> None:
+        beginnings.clear()
         shutil.rmtree(self._laid.top, ignore_errors=True)
 
     def _lay_out(self, url: str, known: Mapping[str, str]) -> Laid:
@@ -198,6 +204,8 @@ class Bucket:
             except RemoteError as error:
                 data, laid.failed[entry.name] = b"", str(error)
             if _lie_down(laid, entry, data) and not entry.is_folder:
+                if entry.name.endswith(_WEIGHTS):
+                    laid.beginnings[entry.name] = len(data)
                 laid.stamps[entry.name] = entry.size, _number(entry.version), 0
         self._objects.forget(url)
         return laid
