@@ -18,7 +18,7 @@ from lora_lint.audit.rows import Found, Row
 from lora_lint.audit.run import Audit
 from lora_lint.audit.store import APPLICATION, Store, StoreError
 from lora_lint.settings import Settings
-from tests.audits import adapter, config
+from tests.audits import adapter, config, snapshot
 from tests.checkout import write
 from tests.conftest import Cli, Run, environment
 
@@ -173,6 +173,14 @@ def stored(here: Path) -> int:
     return count
 
 
+def test_all_is_in_the_one_file(here: Path, cli: Cli) -> None:
+    adapter("root/a")
+    assert cli("audit", "root", "--store", "F.db").status == 0
+    assert [name for name in os.listdir(here) if name.startswith("F.db")] == ["F.db"]
+    shutil.copy("F.db", "copy.db")
+    assert "since then: 0 new, 0 mended, 0 worse, 0 gone" in cli("audit", "root", "--against", "copy.db").out
+
+
 @pytest.mark.parametrize(("by", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
 def test_an_audit_goes_on_where_it_was_ended(by: signal.Signals, status: int, here: Path, cli: Cli) -> None:
     many(here / "many")
@@ -290,6 +298,17 @@ def test_what_changed_since_is_told(old: str, here: Path, run: Run) -> None:
     }
     if old == "F.db":
         assert changed(run, old)["names"] == {"new": [], "mended": [], "worse": [], "gone": []}
+
+
+def test_links_and_blobs_that_were_counted_once_change_nothing(here: Path, run: Run) -> None:
+    for revision in "ab":
+        snapshot(Path("root/models--org--x"), revision * 40, {"adapter_config.json": config().encode()})
+    Path("root/broken").mkdir()
+    Path("root/broken/adapter_config.json").symlink_to("nowhere")
+    run("audit", "root", "--store", "F.db", "--workers", "0")
+    assert changed(run, "F.db")["names"] == {"new": [], "mended": [], "worse": [], "gone": []}
+    shutil.rmtree("root/models--org--x")
+    assert changed(run, "F.db")["names"] == {"new": [], "mended": [], "worse": [], "gone": ["org/x@aaaaaaa"]}
 
 
 def test_a_copy_of_the_root_elsewhere_is_compared_by_names(here: Path, run: Run) -> None:

@@ -19,6 +19,9 @@ _OWN = tuple({os.path.dirname(os.path.abspath(lora_lint.__file__)), sys.prefix, 
 Stamp = tuple[int, int, int]
 """Size, time of the last change in nanoseconds, inode: a file of the same stamp is taken to be the same."""
 
+NOWHERE: Stamp = (-1, -1, -1)
+"""That of a link to a file that isn't there."""
+
 _heard: set[str] | None = None
 _listening = False
 

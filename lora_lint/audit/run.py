@@ -73,16 +73,17 @@ class Audit:
             if store is not None:
                 given = fingerprint(self.settings, self.baseline, prefixes)
                 work = work._replace(store=self.store, scopes=store.scopes(roots, given))
-            work.worker()
+            work.worker().close()
             pool = stack.enter_context(self._pool(work))
             once = _Once()
             for root, outcome in ordered(starts, pool):
                 self._count(outcome)
                 for item in outcome.items:
                     self.tally.failures += item.failures
+                    again = once.is_repeat(item)
                     if store is not None:
-                        store.take(root, item)
-                    if once.is_repeat(item):
+                        store.take(root, item, again=again)
+                    if again:
                         self.tally.repeats += 1
                     elif found := decoded(item.rows):
                         yield found
@@ -152,7 +153,7 @@ class _Keeper:
         self._scopes = tuple(self._store.scope(root, given) for root in roots)
         return self._scopes
 
-    def take(self, root: int, item: Item) -> None:
+    def take(self, root: int, item: Item, *, again: bool) -> None:
         if self._tally.unstored:
             return
         with self._noted():
@@ -162,7 +163,7 @@ class _Keeper:
                     self._store.keep(self._kept)
                     self._kept.clear()
             elif item.record is not None:
-                self._store.add(self._scopes[root], item.record, item.rows)
+                self._store.add(self._scopes[root], item.record, item.rows, again=again)
 
     def finish(self) -> None:
         if not self._tally.unstored:

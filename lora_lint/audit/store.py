@@ -22,7 +22,7 @@ _TABLES = """
 CREATE TABLE scopes (id INTEGER PRIMARY KEY, root TEXT, fingerprint TEXT, started TEXT, finished TEXT);
 CREATE TABLE files (
     id INTEGER PRIMARY KEY, scope INTEGER NOT NULL, folder TEXT NOT NULL, name TEXT NOT NULL,
-    size INTEGER, changed INTEGER, inode INTEGER, content TEXT, beside TEXT, rows TEXT
+    size INTEGER, changed INTEGER, inode INTEGER, content TEXT, beside TEXT, rows TEXT, again INTEGER
 );
 CREATE UNIQUE INDEX places ON files (scope, folder, name);
 """
@@ -62,6 +62,7 @@ class Store:
         """
         self.path = path
         self.written = 0
+        self._writes = not readonly
         self._open, self._added, self._begun = False, 0, 0.0
         try:
             uri = f"file:{_quoted(os.path.abspath(path))}?mode={'ro' if readonly else 'rwc'}"
@@ -94,7 +95,7 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Keep what was added, and let go of the file.
+        """Keep what was added, all of it in the one file, and let go of it.
 
         Raises:
             StoreError: when it can't be written.
@@ -102,6 +103,8 @@ class Store:
         try:
             with _told(self.path):
                 self._commit()
+                if self._writes:
+                    self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
             self._database.close()
 
@@ -159,25 +162,27 @@ class Store:
         for scope in scopes:
             with _told(self.path):
                 for (rows,) in self._database.execute(
-                    "SELECT rows FROM files WHERE scope = ? AND rows != '[]' AND id NOT IN (SELECT id FROM temp.seen)"
-                    " ORDER BY folder, name",
+                    "SELECT rows FROM files WHERE scope = ? AND rows != '[]' AND NOT again"
+                    " AND id NOT IN (SELECT id FROM temp.seen) ORDER BY folder, name",
                     (scope,),
                 ):
                     yield rows
 
-    def add(self, scope: int, record: Record, rows: str) -> None:
-        """
+    def add(self, scope: int, record: Record, rows: str, *, again: bool = False) -> None:
+        """Remember a file; `again` is one that was counted under another name already.
+
         Raises:
             StoreError: when it can't be written; what was added in earlier transactions stays.
         """
         with _told(self.path):
             self._begin()
             made = self._database.execute(
-                "INSERT INTO files (scope, folder, name, size, changed, inode, content, beside, rows)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (scope, folder, name) DO UPDATE SET"
+                "INSERT INTO files (scope, folder, name, size, changed, inode, content, beside, rows, again)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (scope, folder, name) DO UPDATE SET"
                 " size = excluded.size, changed = excluded.changed, inode = excluded.inode,"
-                " content = excluded.content, beside = excluded.beside, rows = excluded.rows RETURNING id",
-                (scope, record.folder, record.name, *record.stamp, record.content, record.beside, rows),
+                " content = excluded.content, beside = excluded.beside, rows = excluded.rows, again = excluded.again"
+                " RETURNING id",
+                (scope, record.folder, record.name, *record.stamp, record.content, record.beside, rows, again),
             ).fetchone()
             self._database.execute("INSERT OR IGNORE INTO temp.seen VALUES (?)", made)
             self._count()

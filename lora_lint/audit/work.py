@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
-from lora_lint.audit.beside import heard
+from lora_lint.audit.beside import NOWHERE, heard
 from lora_lint.audit.remote import RemoteError, is_remote
 from lora_lint.audit.roots import Folder, Place, Root, blobs
 from lora_lint.audit.rows import Row, encoded, lost, rows
@@ -147,6 +147,11 @@ class Auditor:
         policy = linter.effective(candidate.path).policy
         return rows(reading, diagnostics, policy, root.names(candidate.path)), candidate.named and reading.unopened
 
+    def close(self) -> None:
+        """Let go of the store."""
+        if self._store is not None:
+            self._store.close()
+
     @property
     def stores(self) -> bool:
         return self._store is not None
@@ -234,9 +239,9 @@ class _Share:
                 with heard() as others:
                     made, unopened = self._auditor.read(candidate, self._task.root, self._report)
                 beside = self._root.stamped(candidate.path, others)
-                if before is not None and beside is not None:
+                if beside is not None:
                     content = made[0].content if made and made[0].line is not None else ""
-                    record = Record(*self._place(candidate), before, content, beside)
+                    record = Record(*self._place(candidate), before or NOWHERE, content, beside)
             else:
                 made, unopened = self._auditor.read(candidate, self._task.root, self._report)
         except Exception as error:  # noqa: BLE001 - one file must not end the audit; it's reported
