@@ -22,6 +22,7 @@ from lora_lint.audit.shares import Pool, ordered
 from lora_lint.audit.work import Work
 from lora_lint.settings import Settings
 from tests.audits import Deadly, adapter
+from tests.buckets import weights
 from tests.conftest import Run, environment
 
 # Ray takes the words of its environment when it's imported, so not before the cluster is there.
@@ -131,6 +132,18 @@ def test_a_store_is_gone_on_with_by_another_engine(address: str, tree: Path) -> 
     again = Audit(["tree"], Settings(), 2, "audit.db", cluster=address)
     assert list(again) == rows
     assert (again.tally.kept, again.tally.files) == (200, 200)
+
+
+def test_actors_verify_as_processes_do(address: str, repository_top: Path) -> None:
+    pytest.importorskip("torch", reason="needs the extra torch")
+    adapter("tree/a")
+    Path("tree/a/adapter_model.safetensors").write_bytes(weights())
+    adapter("tree/b")
+    Path("tree/b/adapter_model.safetensors").write_bytes(weights()[:-4] + b"\xff" * 4)
+    local = list(Audit(["tree"], Settings(), 1, verify=True))
+    said = [" ".join(found.message for found in row.findings) for rows in local for row in rows]
+    assert ["not finite" in messages for messages in said] == [False, True]
+    assert list(Audit(["tree"], Settings(), 2, cluster=address, verify=True)) == local
 
 
 def test_a_worker_that_doesn_t_see_a_root_is_an_error(address: str, tree: Path) -> None:

@@ -329,3 +329,12 @@ class ReadTimeoutError(Exception): ...
 )
 def test_reasons_are_not_the_library_s_words(error: Exception, told: str) -> None:
     assert reason(error) == told
+
+
+def test_verify_fetches_weights_whole(bucket: Server) -> None:
+    torch = pytest.importorskip("torch", reason="needs the extra torch")
+    assert torch is not None
+    (row,) = [row for rows in Audit([f"{ROOT}/a"], Settings(), 0, verify=True) for row in rows]
+    assert (row.scale, row.problem) == (2, None)
+    reads = [(path, status) for method, path, _, status, _ in bucket.taken() if method == "GET" and "?" not in path]
+    assert reads == [("/adapters/x/a/adapter_config.json", 206), ("/adapters/x/a/adapter_model.safetensors", 200)]

@@ -26,6 +26,8 @@ from lora_lint.settings import Settings
 
 IN_FLIGHT = 16
 """Folders that one process lists and reads at a time; in each of them one request after the other."""
+WHOLE = 2
+"""The same where weights are fetched whole, so that few of them lie here at a time."""
 LARGEST = 2**20
 """Bytes of a text that is fetched: configs, model cards and scripts are far smaller, tokenizers are larger."""
 FIRST = 128 * 1024
@@ -33,6 +35,7 @@ FIRST = 128 * 1024
 _PINNING = (".txt", ".in", ".lock")
 """Endings of what pins releases besides the syntaxes that are read: `requirements.txt`, `uv.lock`."""
 _WEIGHTS = ".safetensors"
+_PICKLED = ("adapter_model.bin",)
 
 
 @dataclass
@@ -61,8 +64,11 @@ class Bucket:
 
     whole = True
 
-    def __init__(self, url: str, settings: Settings, prefix: str = "", scratch: str | None = None) -> None:
-        """
+    def __init__(
+        self, url: str, settings: Settings, prefix: str = "", scratch: str | None = None, *, tensors: bool = False
+    ) -> None:
+        """With `tensors` weights are fetched whole.
+
         Raises:
             RemoteError: without the packages that it needs.
         """
@@ -78,7 +84,9 @@ class Bucket:
         self._walk = Walk(self._settings, ask_git=False)
         self._prefix = prefix
         self._limit = limit
-        self._threads = ThreadPoolExecutor(IN_FLIGHT, "lora-lint fetch")
+        self._tensors = tensors
+        self._in_flight = WHOLE if tensors else IN_FLIGHT
+        self._threads = ThreadPoolExecutor(self._in_flight, "lora-lint fetch")
         self._coming: dict[str, Future[Laid]] = {}
         self._laid = self._placed(self.path)
 
@@ -94,7 +102,7 @@ class Bucket:
     def ahead(self, places: Iterable[Place], known: Callable[[str], Mapping[str, str]], most: int) -> None:
         """Have folders laid out meanwhile; `known` tells what the store holds beside each file of one."""
         for place in places:
-            if len(self._coming) >= min(most, IN_FLIGHT):
+            if len(self._coming) >= min(most, self._in_flight):
                 break
             if place.path not in self._coming:
                 inside = place.path.removeprefix(self.path).strip("/")
@@ -200,15 +208,24 @@ class Bucket:
         )
         for entry in entries:
             try:
-                data = b"" if is_known or entry.is_folder else self._content(entry)
+                whole = self._tensors and not is_known and entry.name.endswith((_WEIGHTS, *_PICKLED))
+                data = b"" if is_known or entry.is_folder or whole else self._content(entry)
             except RemoteError as error:
                 data, laid.failed[entry.name] = b"", str(error)
             if _lie_down(laid, entry, data) and not entry.is_folder:
-                if entry.name.endswith(_WEIGHTS):
+                if whole:
+                    self._fetch(laid, entry)
+                elif entry.name.endswith(_WEIGHTS):
                     laid.beginnings[entry.name] = len(data)
                 laid.stamps[entry.name] = entry.size, _number(entry.version), 0
         self._objects.forget(url)
         return laid
+
+    def _fetch(self, laid: Laid, entry: Entry) -> None:
+        try:
+            self._objects.fetch(entry, os.path.join(laid.path, entry.name))
+        except RemoteError as error:
+            laid.failed[entry.name] = str(error)
 
     def _content(self, entry: Entry) -> bytes:
         """What is read of an object: all of a small text, the header of weights, nothing of the rest.

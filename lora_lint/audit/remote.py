@@ -135,6 +135,20 @@ class Objects:
             raise RemoteError(f"can't be fetched: {end - start} bytes were asked for, {len(data)} came")
         return bytes(data)
 
+    def fetch(self, entry: Entry, path: str) -> None:
+        """The whole object into a file.
+
+        Raises:
+            RemoteError: when it can't be read.
+        """
+        try:
+            self._files.get_file(entry.path, path)
+            size = os.path.getsize(path)
+        except Exception as error:  # noqa: BLE001 - each library has errors of its own; all are told
+            raise RemoteError(f"can't be fetched: {reason(error)}") from None
+        if size != entry.size:
+            raise RemoteError(f"can't be fetched: {entry.size} bytes were asked for, {size} came")
+
 
 def _entries(found: list[dict[str, Any]], own: str) -> Iterator[Entry]:
     for one in found:

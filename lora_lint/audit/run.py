@@ -52,6 +52,8 @@ class Audit:
     baseline: str | None = None
     cluster: str | None = None
     """The address of the Ray cluster that does the work, `local` for one of its own; None for processes."""
+    verify: bool = False
+    """Whether the tensors are read as well, with torch."""
     tally: Tally = field(default_factory=Tally)
 
     def __iter__(self) -> Iterator[list[Row]]:
@@ -64,14 +66,14 @@ class Audit:
         """
         roots = tuple(_apart(self.roots))
         prefixes = tuple("" if len(roots) == 1 else f"{root.rstrip('/')}/" for root in roots)
-        work = Work(self.settings, roots, prefixes, self.baseline)
+        work = Work(self.settings, roots, prefixes, self.baseline, verify=self.verify)
         starts = [(at, [_start(root)]) for at, root in enumerate(roots)]
         with ExitStack() as stack:
             if any(map(is_remote, roots)):
                 work = work._replace(scratch=stack.enter_context(TemporaryDirectory(prefix="lora-lint-")))
             store = stack.enter_context(_Keeper(self.store, self.tally)) if self.store else None
             if store is not None:
-                given = fingerprint(self.settings, self.baseline, prefixes)
+                given = fingerprint(self.settings, self.baseline, prefixes, verify=self.verify)
                 work = work._replace(store=self.store, scopes=store.scopes(roots, given))
             work.worker().close()
             pool = stack.enter_context(self._pool(work))
@@ -95,7 +97,7 @@ class Audit:
             from lora_lint.audit.cluster import Cluster
 
             local = [root for root in work.roots if not is_remote(root)]
-            return Cluster(work, self.workers, self.cluster, paths=local)
+            return Cluster(work, self.workers, self.cluster, gpus=self.verify, paths=local)
         workers = processors() if self.workers is None else self.workers
         return Processes(work, workers) if workers else nullcontext(Here(work))
 
@@ -193,7 +195,7 @@ def _apart(roots: Sequence[str]) -> Iterator[str]:
             yield root
 
 
-def fingerprint(settings: Settings, baseline: str | None, prefixes: Sequence[str] = ()) -> str:
+def fingerprint(settings: Settings, baseline: str | None, prefixes: Sequence[str] = (), *, verify: bool = False) -> str:
     """What the rows depend on besides the files: the release, the rules, the settings, the baseline, the folder."""
     code = Path(lora_lint.__file__).parent
     pages = {path for top in {code, rule_pages()} for path in (*top.rglob("*.py"), *top.rglob("*.md"))}
@@ -201,6 +203,8 @@ def fingerprint(settings: Settings, baseline: str | None, prefixes: Sequence[str
     for path in sorted(pages):
         status = path.stat()
         parts.append(f"{path.name} {status.st_size} {status.st_mtime_ns}")
+    if verify:
+        parts.append("verify")
     if baseline is not None:
         parts.append(Path(baseline).read_text("utf-8", "replace"))
     return sha256("\n".join(parts).encode()).hexdigest()

@@ -63,6 +63,7 @@ class Work(NamedTuple):
     baseline: str | None = None
     store: str | None = None
     scopes: tuple[int, ...] = ()
+    verify: bool = False
     scratch: str | None = None
     """Where folders of remote roots are laid out, where that is on this machine."""
 
@@ -86,7 +87,7 @@ class Auditor:
             if is_remote(path):
                 from lora_lint.audit.mirror import Bucket
 
-                bucket = Bucket(path, work.settings, prefix, work.scratch)
+                bucket = Bucket(path, work.settings, prefix, work.scratch, tensors=work.verify)
                 self._roots.append(bucket)
                 self._linters.append(Linter(bucket.settings, None))
             else:
@@ -95,6 +96,7 @@ class Auditor:
         self._baseline = Baseline(work.baseline) if work.baseline else None
         self._store = Store(work.store, readonly=True) if work.store else None
         self._scopes = work.scopes
+        self._verify = work.verify
         self._limit = work.settings.max_file_size
 
     def __call__(self, task: Task, tell: Tell) -> Outcome:
@@ -145,7 +147,12 @@ class Auditor:
         if not (reading.setups or diagnostics or reading.problem):
             return [], False
         policy = linter.effective(candidate.path).policy
-        return rows(reading, diagnostics, policy, root.names(candidate.path)), candidate.named and reading.unopened
+        made = rows(reading, diagnostics, policy, root.names(candidate.path))
+        if self._verify and made and reading.setups:
+            from lora_lint.audit.verified import verified
+
+            made[0] = made[0]._replace(findings=(*made[0].findings, *verified(reading)))
+        return made, candidate.named and reading.unopened
 
     def close(self) -> None:
         """Let go of the store."""

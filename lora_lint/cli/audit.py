@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -48,6 +49,7 @@ def audit(
     address: Annotated[
         str | None, typer.Option(help="The Ray cluster, as ray.init takes it; by default one is started here.")
     ] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Read the tensors too, with torch.")] = False,
     policy: Policy = None,
     fail_on: Annotated[
         str | None, typer.Option(help="Lowest severity that makes status 1: error, warning, note.")
@@ -77,11 +79,13 @@ def audit(
         fail(f"there is no engine {engine!r}; there are {' and '.join(ENGINES)}")
     if address and engine != "ray":
         fail("--address is that of a Ray cluster: it needs --engine ray")
+    if verify and find_spec("torch") is None:
+        fail("--verify needs torch: pip install 'lora-lint[torch]'")
     _check(roots)
     settings = settings_for(roots, config, policy, None)
     known = baseline or (settings.baseline and os.path.join(settings.folder, settings.baseline)) or None
     cluster = (address or "local") if engine == "ray" else None
-    whole = Audit(roots, settings, workers, store, known, cluster)
+    whole = Audit(roots, settings, workers, store, known, cluster, verify)
     summary = Summary(policy=settings.policy)
     threshold = _threshold(fail_on, settings.fail_on)
     try:
