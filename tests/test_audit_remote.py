@@ -120,8 +120,12 @@ def kohya(alpha: float, width: int) -> bytes:
     data = b""
     for name in ("k", "v"):
         module = f"lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_{name}"
-        parts = ("alpha", [], struct.pack("<f", alpha)), ("lora_down.weight", [4, width], bytes(16 * width))
-        for part, shape, values in (*parts, ("lora_up.weight", [width, 4], bytes(16 * width))):
+        parts: list[tuple[str, list[int], bytes]] = [
+            ("alpha", [], struct.pack("<f", alpha)),
+            ("lora_down.weight", [4, width], bytes(16 * width)),
+            ("lora_up.weight", [width, 4], bytes(16 * width)),
+        ]
+        for part, shape, values in parts:
             offsets = [len(data), len(data) + len(values)]
             header[f"{module}.{part}"] = {"dtype": "F32", "shape": shape, "data_offsets": offsets}
             data += values
