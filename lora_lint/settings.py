@@ -143,6 +143,10 @@ class Settings(_Common):
         """The folder of the settings file, against which paths and excludes are matched; empty without a file."""
         return self._folder
 
+    def hold_at(self, folder: str) -> None:
+        """Match paths and excludes against another folder from now on."""
+        self._folder = folder
+
     def remember(self, name: str, origin: str) -> None:
         """Note where a value that was set after loading came from."""
         self._origins = {**self._origins, name: origin}

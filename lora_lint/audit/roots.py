@@ -2,12 +2,16 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
+from lora_lint.audit.beside import Stamp, is_current, stamp, stamped
 from lora_lint.audit.rows import Names
 from lora_lint.base_name import cached_repository
 from lora_lint.files import Candidate, Top, Walk
+from lora_lint.finding import Skipped
+from lora_lint.linter import Linter
+from lora_lint.reading import Reading
 
 CONFIG = "adapter_config.json"
 SHORT = 7
@@ -28,6 +32,9 @@ class Place(NamedTuple):
 class Root(Protocol):
     """A place where adapters lie. What it lists is read by the linter, which asks for ranges of files."""
 
+    whole: bool
+    """Whether a folder's files are gone through in one share, however many."""
+
     @property
     def path(self) -> str: ...
 
@@ -43,9 +50,42 @@ class Root(Protocol):
     def names(self, path: str) -> Names:
         """What an adapter's file is called."""
 
+    def reading(self, candidate: Candidate, linter: Linter) -> Reading | None:
+        """What the linter makes of a file; None where another file's row says all of it."""
+
+    @property
+    def skipped(self) -> list[Skipped]:
+        """What was left out; emptied by whoever takes it."""
+
+    def address(self, path: str) -> str:
+        """What a file is known as in every process."""
+
+    def cleared(self, text: str) -> str:
+        """A text without the place where a file lies only for now."""
+
+    def stamp(self, path: str) -> Stamp | None:
+        """What changes with a file, None where there is none."""
+
+    def stamped(self, path: str, others: set[str]) -> str | None:
+        """What else the rows of a file were made of; None where that can't be known again."""
+
+    def is_current(self, path: str, beside: str) -> bool:
+        """Whether that is as it was."""
+
+    def ahead(self, places: Iterable[Place], known: Callable[[str], Mapping[str, str]], most: int) -> None:
+        """Told what will be gone through next, at most so many; `known` are what the store holds beside the files."""
+
+    def is_ahead(self, place: Place) -> bool:
+        """Whether work was begun for a place, so that it would be lost."""
+
+    def end(self) -> None:
+        """A share is done."""
+
 
 class Folder:
     """A folder of this machine, or a file that was named; `prefix` is put before names where there are several."""
+
+    whole = False
 
     def __init__(self, path: str, walk: Walk, prefix: str = "") -> None:
         self.path = os.path.normpath(path)
@@ -59,6 +99,37 @@ class Folder:
             return [self._candidate(place)], []
         candidates, below, _ = self._walk.level(self._top, place.path, [])
         return candidates, [Place(path, "folder") for path in _newest_first(place.path, below)]
+
+    def reading(self, candidate: Candidate, linter: Linter) -> Reading | None:
+        return linter.read(candidate)
+
+    @property
+    def skipped(self) -> list[Skipped]:
+        return self._walk.skipped
+
+    def address(self, path: str) -> str:
+        return path
+
+    def cleared(self, text: str) -> str:
+        return text
+
+    def stamp(self, path: str) -> Stamp | None:
+        return stamp(path)
+
+    def stamped(self, path: str, others: set[str]) -> str | None:
+        return stamped(path, others)
+
+    def is_current(self, path: str, beside: str) -> bool:
+        return is_current(path, beside)
+
+    def ahead(self, places: Iterable[Place], known: Callable[[str], Mapping[str, str]], most: int) -> None:
+        return
+
+    def is_ahead(self, place: Place) -> bool:
+        return False
+
+    def end(self) -> None:
+        return
 
     def _candidate(self, place: Place) -> Candidate:
         if place.kind == "named":

@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import lora_lint
 from lora_lint.audit.local import Here, Processes, processors
+from lora_lint.audit.remote import absolute, is_remote
 from lora_lint.audit.roots import Place
 from lora_lint.audit.rows import FORMAT, Row, decoded
 from lora_lint.audit.shares import Pool, ordered
@@ -48,6 +50,10 @@ class Audit:
     workers: int | None = None
     store: str | None = None
     baseline: str | None = None
+    cluster: str | None = None
+    """The address of the Ray cluster that does the work, `local` for one of its own; None for processes."""
+    verify: bool = False
+    """Whether the tensors are read as well, with torch."""
     tally: Tally = field(default_factory=Tally)
 
     def __iter__(self) -> Iterator[list[Row]]:
@@ -60,16 +66,17 @@ class Audit:
         """
         roots = tuple(_apart(self.roots))
         prefixes = tuple("" if len(roots) == 1 else f"{root.rstrip('/')}/" for root in roots)
-        work = Work(self.settings, roots, prefixes, self.baseline)
-        starts = [(at, [Place(root, "folder" if os.path.isdir(root) else "named")]) for at, root in enumerate(roots)]
+        work = Work(self.settings, roots, prefixes, self.baseline, verify=self.verify)
+        starts = [(at, [_start(root)]) for at, root in enumerate(roots)]
         with ExitStack() as stack:
+            if any(map(is_remote, roots)):
+                work = work._replace(scratch=stack.enter_context(TemporaryDirectory(prefix="lora-lint-")))
             store = stack.enter_context(_Keeper(self.store, self.tally)) if self.store else None
             if store is not None:
-                given = fingerprint(self.settings, self.baseline, prefixes)
+                given = fingerprint(self.settings, self.baseline, prefixes, verify=self.verify)
                 work = work._replace(store=self.store, scopes=store.scopes(roots, given))
             work.worker().close()
-            workers = processors() if self.workers is None else self.workers
-            pool: Pool = stack.enter_context(Processes(work, workers)) if workers else Here(work)
+            pool = stack.enter_context(self._pool(work))
             once = _Once()
             for root, outcome in ordered(starts, pool):
                 self._count(outcome)
@@ -84,6 +91,15 @@ class Audit:
                         yield found
             if store is not None:
                 store.finish()
+
+    def _pool(self, work: Work) -> AbstractContextManager[Pool]:
+        if self.cluster is not None:
+            from lora_lint.audit.cluster import Cluster
+
+            local = [root for root in work.roots if not is_remote(root)]
+            return Cluster(work, self.workers, self.cluster, gpus=self.verify, paths=local)
+        workers = processors() if self.workers is None else self.workers
+        return Processes(work, workers) if workers else nullcontext(Here(work))
 
     def _count(self, outcome: Outcome) -> None:
         tally = self.tally
@@ -165,16 +181,21 @@ class _Keeper:
             self._tally.unstored = self._tally.unstored or str(error)
 
 
+def _start(root: str) -> Place:
+    return Place(root, "folder" if is_remote(root) or os.path.isdir(root) else "named")
+
+
 def _apart(roots: Sequence[str]) -> Iterator[str]:
     """The roots in the order in which they were named, without those that lie below another one."""
-    full = {root: os.path.join(os.path.abspath(root), "") for root in map(os.path.normpath, roots)}
+    given = [absolute(root) if is_remote(root) else os.path.normpath(root) for root in roots]
+    full = {root: os.path.join(absolute(root), "") for root in given}
     for root, path in full.items():
         others = (other for name, other in full.items() if name != root)
         if not any(path.startswith(other) and path != other for other in others):
             yield root
 
 
-def fingerprint(settings: Settings, baseline: str | None, prefixes: Sequence[str] = ()) -> str:
+def fingerprint(settings: Settings, baseline: str | None, prefixes: Sequence[str] = (), *, verify: bool = False) -> str:
     """What the rows depend on besides the files: the release, the rules, the settings, the baseline, the folder."""
     code = Path(lora_lint.__file__).parent
     pages = {path for top in {code, rule_pages()} for path in (*top.rglob("*.py"), *top.rglob("*.md"))}
@@ -182,6 +203,8 @@ def fingerprint(settings: Settings, baseline: str | None, prefixes: Sequence[str
     for path in sorted(pages):
         status = path.stat()
         parts.append(f"{path.name} {status.st_size} {status.st_mtime_ns}")
+    if verify:
+        parts.append("verify")
     if baseline is not None:
         parts.append(Path(baseline).read_text("utf-8", "replace"))
     return sha256("\n".join(parts).encode()).hexdigest()

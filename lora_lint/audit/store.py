@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple, Self
 
 from lora_lint.audit.beside import Stamp
+from lora_lint.audit.remote import absolute
 from lora_lint.audit.rows import FORMAT
 
 APPLICATION = 0x4C6F5261
@@ -113,7 +114,7 @@ class Store:
         Raises:
             StoreError: when it can't be written.
         """
-        key = (_kept(os.path.abspath(root)), fingerprint)
+        key = (_kept(absolute(root)), fingerprint)
         with _told(self.path):
             found = self._database.execute(
                 "SELECT id FROM scopes WHERE root = ? AND fingerprint = ? ORDER BY id DESC", key
@@ -150,7 +151,7 @@ class Store:
                 "SELECT root, id, finished FROM scopes ORDER BY finished IS NOT NULL, id"
             ).fetchall()
         found = [(os.fsdecode(root), number, finished) for root, number, finished in found]
-        wanted = set(map(os.path.abspath, roots))
+        wanted = set(map(absolute, roots))
         only = len({root for root, *_ in found}) == 1 == len(wanted)
         latest = {root: (number, bool(finished)) for root, number, finished in found if only or root in wanted}
         return dict(latest.values())

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
-from lora_lint.audit.beside import NOWHERE, heard, is_current, stamp, stamped
+from lora_lint.audit.beside import NOWHERE, heard
+from lora_lint.audit.remote import RemoteError, is_remote
 from lora_lint.audit.roots import Folder, Place, Root, blobs
 from lora_lint.audit.rows import Row, encoded, lost, rows
 from lora_lint.audit.store import Known, Record, Store
@@ -62,6 +63,9 @@ class Work(NamedTuple):
     baseline: str | None = None
     store: str | None = None
     scopes: tuple[int, ...] = ()
+    verify: bool = False
+    scratch: str | None = None
+    """Where folders of remote roots are laid out, where that is on this machine."""
 
     def worker(self) -> "Auditor":
         """
@@ -76,31 +80,48 @@ class Auditor:
     """Goes through the places of a task."""
 
     def __init__(self, work: Work) -> None:
-        self._linter = Linter(work.settings, None)
-        self._walk = Walk(work.settings, ask_git=False)
-        pairs = zip(work.roots, work.prefixes, strict=True)
-        self._roots: list[Root] = [Folder(path, self._walk, prefix) for path, prefix in pairs]
+        linter, walk = Linter(work.settings, None), Walk(work.settings, ask_git=False)
+        self._roots: list[Root] = []
+        self._linters: list[Linter] = []
+        for path, prefix in zip(work.roots, work.prefixes, strict=True):
+            if is_remote(path):
+                from lora_lint.audit.mirror import Bucket
+
+                bucket = Bucket(path, work.settings, prefix, work.scratch, tensors=work.verify)
+                self._roots.append(bucket)
+                self._linters.append(Linter(bucket.settings, None))
+            else:
+                self._roots.append(Folder(path, walk, prefix))
+                self._linters.append(linter)
         self._baseline = Baseline(work.baseline) if work.baseline else None
         self._store = Store(work.store, readonly=True) if work.store else None
         self._scopes = work.scopes
+        self._verify = work.verify
         self._limit = work.settings.max_file_size
 
     def __call__(self, task: Task, tell: Tell) -> Outcome:
         root, report = self._roots[task.root], Report()
         share = _Share(self, task, root, report, tell)
         pending = list(reversed(task.places))
-        while pending and report.summary.files + share.kept < MOST:
+        while pending and (share.left > 0 or root.is_ahead(pending[-1])):
+            root.ahead(reversed(pending), share.beside, share.left)
             place = pending.pop()
             if share.is_deadly(place):
                 continue
             tell(place.path)
-            candidates, below = root.level(place)
-            now, later = candidates[:MOST], candidates[MOST:]
+            try:
+                candidates, below = root.level(place)
+            except RemoteError as error:
+                share.lose(place.path, str(error))
+                continue
+            most = len(candidates) if root.whole else MOST
+            now, later = candidates[:most], candidates[most:]
             share.go_through(now)
             rest = [Place(one.path, "file" if one.regular else "link") for one in later]
             pending += reversed((*rest, *below))
-        skipped = [(one.name, one.reason) for one in (*self._walk.skipped, *report.skipped)]
-        self._walk.skipped.clear()
+        root.end()
+        skipped = [(one.name, one.reason) for one in (*root.skipped, *report.skipped)]
+        root.skipped.clear()
         return Outcome(
             tuple(share.items),
             tuple(reversed(pending)),
@@ -114,16 +135,24 @@ class Auditor:
         """What the store holds of a folder below a root."""
         return self._store.known(self._scopes[task.root], folder) if self._store is not None else {}
 
-    def read(self, candidate: Candidate, root: Root, report: Report) -> tuple[list[Row], bool]:
-        """The rows of one file, and whether it couldn't be opened."""
-        reading = self._linter.read(candidate)
-        diagnostics = self._linter.add(reading, report)
+    def read(self, candidate: Candidate, number: int, report: Report) -> tuple[list[Row], bool]:
+        """The rows of one file below a root, and whether it couldn't be opened."""
+        root, linter = self._roots[number], self._linters[number]
+        reading = root.reading(candidate, linter)
+        if reading is None:
+            return [], False
+        diagnostics = linter.add(reading, report)
         if self._baseline is not None:
             diagnostics = self._baseline.remaining(diagnostics)
         if not (reading.setups or diagnostics or reading.problem):
             return [], False
-        policy = self._linter.effective(candidate.path).policy
-        return rows(reading, diagnostics, policy, root.names(candidate.path)), candidate.named and reading.unopened
+        policy = linter.effective(candidate.path).policy
+        made = rows(reading, diagnostics, policy, root.names(candidate.path))
+        if self._verify and made and reading.setups:
+            from lora_lint.audit.verified import verified
+
+            made[0] = made[0]._replace(findings=(*made[0].findings, *verified(reading)))
+        return made, candidate.named and reading.unopened
 
     def close(self) -> None:
         """Let go of the store."""
@@ -153,11 +182,20 @@ class _Share:
         self._auditor, self._task, self._root, self._report, self._tell = auditor, task, root, report, tell
         self._deadly = dict(task.deadly)
 
+    @property
+    def left(self) -> int:
+        """Files until the share is large enough."""
+        return MOST - self._report.summary.files - self.kept
+
+    def beside(self, folder: str) -> dict[str, str]:
+        """What the files of a folder were made of besides themselves, by name, as the store knows it."""
+        return {name: one.beside for name, one in self._auditor.known(self._task, folder).items()}
+
     def is_deadly(self, place: Place) -> bool:
         """Whether a process died of listing a folder, which is a row then."""
         if place.kind != "folder" or place.path not in self._deadly:
             return False
-        self._lose(place.path, self._deadly[place.path])
+        self.lose(place.path, self._deadly[place.path])
         return True
 
     def go_through(self, candidates: Sequence[Candidate]) -> None:
@@ -168,9 +206,10 @@ class _Share:
             if self._auditor.stores and above != folder:
                 folder = above
                 known = self._auditor.known(self._task, self._place(candidate)[0])
-            self._tell(candidate.path)
-            if candidate.path in self._deadly:
-                self._lose(candidate.path, self._deadly[candidate.path])
+            address = self._root.address(candidate.path)
+            self._tell(address)
+            if address in self._deadly:
+                self.lose(candidate.path, self._deadly[address])
                 continue
             before = known.get(name)
             if before is None or not self._keep(candidate, before):
@@ -184,8 +223,8 @@ class _Share:
     def _keep(self, candidate: Candidate, before: Known) -> bool:
         """Whether the store's rows are still true; a file that was only touched or copied keeps them."""
         path = candidate.path
-        now = stamp(path)
-        if now is None or not is_current(path, before.beside):
+        now = self._root.stamp(path)
+        if now is None or not self._root.is_current(path, before.beside):
             return False
         item = Item(before.rows, True, before.id, blobs=_blobs(candidate))
         if now != before.stamp:
@@ -203,28 +242,32 @@ class _Share:
         failed = len(self._report.failures)
         try:
             if stores:
-                before = stamp(candidate.path)
+                before = self._root.stamp(candidate.path)
                 with heard() as others:
-                    made, unopened = self._auditor.read(candidate, self._root, self._report)
-                content = made[0].content if made and made[0].line is not None else ""
-                beside = stamped(candidate.path, others)
-                record = Record(*self._place(candidate), before or NOWHERE, content, beside)
+                    made, unopened = self._auditor.read(candidate, self._task.root, self._report)
+                beside = self._root.stamped(candidate.path, others)
+                if beside is not None:
+                    content = made[0].content if made and made[0].line is not None else ""
+                    record = Record(*self._place(candidate), before or NOWHERE, content, beside)
             else:
-                made, unopened = self._auditor.read(candidate, self._root, self._report)
+                made, unopened = self._auditor.read(candidate, self._task.root, self._report)
         except Exception as error:  # noqa: BLE001 - one file must not end the audit; it's reported
             import traceback
 
-            self._lose(candidate.path, f"{type(error).__name__}: {error}", traceback.format_exc())
+            self.lose(candidate.path, f"{type(error).__name__}: {error}", traceback.format_exc())
             return
         self.unopened += unopened
-        failures = tuple(self._report.failures[failed:])
+        failures = tuple(map(self._root.cleared, self._report.failures[failed:]))
         if made or record:
             kept = None if failures else record
-            self.items.append(Item(encoded(made), record=kept, blobs=_blobs(candidate), failures=failures))
+            self.items.append(
+                Item(self._root.cleared(encoded(made)), record=kept, blobs=_blobs(candidate), failures=failures)
+            )
 
-    def _lose(self, path: str, problem: str, failure: str = "") -> None:
+    def lose(self, path: str, problem: str, failure: str = "") -> None:
         row = lost(self._root.names(path), f"could not be gone through: {problem}")
-        self.items.append(Item(encoded([row]), failures=(failure or f"{path}: {problem}",)))
+        told = failure or f"{self._root.address(path)}: {problem}"
+        self.items.append(Item(self._root.cleared(encoded([row])), failures=(self._root.cleared(told),)))
         self._report.summary.files += 1
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from lora_lint.audit.table import Table
     from lora_lint.finding import Severity
 
-ENGINES = ("local",)
+ENGINES = ("local", "ray")
 EVERY = 0.2
 """Seconds between two looks of the progress line."""
 _AT_ONCE = 500
@@ -30,7 +31,9 @@ _AT_ONCE = 500
 
 
 def audit(
-    roots: Annotated[list[str], typer.Argument(help="Folders of adapters, Hugging Face caches, runs.")],
+    roots: Annotated[
+        list[str], typer.Argument(help="Folders of adapters, Hugging Face caches, runs; s3://, gs://, hf://.")
+    ],
     format_: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
     table: Annotated[
         str | None, typer.Option(metavar="FILE", help="One row per site: F.csv, F.jsonl or F.parquet.")
@@ -47,7 +50,11 @@ def audit(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes; as many as processors by default, 0 for this one alone.")
     ] = None,
-    engine: Annotated[str, typer.Option(help="Where the work is done: local.")] = "local",
+    engine: Annotated[str, typer.Option(help="Where the work is done: local or ray.")] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="The Ray cluster, as ray.init takes it; by default one is started here.")
+    ] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Read the tensors too, with torch.")] = False,
     policy: Policy = None,
     fail_on: Annotated[
         str | None, typer.Option(help="Lowest severity that makes status 1: error, warning, note.")
@@ -75,13 +82,16 @@ def audit(
     if format_ not in ("text", "json"):
         fail(f"there is no format {format_!r}; there are text and json")
     if engine not in ENGINES:
-        fail(f"there is no engine {engine!r}; there is {', '.join(ENGINES)}")
-    for root in roots:
-        if not os.path.lexists(root):
-            fail(f"{root}: there is no such file or folder")
+        fail(f"there is no engine {engine!r}; there are {' and '.join(ENGINES)}")
+    if address and engine != "ray":
+        fail("--address is that of a Ray cluster: it needs --engine ray")
+    if verify and find_spec("torch") is None:
+        fail("--verify needs torch: pip install 'lora-lint[torch]'")
+    _check(roots)
     settings = settings_for(roots, config, policy, None)
     known = baseline or (settings.baseline and os.path.join(settings.folder, settings.baseline)) or None
-    whole = Audit(roots, settings, workers, store, known)
+    cluster = (address or "local") if engine == "ray" else None
+    whole = Audit(roots, settings, workers, store, known, cluster, verify)
     summary = Summary(policy=settings.policy)
     threshold = _threshold(fail_on, settings.fail_on)
     try:
@@ -98,6 +108,21 @@ def audit(
         for failure in whole.tally.failures:
             say(failure)
     raise typer.Exit(_status(whole.tally, summary.severity(), threshold, exit_zero=exit_zero))
+
+
+def _check(roots: list[str]) -> None:
+    """Stop where a root isn't there; a URL is asked for with the library that it needs."""
+    from lora_lint.audit.remote import Objects, RemoteError, is_remote, normal
+
+    for root in roots:
+        if is_remote(root):
+            try:
+                if not Objects(url := normal(root)).is_folder(url):
+                    fail(f"{url}: is one object; name the folder that it is in")
+            except RemoteError as error:
+                fail(str(error))
+        elif not os.path.lexists(root):
+            fail(f"{root}: there is no such file or folder")
 
 
 def _threshold(given: str | None, otherwise: "Severity") -> "Severity":

@@ -64,6 +64,9 @@ def audit(folder: Path, runs: int) -> Iterator[Row]:
         what = f"peak memory of all processes, {large:,}"
         yield Row(what, peaks[large], f"{small:,}", peaks[small], "the same", unit="MB")
     yield from _again(folder, top, runs)
+    from tests.bench.engines import engines
+
+    yield from engines(folder, runs)
 
 
 def _again(folder: Path, top: Path, runs: int) -> Iterator[Row]:

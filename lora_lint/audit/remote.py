@@ -1,0 +1,178 @@
+"""Objects behind a URL: folders listed and ranges read through fsspec, and reasons that hold no secret."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "hf": "huggingface_hub"}
+"""What fsspec needs for each kind of root."""
+
+_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
+_BUCKET = re.compile(r"[A-Za-z0-9._-]+|arn:[A-Za-z0-9:._-]+")
+_VERSIONS = ("ETag", "etag", "generation", "md5Hash", "blob_id", "xet_hash", "mtime", "LastModified", "created")
+"""Where the libraries say which of its contents an object has, the surest first."""
+
+
+class RemoteError(Exception):
+    """A root or an object that can't be used, and why: never in a library's words, which may hold signed addresses."""
+
+
+class Entry(NamedTuple):
+    """What lies in a folder; `version` changes with the content, and is empty where nobody tells."""
+
+    name: str
+    path: str
+    size: int
+    version: str
+    is_folder: bool
+
+
+def is_remote(root: str) -> bool:
+    """Whether a root is a URL; a folder of this machine may be called like one."""
+    return _URL.fullmatch(root) is not None and not os.path.lexists(root)
+
+
+def absolute(root: str) -> str:
+    """A root as it is known whatever the working directory."""
+    return normal(root) if is_remote(root) else os.path.abspath(root)
+
+
+def normal(url: str) -> str:
+    """
+    Raises:
+        RemoteError: when it is no scheme, bucket and path; what it holds is not repeated, since that may be a secret.
+    """
+    match = _URL.fullmatch(url)
+    scheme = match["scheme"] if match else ""
+    if match is None or scheme not in PACKAGES:
+        known = ", ".join(f"{one}://" for one in PACKAGES)
+        raise RemoteError(f"{scheme}://: there are no such roots; there are {known}")
+    parts = [part for part in match["rest"].split("/") if part]
+    if not parts:
+        raise RemoteError(f"{scheme}://: names no bucket or repository")
+    user = parts[0].partition("@")[0] if "@" in parts[0] else ""
+    if any(sign in match["rest"] for sign in "?#") or (user and (":" in user or scheme != "hf")):
+        raise RemoteError(f"{scheme}://: only a bucket and a path are read; credentials are the library's own business")
+    is_named = scheme == "hf" or _BUCKET.fullmatch(parts[0])
+    if not (is_named and match["rest"].isprintable()) or "." in parts or ".." in parts:
+        raise RemoteError(f"{scheme}://: has a part that is no name of a folder")
+    if scheme == "hf" and len(parts) - (parts[0] in ("datasets", "spaces", "buckets")) < 2:
+        raise RemoteError("hf://: names no repository, as hf://ORGANISATION/NAME does")
+    return f"{scheme}://{'/'.join(parts)}"
+
+
+class Objects:
+    """The objects behind a URL; may be used by several threads. Retries and credentials are the library's own."""
+
+    def __init__(self, url: str) -> None:
+        """
+        Raises:
+            RemoteError: without the packages that it needs.
+        """
+        scheme = url.partition("://")[0]
+        try:
+            import fsspec
+            from fsspec.asyn import AsyncFileSystem
+
+            # The hub's files ask for the kind of a path before each read, which its last listing answers.
+            self._files: Any = fsspec.filesystem(scheme, use_listings_cache=scheme == "hf", skip_instance_cache=True)
+        except ImportError:
+            extra = "" if scheme == "gs" else "; the extra has it: pip install 'lora-lint[remote]'"
+            raise RemoteError(f"{scheme}:// needs fsspec and {PACKAGES[scheme]}{extra}") from None
+        except Exception as error:  # noqa: BLE001 - each library has errors of its own; all are told
+            raise RemoteError(f"{scheme}://: can't be reached: {reason(error)}") from None
+        self._takes_ranges = isinstance(self._files, AsyncFileSystem)
+
+    def is_folder(self, url: str) -> bool:
+        """
+        Raises:
+            RemoteError: when there is nothing, or it can't be asked.
+        """
+        try:
+            return bool(self._files.info(url)["type"] == "directory")
+        except Exception as error:  # noqa: BLE001 - each library has errors of its own; all are told
+            raise RemoteError(f"{url}: can't be reached: {reason(error)}") from None
+
+    def list(self, url: str) -> list[Entry]:
+        """What lies in a folder, by name; the library asks page by page.
+
+        Raises:
+            RemoteError: when it can't be listed.
+        """
+        try:
+            own = str(self._files._strip_protocol(url)).rstrip("/")
+            found = self._files.ls(url, detail=True, refresh=True)
+            return sorted(_entries(found, own), key=lambda entry: (entry.name, not entry.is_folder))
+        except Exception as error:  # noqa: BLE001 - each library has errors of its own; all are told
+            raise RemoteError(f"can't be listed: {reason(error)}") from None
+
+    def forget(self, url: str) -> None:
+        """A folder is done with."""
+        with suppress(Exception):  # what is kept for longer only takes memory
+            self._files.invalidate_cache(url)
+
+    def read(self, entry: Entry, start: int, end: int) -> bytes:
+        """The bytes of an object from `start` up to `end`, in one request.
+
+        Raises:
+            RemoteError: when they can't be read, or aren't there any more.
+        """
+        if start >= end:
+            return b""
+        try:
+            if self._takes_ranges:
+                data = self._files.cat_file(entry.path, start=start, end=end)
+            else:
+                # Without a cache nothing is read ahead; without the size another request would ask for it.
+                with self._files.open(entry.path, "rb", cache_type="none", size=entry.size) as file:
+                    file.seek(start)
+                    data = file.read(end - start)
+        except Exception as error:  # noqa: BLE001 - each library has errors of its own; all are told
+            raise RemoteError(f"can't be fetched: {reason(error)}") from None
+        if len(data) != end - start:
+            raise RemoteError(f"can't be fetched: {end - start} bytes were asked for, {len(data)} came")
+        return bytes(data)
+
+    def fetch(self, entry: Entry, path: str) -> None:
+        """The whole object into a file.
+
+        Raises:
+            RemoteError: when it can't be read.
+        """
+        try:
+            self._files.get_file(entry.path, path)
+            size = os.path.getsize(path)
+        except Exception as error:  # noqa: BLE001 - each library has errors of its own; all are told
+            raise RemoteError(f"can't be fetched: {reason(error)}") from None
+        if size != entry.size:
+            raise RemoteError(f"can't be fetched: {entry.size} bytes were asked for, {size} came")
+
+
+def _entries(found: list[dict[str, Any]], own: str) -> Iterator[Entry]:
+    for one in found:
+        path = str(one["name"])
+        if path.rstrip("/") == own:
+            continue  # the empty object that stands for a folder in some buckets, or the object itself
+        version = next((str(one[key]) for key in _VERSIONS if one.get(key)), "")
+        name = path.rstrip("/").rpartition("/")[2]
+        yield Entry(name, path, int(one.get("size") or 0), version, one["type"] == "directory")
+
+
+def reason(error: BaseException) -> str:
+    """What kind of fault it is, in words that come from here or from the system."""
+    status = getattr(getattr(error, "response", None), "status_code", None) or getattr(error, "status", None)
+    if isinstance(error, FileNotFoundError):
+        return "there is no such object"
+    if isinstance(error, PermissionError):
+        return "access is denied"
+    if "Credential" in type(error).__name__:
+        return "no credentials were found"
+    if "timeout" in type(error).__name__.lower():
+        return "no answer came in time"
+    if isinstance(status, int):
+        return f"the server answers with status {status}"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()
+    return type(error).__name__
