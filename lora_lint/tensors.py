@@ -6,6 +6,9 @@ from typing import NamedTuple, Protocol
 
 from lora_lint.document import Problem
 
+READABLE = frozenset(("F64", "F32", "F16", "BF16", *(f"{sign}{bits}" for sign in "IU" for bits in (64, 32, 16, 8))))
+"""Types of tensors whose single numbers, such as alphas, Python can read."""
+
 
 class Tensor(NamedTuple):
     """One tensor of a safetensors header, and the file that holds it."""

@@ -81,8 +81,8 @@ class Update:
 
     @property
     def zero(self) -> Factor | None:
-        """The factor that is all zeros, so that nothing is added."""
-        return next((factor for factor in (self.b, self.a) if factor.norm == 0), None)
+        """The factor that is all zeros, so that nothing is added; beside a NaN they don't come to nothing."""
+        return next((factor for factor in (self.b, self.a) if factor.norm == 0), None) if self.finite else None
 
     @property
     def adds(self) -> bool:

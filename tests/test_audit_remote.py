@@ -76,7 +76,7 @@ def test_the_rows_are_those_of_a_folder(workers: int, bucket: Server) -> None:
     assert rows == audited("x")
     assert [(row.adapter, row.scale, [found.rule for found in row.findings]) for row in rows[:2]] == [
         ("a", 2, []),
-        ("b", 1, ["stale-base-model-metadata", "alpha-not-2r"]),
+        ("b", 1, ["alpha-not-2r", "stale-base-model-metadata"]),
     ]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from math import prod
 
 from lora_lint.readers.safetensors import Header, TensorInfo, opened
+from lora_lint.tensors import READABLE
 
 MOST = 100_000
 """Numbers that are read of one file: no model has as many modules."""
@@ -22,7 +23,7 @@ beginnings: dict[str, int] = {}
 
 def is_scalar(info: TensorInfo) -> bool:
     """Whether it is one number that Python can read; some writers give it the shape [1]."""
-    return prod(info.shape) == 1 and (info.dtype in _FORMATS or info.dtype == _BF16)
+    return prod(info.shape) == 1 and info.dtype in READABLE
 
 
 def read_scalars(path: str | os.PathLike[str], header: Header, names: Iterable[str]) -> Mapping[str, float]:
