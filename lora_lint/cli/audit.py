@@ -17,12 +17,15 @@ from lora_lint.cli.output import emit, fail, say
 
 if TYPE_CHECKING:
     from lora_lint.audit.changes import Against, Changes
+    from lora_lint.audit.findings import Findings
     from lora_lint.audit.report.page import Page
     from lora_lint.audit.run import Audit, Tally
     from lora_lint.audit.summary import Summary
     from lora_lint.audit.table import Table
     from lora_lint.finding import Severity
 
+FORMATS = ("text", "json", "github", "gitlab", "sarif", "junit")
+"""Those of `check`; `text` is the screen and `json` the rows."""
 ENGINES = ("local", "ray")
 EVERY = 0.2
 """Seconds between two looks of the progress line."""
@@ -34,7 +37,7 @@ def audit(
     roots: Annotated[
         list[str], typer.Argument(help="Folders of adapters, Hugging Face caches, runs; s3://, gs://, hf://.")
     ],
-    format_: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    format_: Annotated[str, typer.Option("--format", help=", ".join(FORMATS[:-1]) + f" or {FORMATS[-1]}.")] = "text",
     table: Annotated[
         str | None, typer.Option(metavar="FILE", help="One row per site: F.csv, F.jsonl or F.parquet.")
     ] = None,
@@ -73,14 +76,16 @@ def audit(
       lora-lint audit runs/ --store runs.db --against runs.db
     """
     from lora_lint.audit.changes import Against
+    from lora_lint.audit.findings import Findings
     from lora_lint.audit.local import PoolError
     from lora_lint.audit.run import Audit
     from lora_lint.audit.store import StoreError
     from lora_lint.audit.summary import Summary
     from lora_lint.baseline import BaselineError
+    from lora_lint.reporters import render
 
-    if format_ not in ("text", "json"):
-        fail(f"there is no format {format_!r}; there are text and json")
+    if format_ not in FORMATS:
+        fail(f"there is no format {format_!r}; there are {', '.join(FORMATS)}")
     if engine not in ENGINES:
         fail(f"there is no engine {engine!r}; there are {' and '.join(ENGINES)}")
     if address and engine != "ray":
@@ -97,7 +102,11 @@ def audit(
     try:
         earlier = Against(against, roots) if against else None
         with _table(table) as rows, _page(report, roots) as page:
-            changes = _go(whole, summary, rows, page, earlier, as_json=format_ == "json")
+            found = Findings(roots, settings.policy, threshold) if format_ in FORMATS[2:] else None
+            changes = _go(whole, summary, rows, page, earlier, found, as_json=format_ == "json")
+            if found is not None:
+                found.report.failures += whole.tally.failures
+                emit(render(found.report, format_))
             if report is not None and page is not None:
                 _save(report, page.pieces(summary, whole.tally, changes))
     except (BaselineError, StoreError, PoolError, ImportError) as error:
@@ -140,6 +149,7 @@ def _go(
     table: "Table | None",
     page: "Page | None",
     earlier: "Against | None",
+    found: "Findings | None",
     *,
     as_json: bool,
 ) -> "Changes | None":
@@ -156,6 +166,8 @@ def _go(
             table.add(rows)
         if page is not None:
             page.add(rows)
+        if found is not None:
+            found.add(rows)
         if lines is not None:
             lines.add(reporter.json_rows(rows))
         progress.show(summary.adapters.total)
@@ -163,13 +175,21 @@ def _go(
     changes = earlier.finish() if earlier is not None else None
     if lines is not None:
         lines.end(reporter.json_tail(summary, whole.tally, changes))
-    elif output.on_terminal():
+    elif found is None:
+        _show(summary, whole.tally, changes)
+    return changes
+
+
+def _show(summary: "Summary", tally: "Tally", changes: "Changes | None") -> None:
+    """The screen, or the same for a pipe."""
+    from lora_lint.reporters import audit as reporter
+
+    if output.on_terminal():
         drawn = (sys.stdout.encoding or "").lower().startswith("utf")
         size = {"width": output.width(), "height": output.height()}
-        emit(reporter.for_terminal(summary, whole.tally, changes, **size, color=output.colour(), drawn=drawn))
+        emit(reporter.for_terminal(summary, tally, changes, **size, color=output.colour(), drawn=drawn))
     else:
-        emit(reporter.plain(summary, whole.tally, changes))
-    return changes
+        emit(reporter.plain(summary, tally, changes))
 
 
 class _Lines:
