@@ -1,11 +1,12 @@
 """Where do the base model, its code and the weights come from, and what goes out with the file?"""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from lora_lint.base_name import base_name, is_commit, where
+from lora_lint.document import Path
 from lora_lint.facts import Fact, Setup
 from lora_lint.finding import Finding, Severity
 from lora_lint.folder import CARD
@@ -43,6 +44,43 @@ def local_base_path(setup: Setup) -> Iterator[Finding]:
     yield Finding(
         f"the base model is {base.name[:LONGEST_NAME]}, a path of the machine that trained it{instead}", at=base.path
     )
+
+
+def private_path(setup: Setup) -> Iterator[Finding]:
+    text = setup.document.source.text
+    if not setup.trained or (text and not any(mark in text for mark in _HOMES)):
+        return
+    told = setup.base_name
+    told_of = told.path if told is not None and told.where == "path" else None
+    found = [(path, match) for path, value in _texts(setup.document.data) if (match := _HOME.search(value))]
+    for path, match in found:
+        if path != told_of and (match[1] or match[2]).lower() not in _NOBODY:
+            yield Finding(
+                f"{path[-1]} tells the home folder {match[0][:LONGEST_NAME]} to whoever gets the adapter", at=path
+            )
+            return
+
+
+_HOMES = ("/home/", "/Users/", "\\Users\\")
+_HOME = re.compile(r"(?:/home|/Users)/([\w.-]+)|[A-Za-z]:[\\/]+Users[\\/]+([\w.-]+)")
+_NOBODY = ("user", "users", "username", "runner", "ubuntu", "root", "jovyan", "ec2-user", "sagemaker-user", "app", "me")
+"""Accounts that containers and cloud machines come with."""
+_MOST_TEXTS = 10_000
+
+
+def _texts(data: object) -> Iterator[tuple[Path, str]]:
+    """The texts in a config, or in the metadata of a file of weights, with their paths."""
+    pending: list[tuple[Path, object]] = [((), data)]
+    for _ in range(_MOST_TEXTS):
+        if not pending:
+            return
+        path, value = pending.pop()
+        if isinstance(value, str):
+            yield path, value[:_MOST_TEXTS]
+        elif isinstance(value, Mapping):
+            pending += [((*path, key), inner) for key, inner in reversed(list(value.items()))]
+        elif isinstance(value, list):
+            pending += [((*path, at), inner) for at, inner in reversed(list(enumerate(value)))]
 
 
 def remote_code_required(setup: Setup) -> Iterator[Finding]:
