@@ -41,6 +41,7 @@ class Config(Schema):
         "optim": "optimizer_type",
         "fp16_adapter": "full_fp16",
         "resume_from": "network_weights",
+        "base_model": "pretrained_model_name_or_path",
         "image_model": "pretrained_model_name_or_path",
     }
 

@@ -29,6 +29,7 @@ class Config(Schema):
     SPELLED: ClassVar[Mapping[str, str]] = {
         "optim": "optimizer",
         "fp16_adapter": "full_fp16",
+        "base_model": "pretrained_model_name_or_path",
         "image_model": "pretrained_model_name_or_path",
     }
 

@@ -24,7 +24,11 @@ class Saved(Schema):
     """
 
     EXPONENTS: ClassVar[bool] = True
-    SPELLED: ClassVar[Mapping[str, str]] = {"learning_rate": ".learning_rate", "optim": ".optimizer"}
+    SPELLED: ClassVar[Mapping[str, str]] = {
+        "base_model": ".model",
+        "learning_rate": ".learning_rate",
+        "optim": ".optimizer",
+    }
 
     rank: PositiveInt | None = None
     scale: Number | None = None

@@ -22,8 +22,9 @@ class Config(Schema, strict=False):
     The scale is alpha over rank, whatever they are (modules/module/LoRAModule.py:581).
     """
 
-    SPELLED: ClassVar[Mapping[str, str]] = {"optim": "optimizer.optimizer"}
+    SPELLED: ClassVar[Mapping[str, str]] = {"optim": "optimizer.optimizer", "base_model": "base_model_name"}
 
+    base_model_name: Any = None
     learning_rate: Any = None
     training_method: str = "FINE_TUNE"
     peft_type: str = "LORA"

@@ -35,8 +35,12 @@ class Config(Schema, strict=False):
     ControlNet of a U-Net is a LoHa (1057-1073).
     """
 
-    SPELLED: ClassVar[Mapping[str, str]] = {"optim": "optimizer"}
+    SPELLED: ClassVar[Mapping[str, str]] = {
+        "optim": "optimizer",
+        "base_model": "pretrained_model_name_or_path",
+    }
 
+    pretrained_model_name_or_path: Any = Field(None, validation_alias=_flag("pretrained_model_name_or_path"))
     learning_rate: Any = Field(None, validation_alias=_flag("learning_rate"))
     optimizer: Any = Field(None, validation_alias=_flag("optimizer"))
     model_type: str = Field("full", validation_alias=_flag("model_type"))
