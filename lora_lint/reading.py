@@ -17,6 +17,8 @@ from lora_lint.frameworks import LAST, WORDS, candidates, has_marker, holds_any,
 from lora_lint.leftovers import leftover
 from lora_lint.tensors import Checkpoint
 
+_MAY_BE_WEIGHTS = (".safetensors", ".bin", ".pt", ".lora", ".index.json")
+"""How the names of what lies beside a config end, so that a folder without any is done with at once."""
 _WEIGHTS = (".safetensors", ".gguf", ".nemo", *PICKLED)
 ADAPTER_NAMES = ("adapter_config.json", "adapter_model.safetensors")
 """Endings of files that are an adapter's whatever they hold, so that an unreadable one is always reported."""
@@ -122,7 +124,7 @@ def _content(path: str, limit: int, *, any_kind: bool) -> bytes:
 
 
 def _beside(path: str, names: frozenset[str] | None) -> Checkpoint | None:
-    if names is not None and not any("model" in name for name in names):
+    if names is not None and not any(name.endswith(_MAY_BE_WEIGHTS) for name in names):
         return None
     from lora_lint.checkpoint import beside
 
