@@ -840,3 +840,23 @@ def test_a_word_of_a_command_stands_where_it_is_written() -> None:
 )
 def test_a_command_to_which_words_are_added_is_open(text: str) -> None:
     assert only(text).opened(("lora_alpha",)) == "more words are added to the command"
+
+
+@pytest.mark.parametrize(
+    ("code", "targets"),
+    [
+        ("ATT = ['q_proj', 'v_proj']\nMLP = ['up_proj']\nX = ATT + MLP", ["q_proj", "v_proj", "up_proj"]),
+        ("ATT = ['q_proj']\nX = ATT + ['up_proj'] + ['down_proj']", ["q_proj", "up_proj", "down_proj"]),
+        ("X = ['q_proj'] + ['k_proj' 'v_proj']", ["q_proj", "k_projv_proj"]),
+    ],
+)
+def test_lists_that_are_added_are_one_list(code: str, targets: list[str]) -> None:
+    data = only(f"{IMPORT}{code}\nLoraConfig(r=8, lora_alpha=16, target_modules=X)").data
+    assert isinstance(data, dict)
+    assert data["target_modules"] == targets
+
+
+def test_a_list_that_is_added_to_what_nobody_knows_is_unknown() -> None:
+    data = only(f"{IMPORT}X = ['q_proj'] + extra\nLoraConfig(r=8, lora_alpha=16, target_modules=X)").data
+    assert isinstance(data, dict)
+    assert isinstance(data["target_modules"], Unknown)

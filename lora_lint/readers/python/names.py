@@ -62,7 +62,24 @@ class Resolver:
         lookup = lookup_call(node)
         if lookup is not None:
             return self._looked_up(node, *lookup, context)
-        return arithmetic(self, node, context)
+        return self._joined(node, context) or arithmetic(self, node, context)
+
+    def _joined(self, node: ast.expr, context: Context) -> Value | None:
+        """Lists that are added to each other, as groups of target modules are; None for any other sum."""
+        parts = _summands(node)
+        if len(parts) < 2 or not self._is_list(parts[0], context):
+            return None
+        values = [self.value(part, context.deeper()) for part in parts]
+        if any(not isinstance(value.data, list) or value.items is None for value in values):
+            return None
+        items = tuple(enumerate(item for value in values for _, item in value.items or ()))
+        return Value([item.data for _, item in items], node, items=items) if len(items) <= MAX_ITEMS else None
+
+    def _is_list(self, node: ast.expr, context: Context) -> bool:
+        if isinstance(node, ast.Name):
+            binding = settled(context.use.scope.find(node.id), context.use)
+            node = binding.value if binding is not None and binding.value is not None else node
+        return isinstance(node, ast.List | ast.Tuple)
 
     def unknown(self, node: ast.expr, why: str = "is only known when it runs") -> Value:
         text = self.lines.code(node)
@@ -171,3 +188,12 @@ class Resolver:
             return value
         free = {value.symbol.id: Free(default.data)}
         return replace(elsewhere(default, rewritable=False), at=node, default=True, symbol=value.symbol, free=free)
+
+
+def _summands(node: ast.expr) -> list[ast.expr]:
+    """The parts of `a + b + c`, in order."""
+    parts: list[ast.expr] = []
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        parts.append(node.right)
+        node = node.left
+    return [node, *reversed(parts)]
