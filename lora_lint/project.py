@@ -64,11 +64,25 @@ def installed(source: "Source", name: str) -> Pin | None:
     """The release of a package that a notebook or a script installs before it runs, where it names one."""
     if "pip" not in source.text or name not in source.text:
         return None
-    lines = (line for line in source.text.splitlines() if "pip" in line and "install" in line)
-    found = {version for line in lines for version in re.findall(_INSTALLED.format(re.escape(name)), line)}
+    named = re.compile(_INSTALLED.format(re.escape(name)))
+    found = {version for line in _installing(source.text) for version in named.findall(line)}
     return Pin(found.pop(), "the file itself") if len(found) == 1 else None
 
 
+def _installing(text: str) -> Iterator[str]:
+    """The lines of commands that install something, those that a command goes on in among them."""
+    goes_on = 0
+    for line in text.splitlines():
+        begins = "pip" in line and "install" in line
+        if begins or goes_on:
+            yield line
+            goes_on = (_LONGEST if begins else goes_on - 1) if _GOES_ON.search(line) else 0
+
+
+_GOES_ON = re.compile(r"""\\(?:n"?,?)?[ \t]*\Z""")
+"""A backslash at the end, in a notebook before the text of the line's end."""
+_LONGEST = 40
+"""Lines of one command."""
 _INSTALLED = r"(?<![\w-]){}(?:\[[^\]]*\])?==(\d+(?:\.\d+)*)"
 
 

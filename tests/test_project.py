@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from lora_lint.project import pinned
+from lora_lint.document import Source
+from lora_lint.project import installed, pinned
 
 POETRY = "[tool.poetry.dependencies]\npeft = {}\n"
 LOCK = '[[package]]\nname = "peft"\nversion = "0.13.2"\n[[package]]\nname = "torch"\nversion = "2.0"\n'
@@ -68,3 +69,21 @@ def test_files_that_disagree_say_nothing(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("peft==0.12.0\n", "utf-8")
     (tmp_path / "requirements-gpu.txt").write_text("peft==0.13.0\n", "utf-8")
     assert pinned(str(tmp_path), "peft") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("!pip install -q peft==0.13.2 trl\n", "0.13.2"),
+        ("%pip install 'peft[torch]==0.13.2'\n", "0.13.2"),
+        ("pip install -U \\\n  torch \\\n  peft==0.13.2\n", "0.13.2"),
+        # A cell of a notebook, whose lines are texts of JSON.
+        ('"!pip install -U \\\\\\n",\n"  \\"peft==0.13.2\\"\\n"\n', "0.13.2"),
+        ("pip install peft\n", None),
+        ("pip install torch\npeft==0.13.2\n", None),
+        ("pip install peft==0.13.2\npip install peft==0.14.0\n", None),
+    ],
+)
+def test_a_file_that_installs_a_release_is_held_to_it(text: str, version: str | None) -> None:
+    found = installed(Source("a.ipynb", text), "peft")
+    assert (found.version if found is not None else None) == version
