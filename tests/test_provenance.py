@@ -12,6 +12,7 @@ from lora_lint.folder import Folder
 from lora_lint.linter import lint
 from lora_lint.reporters import FORMATS
 from tests.conftest import Cli
+from tests.tensors import write_safetensors
 
 LETTERS = "QmZpLwKvRtYbNcXsGdJfHuEiOaTyWqUzVk"
 DIGITS = "3f9a1c7be2d84065af13c92e7b5d08416a2fce97"
@@ -170,3 +171,10 @@ def test_a_path_into_a_cache_tells_the_repository(path: str, repository: str) ->
 def test_the_head_of_a_card_names_base_models(card: str, said: list[tuple[str, int]], tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text(card, "utf-8", newline="")
     assert list(Folder(str(tmp_path / "adapter_config.json")).card_base_models) == said
+
+
+def test_the_metadata_of_many_tensors_is_looked_at(tmp_path: Path) -> None:
+    table = {f"lora_unet_{at}.lora_down.weight": ("F32", (1, 1)) for at in range(3_000)}
+    write_safetensors(tmp_path / "lora.safetensors", table, {"ss_output_dir": "/home/ada/loras"})
+    (found,) = lint([str(tmp_path)], select=["private-path"]).diagnostics
+    assert found.message == "ss_output_dir tells the home folder /home/ada to whoever gets the adapter"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from lora_lint.base_name import base_name, is_commit, where
-from lora_lint.document import Path
+from lora_lint.document import Path, lookup
 from lora_lint.facts import Fact, Setup
 from lora_lint.finding import Finding, Severity
 from lora_lint.folder import CARD
@@ -52,7 +52,10 @@ def private_path(setup: Setup) -> Iterator[Finding]:
         return
     told = setup.base_name
     told_of = told.path if told is not None and told.where == "path" else None
-    found = [(path, match) for path, value in _texts(setup.document.data) if (match := _HOME.search(value))]
+    # The names, types and shapes of a file's tensors tell nothing, and there may be more of them than are looked at.
+    start: Path = ("__metadata__",) if setup.lone else ()
+    texts = _texts(lookup(setup.document.data, start), start)
+    found = [(path, match) for path, value in texts if (match := _HOME.search(value))]
     for path, match in found:
         if path != told_of and (match[1] or match[2]).lower() not in _NOBODY:
             yield Finding(
@@ -68,9 +71,9 @@ _NOBODY = ("user", "users", "username", "runner", "ubuntu", "root", "jovyan", "e
 _MOST_TEXTS = 10_000
 
 
-def _texts(data: object) -> Iterator[tuple[Path, str]]:
-    """The texts in a config, or in the metadata of a file of weights, with their paths."""
-    pending: list[tuple[Path, object]] = [((), data)]
+def _texts(data: object, start: Path) -> Iterator[tuple[Path, str]]:
+    """The texts in what stands at a path, with the paths of their own."""
+    pending: list[tuple[Path, object]] = [(start, data)]
     for _ in range(_MOST_TEXTS):
         if not pending:
             return
