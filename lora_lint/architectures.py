@@ -87,6 +87,15 @@ _VIT_OLD = (
     "encoder.layer.*.intermediate.dense encoder.layer.*.output.dense"
 )
 
+_DEEPSEEK = Architecture(
+    f"{_LATENT} {_MLP} {_SHARED}",
+    tied=False,
+    routers="layers.*.mlp.gate",
+    experts=_STACKED,
+    converted=True,
+    formerly=_UNSTACKED,
+)
+
 ARCHITECTURES: Mapping[str, Architecture] = {
     "llama": Architecture(_LLAMA),
     "mistral": Architecture(_LLAMA, tied=False),
@@ -182,22 +191,8 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "starcoder2": Architecture("layers.*.self_attn.{q,k,v,o}_proj layers.*.mlp.{c_fc,c_proj}"),
     "cohere": Architecture(_LLAMA, tied=True),
     "cohere2": Architecture(_LLAMA, tied=True),
-    "deepseek_v2": Architecture(
-        f"{_LATENT} {_MLP} {_SHARED}",
-        tied=False,
-        routers="layers.*.mlp.gate",
-        experts=_STACKED,
-        converted=True,
-        formerly=_UNSTACKED,
-    ),
-    "deepseek_v3": Architecture(
-        f"{_LATENT} {_MLP} {_SHARED}",
-        tied=False,
-        routers="layers.*.mlp.gate",
-        experts=_STACKED,
-        converted=True,
-        formerly=_UNSTACKED,
-    ),
+    "deepseek_v2": _DEEPSEEK,
+    "deepseek_v3": _DEEPSEEK,
     "llama4": Architecture(
         f"{_ATTENTION} layers.*.feed_forward.shared_expert.{{gate,up,down}}_proj "
         "layers.*.feed_forward.{gate,up,down}_proj",

@@ -129,6 +129,16 @@ class Site:
         return scale
 
     @property
+    def told_scale(self) -> float | None:
+        """The scale as a report gives it: None where it is unknown, or the site isn't classic LoRA."""
+        if self.state == "not-lora":
+            return None
+        try:
+            return float(self.scale)
+        except UnknownFact:
+            return None
+
+    @property
     def symbolic_scale(self) -> float | None:
         """The scale where rank and alpha are written over the same names and the names cancel out."""
         if self.alpha is None or (self.rank.expression is None and self.alpha.expression is None):

@@ -166,7 +166,7 @@ def _content(reading: Reading) -> str:
 def _site(start: Row, setup: Setup, site: Site, policy: Policy) -> Row:
     source = setup.document.source
     active = site.state == "active"
-    scale = _scale(site)
+    scale = site.told_scale
     return start._replace(
         line=source.position(setup.document.span.start).line if source.text else None,
         framework=setup.framework,
@@ -197,15 +197,6 @@ def _problem(setup: Setup) -> str | None:
 def _base_model(setup: Setup) -> str | None:
     named = setup.base_name
     return (named.repository or named.name or None) if named is not None else None
-
-
-def _scale(site: Site) -> float | None:
-    if site.state == "not-lora":
-        return None
-    try:
-        return float(site.scale)
-    except UnknownFact:
-        return None
 
 
 def _value(fact: Fact[Any] | None) -> float | None:

@@ -9,7 +9,7 @@ from pydantic import AliasChoices, Field
 
 from lora_lint.document import Document, Unknown
 from lora_lint.facts import Fact
-from lora_lint.frameworks.trainer import TrainingArguments, sets_run
+from lora_lint.frameworks.trainer import LatestArguments, sets_run
 from lora_lint.keys import OldKey
 from lora_lint.schema import Old, Schema
 from lora_lint.view import View
@@ -19,7 +19,7 @@ def _old(library: str, release: str, new: str = "") -> Old:
     return Old(library, release, new, reaction="refuses to start")
 
 
-class Arguments(TrainingArguments):
+class Arguments(LatestArguments):
     """transformers' `TrainingArguments` and TRL's classes that build on it."""
 
     SPELLED: ClassVar[Mapping[str, str]] = {
@@ -27,7 +27,6 @@ class Arguments(TrainingArguments):
         "safe_serialization": "save_safetensors",
     }
     OLD: ClassVar[Mapping[str, Old]] = {
-        "evaluation_strategy": _old("transformers", "4.51.0", "eval_strategy"),
         "overwrite_output_dir": _old("transformers", "5.0.0"),
         "no_cuda": _old("transformers", "5.0.0", "use_cpu"),
         "per_gpu_train_batch_size": _old("transformers", "5.0.0", "per_device_train_batch_size"),
@@ -162,7 +161,6 @@ class Tokens(Schema):
     """`add_tokens` and `add_special_tokens` of a tokenizer."""
 
     POSITIONAL: ClassVar[tuple[str, ...]] = ("new_tokens",)
-    SPELLED: ClassVar[Mapping[str, str]] = {}
 
     new_tokens: Any = Field(None, validation_alias=AliasChoices("new_tokens", "special_tokens_dict"))
 

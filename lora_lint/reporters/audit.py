@@ -1,8 +1,7 @@
 """The summary of an audit for a pipe and for a terminal, and its rows and numbers as JSON."""
 
 from collections.abc import Iterable, Iterator
-from io import StringIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lora_lint.audit.changes import Changes
 from lora_lint.audit.rows import FORMAT, Row, as_data
@@ -10,6 +9,9 @@ from lora_lint.audit.run import Tally
 from lora_lint.audit.summary import Groups, Summary
 from lora_lint.printable import printable_json
 from lora_lint.reporters.screen import DRAWN, NARROWEST, TYPED, screen
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _ENDLESS = 1000
 """Lines of a pipe."""
@@ -25,23 +27,18 @@ def for_terminal(
     summary: Summary, tally: Tally, changes: Changes | None = None, *, width: int, height: int, color: bool, drawn: bool
 ) -> str:
     """The summary in colours, no wider than the terminal and, from 24 lines of 80 on, no higher."""
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(
-        file=StringIO(),
-        width=max(width, NARROWEST),
-        force_terminal=True,
-        color_system="standard" if color else None,
-        legacy_windows=False,
-    )
-    with console.capture() as capture:
+    from lora_lint.reporters import terminal
+
+    def draw(console: "Console") -> None:
         marks = DRAWN if drawn else TYPED
         for line in screen(summary, tally, changes, width=width, height=height, marks=marks):
             text = Text.assemble(*line)
             text.rstrip()
             console.print(text, soft_wrap=True, highlight=False)
-    return capture.get()
+
+    return terminal.drawn(draw, width=max(width, NARROWEST), color=color)
 
 
 def json_rows(rows: Iterable[Row]) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from lora_lint.document import Document, Path
-from lora_lint.facts import Fact, Setup, Site, UnknownFact
+from lora_lint.facts import Fact, Setup, Site
 from lora_lint.printable import printable, printable_json
 from lora_lint.reading import Reading
 from lora_lint.scaling import number
@@ -64,7 +64,7 @@ def _site(site: Site, document: Document) -> dict[str, Any]:
         "method": site.method,
         "rank": _value(site.rank),
         "alpha": _value(site.alpha),
-        "scale": scale_of(site),
+        "scale": site.told_scale,
         "formula": site.formula.name,
         "origins": {name: fact.origin if fact is not None else None for name, fact in named.items()},
         "expressions": {
@@ -84,16 +84,6 @@ def _value(fact: Fact[Any] | None) -> float | None:
     if value is None or not math.isfinite(value):
         return None
     return int(value) if float(value).is_integer() else float(value)
-
-
-def scale_of(site: Site) -> float | None:
-    """The scale, or None where it is unknown or the site isn't classic LoRA."""
-    if site.state == "not-lora":
-        return None
-    try:
-        return float(site.scale)
-    except UnknownFact:
-        return None
 
 
 def _place(fact: Fact[Any] | None, document: Document) -> dict[str, int] | None:
@@ -131,7 +121,7 @@ def _line(site: Site, setup: Setup) -> str:
     values = [f"rank {_shown(site.rank)}"]
     if site.alpha is not None:
         values.append(f"alpha {_shown(site.alpha)}")
-    scale = scale_of(site)
+    scale = site.told_scale
     if scale is None:
         return f"{where}: {', '.join(values)}, scale unknown: {site.undecided}"
     how = f" = {site.formula.name}" if site.formula.name != "alpha/r" else ""

@@ -1,6 +1,6 @@
 """Findings for eyes: the source line with the place underlined, the reason and the fix; only here rich is imported."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import StringIO
 from itertools import groupby
 from pathlib import Path
@@ -39,15 +39,23 @@ class Mark(NamedTuple):
 
 
 def render(report: Report, *, width: int, color: bool, links: bool, summary: bool) -> str:
+    def draw(console: Console) -> None:
+        _print(report, console, links=links, summary=summary)
+
+    return drawn(draw, width=max(width, _NARROWEST), color=color)
+
+
+def drawn(draw: Callable[[Console], None], *, width: int, color: bool) -> str:
+    """What something draws for a terminal, as text with its colours."""
     console = Console(
         file=StringIO(),
-        width=max(width, _NARROWEST),
+        width=width,
         force_terminal=True,
         color_system="standard" if color else None,
         legacy_windows=False,
     )
     with console.capture() as capture:
-        _print(report, console, links=links, summary=summary)
+        draw(console)
     return capture.get()
 
 
