@@ -1,263 +1,35 @@
-"""The calls that make up a run in Python beside the LoRA call: their keys, in the words that rules ask for."""
+"""What the calls of a run in Python say, beside the LoRA call, in the words that rules ask for."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
-
-from pydantic import AliasChoices, Field
+from typing import Any
 
 from lora_lint.document import Document, Unknown
 from lora_lint.facts import Fact
-from lora_lint.frameworks.trainer import LatestArguments, sets_run
+from lora_lint.frameworks.calls import (
+    Adapted,
+    Arguments,
+    Checkpointing,
+    Inputs,
+    LoraPlus,
+    LoraSaving,
+    Model,
+    Optimizer,
+    PlainTrainer,
+    Tokens,
+    Trainer,
+    schema_of,
+)
+from lora_lint.frameworks.trainer import TRL_RATES, sets_run
 from lora_lint.keys import OldKey
-from lora_lint.schema import Old, Schema
 from lora_lint.view import View
 
-
-def _old(library: str, release: str, new: str = "") -> Old:
-    return Old(library, release, new, reaction="refuses to start")
-
-
-class Arguments(LatestArguments):
-    """transformers' `TrainingArguments` and TRL's classes that build on it."""
-
-    SPELLED: ClassVar[Mapping[str, str]] = {
-        "use_reentrant": "gradient_checkpointing_kwargs.use_reentrant",
-        "safe_serialization": "save_safetensors",
-    }
-    OLD: ClassVar[Mapping[str, Old]] = {
-        "overwrite_output_dir": _old("transformers", "5.0.0"),
-        "no_cuda": _old("transformers", "5.0.0", "use_cpu"),
-        "per_gpu_train_batch_size": _old("transformers", "5.0.0", "per_device_train_batch_size"),
-        "per_gpu_eval_batch_size": _old("transformers", "5.0.0", "per_device_eval_batch_size"),
-        "push_to_hub_model_id": _old("transformers", "5.0.0", "hub_model_id"),
-        "push_to_hub_token": _old("transformers", "5.0.0", "hub_token"),
-        "group_by_length": _old("transformers", "5.2.0"),
-    }
-    """training_args.py of the release before each has the key, that of the release has it no more."""
-
-    loraplus_lr_ratio: Any = None
-    save_safetensors: Any = True
-
-
-class Sft(Arguments):
-    OLD: ClassVar[Mapping[str, Old]] = {
-        "max_seq_length": _old("TRL", "0.20.0", "max_length"),
-        "dataset_batch_size": _old("TRL", "0.18.0"),
-        "num_of_sequences": _old("TRL", "0.18.0"),
-        "chars_per_token": _old("TRL", "0.18.0"),
-        "use_liger": _old("TRL", "0.18.0", "use_liger_kernel"),
-    }
-    """trl/trainer/sft_config.py, read in the same way."""
-
-
-class Grpo(Arguments):
-    OLD: ClassVar[Mapping[str, Old]] = {"max_prompt_length": _old("TRL", "0.28.0")}
-
-
-class Dpo(Arguments):
-    OLD: ClassVar[Mapping[str, Old]] = {
-        "max_prompt_length": _old("TRL", "0.29.0"),
-        "max_target_length": _old("TRL", "0.14.0", "max_completion_length"),
-        "is_encoder_decoder": _old("TRL", "0.15.0"),
-    }
-
-
-class Quantisation(Schema):
-    """src/transformers/utils/quantization_config.py, `BitsAndBytesConfig`, at v5."""
-
-    POSITIONAL: ClassVar[tuple[str, ...]] = ("load_in_8bit", "load_in_4bit")
-
-    load_in_8bit: Any = None
-    load_in_4bit: Any = None
-    bnb_4bit_compute_dtype: Any = None
-    bnb_4bit_quant_type: Any = None
-    bnb_4bit_use_double_quant: Any = None
-    bnb_4bit_quant_storage: Any = None
-
-
-class Model(Schema):
-    """`from_pretrained` of transformers' auto classes and of Unsloth's, which calls the first parameter otherwise."""
-
-    POSITIONAL: ClassVar[tuple[str, ...]] = ("base_model",)
-
-    base_model: Any = Field(
-        None, validation_alias=AliasChoices("base_model", "pretrained_model_name_or_path", "model_name")
-    )
-    revision: Any = None
-    trust_remote_code: Any = None
-    load_in_4bit: Any = None
-    load_in_8bit: Any = None
-    dtype: Any = Field(None, validation_alias=AliasChoices("dtype", "torch_dtype"))
-
-
-class Trainer(Schema):
-    """A trainer of TRL may be given the name of a model in place of one."""
-
-    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": "model"}
-    POSITIONAL: ClassVar[tuple[str, ...]] = ("model",)
-
-    model: Any = None
-
-
-class TrlTrainer(Trainer):
-    OLD: ClassVar[Mapping[str, Old]] = {
-        "tokenizer": _old("TRL", "0.16.0", "processing_class"),
-        "max_seq_length": _old("TRL", "0.13.0"),
-        "dataset_text_field": _old("TRL", "0.13.0"),
-        "packing": _old("TRL", "0.13.0"),
-        "beta": _old("TRL", "0.13.0"),
-    }
-    """trl/trainer/{sft,dpo}_trainer.py: what the class of the arguments has taken over; the name of the tokenizer."""
-
-
-class PlainTrainer(Trainer):
-    """transformers/trainer.py:409 of 4.57.6 takes the old name with a warning, 5.0.0 doesn't."""
-
-    OLD: ClassVar[Mapping[str, Old]] = {"tokenizer": _old("transformers", "5.0.0", "processing_class")}
-
-
-class Saving(Schema):
-    """`save_pretrained`; src/peft/peft_model.py at 0.21.2 takes other keywords without a word."""
-
-    OLD: ClassVar[Mapping[str, Old]] = {
-        "convert_pissa_to_lora": Old(
-            "PEFT", "0.12.0", "path_initial_model_for_weight_conversion", reaction="ignores it without a word"
-        ),
-    }
-
-    safe_serialization: Any = True
-
-
-class Optimizer(Schema):
-    """An optimizer of torch's form: what is trained, then the rate."""
-
-    SPELLED: ClassVar[Mapping[str, str]] = {"learning_rate": "lr"}
-    POSITIONAL: ClassVar[tuple[str, ...]] = ("params", "lr")
-
-    lr: Any = None
-
-
-class LoraPlus(Optimizer):
-    """peft/optimizers/loraplus.py, `create_loraplus_optimizer`, at 0.21.2; the rest is given by keyword alone."""
-
-    POSITIONAL: ClassVar[tuple[str, ...]] = ("model", "optimizer_cls")
-
-    loraplus_lr_ratio: Any = None
-
-
-class Wrapping(Schema):
-    """peft/mapping_func.py, `get_peft_model`, at 0.21.2."""
-
-    POSITIONAL: ClassVar[tuple[str, ...]] = (
-        *("model", "peft_config", "adapter_name", "mixed", "autocast_adapter_dtype", "revision"),
-    )
-
-    autocast_adapter_dtype: Any = None
-
-
-class Tokens(Schema):
-    """`add_tokens` and `add_special_tokens` of a tokenizer."""
-
-    POSITIONAL: ClassVar[tuple[str, ...]] = ("new_tokens",)
-
-    new_tokens: Any = Field(None, validation_alias=AliasChoices("new_tokens", "special_tokens_dict"))
-
-
-class Adapted(Schema):
-    """`from_pretrained` of the model that gets the adapter, of diffusers' classes too."""
-
-    POSITIONAL: ClassVar[tuple[str, ...]] = ("image_model",)
-
-    image_model: Any = Field(None, validation_alias=AliasChoices("image_model", "pretrained_model_name_or_path"))
-
-
-class Inputs(Schema):
-    """What lets gradients through the inputs of a model whose embedding is frozen, or leaves that to PEFT.
-
-    PEFT does it for a model that checkpoints before it is wrapped (peft/peft_model.py:165 at 0.21.2).
-    """
-
-
-class NewTokens(Tokens):
-    """Unsloth's `add_new_tokens`, unsloth_zoo/tokenizer_utils.py."""
-
-    POSITIONAL: ClassVar[tuple[str, ...]] = ("model", "tokenizer", "new_tokens")
-
-
-class LoraSaving(Schema):
-    """`save_lora_weights` of diffusers' pipelines, which writes what `*_lora_adapter_metadata` holds into the file.
-
-    Without it the file has no alpha, and loaders take the rank (loaders/lora_base.py at 0.34.0, the first with it).
-    """
-
-
-class Checkpointing(Inputs):
-    """transformers/modeling_utils.py, `gradient_checkpointing_enable`, at 5.0.0."""
-
-    SPELLED: ClassVar[Mapping[str, str]] = {"use_reentrant": "gradient_checkpointing_kwargs.use_reentrant"}
-
-    gradient_checkpointing_kwargs: Any = None
-
-
-class Training(Schema):
-    """`trainer.train(...)`."""
-
-    SPELLED: ClassVar[Mapping[str, str]] = {"resume_from": "resume_from_checkpoint"}
-    POSITIONAL: ClassVar[tuple[str, ...]] = ("resume_from_checkpoint",)
-
-    resume_from_checkpoint: Any = None
-
-
-class Weights(Schema):
-    """peft/utils/save_and_load.py, `load_peft_weights(model_id, device=None)`, at 0.21.2."""
-
-    SPELLED: ClassVar[Mapping[str, str]] = {"resume_from": "model_id"}
-    POSITIONAL: ClassVar[tuple[str, ...]] = ("model_id",)
-
-    model_id: Any = None
-
-
-_NAMED: Mapping[str, type[Schema]] = {
-    "BitsAndBytesConfig": Quantisation,
-    "from_pretrained": Model,
-    "create_loraplus_optimizer": LoraPlus,
-    "get_peft_model": Wrapping,
-    "add_tokens": Tokens,
-    "add_special_tokens": Tokens,
-    "add_new_tokens": NewTokens,
-    "save_lora_weights": LoraSaving,
-    "train": Training,
-    "adapted": Adapted,
-    "save_pretrained": Saving,
-    "save_model": Saving,
-    "enable_input_require_grads": Inputs,
-    "prepare_model_for_kbit_training": Inputs,
-    "prepare_model_for_int8_training": Inputs,
-    "gradient_checkpointing_enable": Checkpointing,
-    "SFTConfig": Sft,
-    "DPOConfig": Dpo,
-    "GRPOConfig": Grpo,
-    "Trainer": PlainTrainer,
-    "Seq2SeqTrainer": PlainTrainer,
-    "load_peft_weights": Weights,
-}
-_OF_TRL = tuple(f"{name}Trainer" for name in ("SFT", "DPO", "Reward", "GRPO", "KTO", "ORPO", "CPO", "RLOO"))
 _CLASSIFIER = re.compile(r".*For(?:Sequence|Token)Classification")
 _PERCEIVES = re.compile(r".*For(?:Image|Video|Audio)Classification")
 _LABELS = ("num_labels", "id2label", "label2id", "ignore_mismatched_sizes")
 """Arguments that give a classifier a head of its own; without them it may be loaded with the one that it has."""
 _HALF = ("float16", "half", "fp16")
-
-
-def _schema(name: str) -> type[Schema]:
-    """The schema of a call by the last part of what it calls."""
-    if name in _NAMED:
-        return _NAMED[name]
-    if name.endswith("Trainer"):
-        return TrlTrainer if name in _OF_TRL else Trainer
-    return Arguments if name.endswith(("Arguments", "Config")) else Optimizer
 
 
 @dataclass(eq=False)
@@ -294,7 +66,7 @@ class Part:
 
 def parts(document: Document) -> list[Part]:
     """The calls that make up the run of a LoRA call."""
-    views = {name: View(_schema(name), companion, title=name) for name, companion in document.companions.items()}
+    views = {name: View(schema_of(name), companion, title=name) for name, companion in document.companions.items()}
     arguments = next((name for name, view in views.items() if isinstance(view.model, Arguments)), None)
     stage = _stage_of(arguments) if arguments else ""
     fp16 = views[arguments].said("fp16") if arguments else None
@@ -320,18 +92,10 @@ def _stage_of(arguments: str) -> str:
     return "sft" if arguments.endswith("Arguments") else arguments.removesuffix("Config").lower()
 
 
-TRL_RATES: Mapping[str, float] = {
-    "SFTConfig": 2e-5,
-    **dict.fromkeys(("DPOConfig", "KTOConfig", "GRPOConfig", "RLOOConfig", "CPOConfig", "ORPOConfig"), 1e-6),
-    **dict.fromkeys(("OnlineDPOConfig", "XPOConfig", "NashMDConfig", "BCOConfig"), 5e-7),
-}
-"""`learning_rate` of TRL's classes where it isn't given: trl/trainer/sft_config.py:144, dpo_config.py:151 and their
-neighbours at 1.8; transformers' own is 5e-5."""
-
-
 def _default_learning_rate(part: Part) -> Fact[Any] | None:
     """The rate of TRL's class; Unsloth puts classes of its own in their place, whose rate is 5e-5."""
-    rate, document = TRL_RATES.get(part.name), part.view.document
+    method, document = part.name.removesuffix("Config"), part.view.document
+    rate = TRL_RATES.get(method.lower()) if method != part.name else None
     if rate is None or document.words == ("**",) or "unsloth" in document.source.text or not sets_run(document.data):
         return None
     return Fact(rate, (), "default", key="learning_rate")

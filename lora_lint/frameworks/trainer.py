@@ -68,3 +68,12 @@ def sets_run(data: object) -> bool:
     """Whether arguments say how long or in which steps a run goes: others are a piece of a text, or made elsewhere."""
     told = ("num_train_epochs", "max_steps", "per_device_train_batch_size", "gradient_accumulation_steps")
     return isinstance(data, dict) and any(key in data for key in told)
+
+
+TRL_RATES: Mapping[str, float] = {
+    "sft": 2e-5,
+    **dict.fromkeys(("dpo", "kto", "grpo", "rloo", "cpo", "orpo"), 1e-6),
+    **dict.fromkeys(("onlinedpo", "xpo", "nashmd", "bco"), 5e-7),
+}
+"""`learning_rate` of TRL's classes, by their method, where it isn't given: trl/trainer/sft_config.py:144,
+dpo_config.py:151 and their neighbours at 1.8; transformers' own is 5e-5."""

@@ -11,7 +11,7 @@ from lora_lint.facts import Fact, Site, TargetSyntax
 from lora_lint.frameworks.blocks import block
 from lora_lint.frameworks.commands import config_file, flags, unless_in_file
 from lora_lint.frameworks.gates import at_gate, state_of
-from lora_lint.frameworks.trainer import LatestArguments, sets_run
+from lora_lint.frameworks.trainer import TRL_RATES, LatestArguments, sets_run
 from lora_lint.scaling import classic, rslora
 from lora_lint.schema import Number, PositiveInt, Schema, Words
 from lora_lint.view import View
@@ -108,8 +108,8 @@ def _is_trl(document: Document) -> bool:
 
 
 SAYS = ("stage",)
-_RATES = {"sft": 2e-5, **dict.fromkeys(("dpo", "kto", "grpo", "rloo"), 1e-6)}
-"""`learning_rate` where it isn't given: trl/trainer/sft_config.py:144 and its neighbours at f2cd5771."""
+_METHODS = ("sft", "dpo", "kto", "grpo", "rloo")
+"""What TRL's own commands and scripts train, with the rates of its classes."""
 
 
 def says(config: View[Any], word: str) -> Fact[Any] | None:
@@ -123,8 +123,8 @@ def says(config: View[Any], word: str) -> Fact[Any] | None:
     if word == "reward_model":
         rewards = stage == "reward" or "reward_modeling" in document.callee or _is_of_reward(config)
         return Fact(True, ("use_peft",) if "use_peft" in config.data else (), "derived") if rewards else None
-    alone = _is_trl(document) and config_file(document) is None and stage in _RATES and sets_run(document.data)
-    return Fact(_RATES[stage], (), "default") if word == "default_learning_rate" and alone else None
+    alone = _is_trl(document) and config_file(document) is None and stage in _METHODS and sets_run(document.data)
+    return Fact(TRL_RATES[stage], (), "default") if word == "default_learning_rate" and alone else None
 
 
 def _is_of_reward(config: View[Any]) -> bool:
@@ -147,7 +147,7 @@ def _stage(document: Document) -> str:
         return ""
     script = document.callee.rpartition("/")[2].removesuffix(".py").rpartition(".")[2]
     named = document.words[1:2] if document.callee == "trl" else (script.partition("_")[0],)
-    return next((name for name in named if name in (*_RATES, "reward", "orpo", "cpo", "ppo")), "")
+    return next((name for name in named if name in (*_METHODS, "reward", "orpo", "cpo", "ppo")), "")
 
 
 def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
