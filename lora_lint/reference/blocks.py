@@ -43,11 +43,7 @@ _every = torch.ops.aten.slice.Tensor
 
 
 def sweep(base: Rows, merged: Rows, like: Tensor, passed: Passed, visit: Visit, *, stride: int = 1) -> list[Tensor]:
-    """What `visit` makes of each block, in order, on the device and in the dtype of `like`.
-
-    On a CPU every thread takes blocks of its own. Left to torch, the threads would share each small operation and wait
-    for each other at its end, which on a machine with other work takes 25 times as long.
-    """
+    """What `visit` makes of each block, in order, on the device and in the dtype of `like`."""
     count = base.shape[0]
     columns = base.shape[1:].numel()
     step = min(count, max(1, BLOCK.get(like.device.type, BLOCK["cpu"]) // max(1, columns)))
@@ -63,7 +59,16 @@ def sweep(base: Rows, merged: Rows, like: Tensor, passed: Passed, visit: Visit, 
                 passed(int(size * block.change.shape[0]))
         return found
 
-    with _workers(like.device, len(starts)) as workers:
+    return in_shares(starts, like.device, share)
+
+
+def in_shares(starts: range, device: torch.device, share: Callable[[range], list[Tensor]]) -> list[Tensor]:
+    """What `share` makes of each of the `starts`, in order.
+
+    On a CPU every thread takes a share of its own. Left to torch, the threads would share each small operation and
+    wait for each other at its end, which on a machine with other work takes 25 times as long.
+    """
+    with _workers(device, len(starts)) as workers:
         if workers == 1:
             return share(starts)
         with ThreadPoolExecutor(workers) as pool:
@@ -140,8 +145,8 @@ class _Slot:
 
 @contextmanager
 def _workers(device: torch.device, blocks: int) -> Iterator[int]:
-    """How many threads to start; meanwhile torch itself starts none."""
-    if device.type != "cpu" or min(usual_threads(), blocks) < 2:
+    """How many threads to start; meanwhile torch itself starts none. Whoever holds it already has threads enough."""
+    if device.type != "cpu" or _held or min(usual_threads(), blocks) < 2:
         yield 1
     else:
         with single_threaded() as threads:

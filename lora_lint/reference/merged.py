@@ -114,7 +114,7 @@ def joint_moments(
     base: Rows, merged: Rows, factors: Factors, others: Sequence[Factors] = (), passed: Passed = nobody
 ) -> Moments:
     """The moments of one update; what `others` explain of the change is taken off it."""
-    together = [_ready(base, one) for one in (factors, *others)]
+    together = [in_working_precision(base, one) for one in (factors, *others)]
     dd, ww, *dv = moments(base, merged, together, passed).tolist()
     products = update_products(together)
     alone = [Moments(one, products[at, at].item(), dd, ww, base.shape.numel()) for at, one in enumerate(dv)]
@@ -124,7 +124,7 @@ def joint_moments(
 @torch.no_grad()
 def moments(base: Rows, merged: Rows, together: Sequence[Factors], passed: Passed = nobody) -> Tensor:
     """dd, ww and the dv of each update, on the factors' device, in one pass over the two weights."""
-    ready = [_ready(base, factors) for factors in together]
+    ready = [in_working_precision(base, factors) for factors in together]
     wide = widest(ready[0].left.device)
 
     def visit(block: Block) -> Tensor:
@@ -193,7 +193,7 @@ class StretchedMoments(NamedTuple):
 @torch.no_grad()
 def stretched_moments(base: Rows, merged: Rows, factors: Factors, passed: Passed = nobody) -> StretchedMoments:
     """One pass over the two weights; blocks of `B @ A` are formed, since norms per channel need them."""
-    left, right, _ = _ready(base, factors)
+    left, right, _ = in_working_precision(base, factors)
     wide = widest(left.device)
     axis = 0 if factors.by_column else 1
 
@@ -207,7 +207,7 @@ def stretched_moments(base: Rows, merged: Rows, factors: Factors, passed: Passed
     return StretchedMoments(*sums.unbind())
 
 
-def _ready(base: Rows, factors: Factors) -> Factors:
+def in_working_precision(base: Rows, factors: Factors) -> Factors:
     """The factors in the precision to work in."""
     exact = isinstance(base, Plain) and base.tensor.dtype == torch.float64
     working = torch.float64 if exact else torch.float32

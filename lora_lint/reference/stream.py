@@ -171,6 +171,7 @@ class TensorFiles:
     def __init__(self, told: Callable[[int], None] | None = None) -> None:
         self._files: dict[Path, _File] = {}
         self._passed = 0
+        self._lock = Lock()
         self.told = told
         """Hears of every `passed`, for whoever wants to know how far the reading is."""
 
@@ -180,14 +181,15 @@ class TensorFiles:
         Raises:
             UnreadableError: when it can't be read.
         """
-        if path not in self._files:
-            try:
-                self._files[path] = MappedFile(path) if path.suffix == ".safetensors" else _UnpickledFile(path)
-            except (OSError, ValueError) as error:
-                raise UnreadableError(f"{path.name}: {first_line(error)}") from error
-            except UnreadableError as error:
-                raise UnreadableError(f"{path.name}: {error}") from error
-        return self._files[path]
+        with self._lock:
+            if path not in self._files:
+                try:
+                    self._files[path] = MappedFile(path) if path.suffix == ".safetensors" else _UnpickledFile(path)
+                except (OSError, ValueError) as error:
+                    raise UnreadableError(f"{path.name}: {first_line(error)}") from error
+                except UnreadableError as error:
+                    raise UnreadableError(f"{path.name}: {error}") from error
+            return self._files[path]
 
     def holding(self, ref: TensorRef) -> _File:
         """The file that holds a tensor.
@@ -222,7 +224,7 @@ class TensorFiles:
             self.told(size)
         if self._passed >= WINDOW:
             self._passed = size
-            for file in self._files.values():
+            for file in tuple(self._files.values()):
                 file.release()
 
 

@@ -39,7 +39,7 @@ def _update(claim: ModuleClaim, files: TensorFiles, device: torch.device, *, wit
     try:
         tensors = check(claim, files)
         factors = [_factor(ref, tensor, claim) for ref, tensor in zip(claim.refs, tensors, strict=True)]
-        if all(math.isfinite(factor.norm) for factor in factors):
+        if all(math.isfinite(factor.norm) for factor in factors) and _may_overflow(factors, device):
             output = sample_forward(tensors[0], tensors[1], claim.kind, device)
             if not math.isfinite(output.item()):
                 return Fault("the output is not finite, though A and B are", "not finite").verdict
@@ -62,6 +62,11 @@ def _update(claim: ModuleClaim, files: TensorFiles, device: torch.device, *, wit
     )
 
 
+def _may_overflow(factors: list[Factor], device: torch.device) -> bool:
+    """Whether the norms leave it open that an output is too large for float32; another device is tried anyhow."""
+    return device.type != "cpu" or math.prod(max(factor.norm, 1.0) for factor in factors) > LARGE
+
+
 def _factor(ref: TensorRef, tensor: Tensor, claim: ModuleClaim) -> Factor:
     is_a = ref == claim.a
     return Factor(
@@ -72,6 +77,10 @@ def _factor(ref: TensorRef, tensor: Tensor, claim: ModuleClaim) -> Factor:
         None if is_a or tensor.dim() < 2 else rows_with_numbers(tensor),
         frozenset() if claim.kind == "experts" or tensor.dim() < 2 else _zero_directions(tensor.flatten(1), is_a=is_a),
     )
+
+
+LARGE = 1e30
+"""No sum of products of factors whose norms have a smaller product is near the end of float32."""
 
 
 def norm(tensor: Tensor) -> float:
@@ -99,6 +108,8 @@ def rows_with_numbers(tensor: Tensor) -> Rows | None:
     `tensor` is (out, ...).
     """
     total = tensor.shape[0]
+    if _all(tensor.flatten(1)[:: max(1, total // PROBES), 0]):
+        return None
     probes = torch.linspace(0, total - 1, min(PROBES, total), device="cpu").long()
     if total < 2 or _nonzero(tensor[probes]).sum().item() > PROBES // 2 + 1:
         return None
@@ -109,6 +120,11 @@ def rows_with_numbers(tensor: Tensor) -> Rows | None:
     return Rows(start, end, total) if end - start == found.numel() <= (total + 1) // 2 else None
 
 
+def _all(values: Tensor) -> bool:
+    """Whether no value is zero."""
+    return bool((values if values.itemsize > 1 else values.float()).all())
+
+
 def _nonzero(rows: Tensor) -> Tensor:
     return (rows.flatten(1) != 0).any(1) if rows.itemsize > 1 else (rows.flatten(1).float() != 0).any(1)
 
@@ -116,6 +132,8 @@ def _nonzero(rows: Tensor) -> Tensor:
 def _zero_directions(matrix: Tensor, *, is_a: bool) -> frozenset[int]:
     """Rows of A or columns of B that are all zero; a few entries of each settle most."""
     by_direction = matrix if is_a else matrix.T
+    if _all(by_direction[:, 0]):
+        return frozenset()
     few = by_direction[:, :PROBES].float()
     candidates = (few == 0).all(1).nonzero().flatten().tolist()
     if len(candidates) == by_direction.shape[0] and not bool(by_direction.float().any()):

@@ -121,7 +121,7 @@ def _compared(
 ) -> Iterator[Evidence | Verdict | None]:
     """What the weights say of each claim, or why they can't; None where there is nothing to ask them.
 
-    Every device has a thread of its own and takes a range of the modules.
+    Every device takes a range of the modules: a GPU with a thread of its own, the CPU with one for every core.
     """
     if merge is None:
         yield from repeat(None, len(claims))
@@ -137,13 +137,10 @@ def _compared(
         except UnreadableError as error:
             return Verdict("failed", str(error), "unreadable")
 
-    if len(devices) == 1:
-        # Held over all modules: torch's own threads, once woken, spin for a while and take the time of ours.
-        with single_threaded():
-            yield from map(evidence, claims, measured, repeat(devices[0]))
-        return
     with ExitStack() as stack:
-        pools = [stack.enter_context(ThreadPoolExecutor(1)) for _ in devices]
+        # Held over all modules: torch's own threads, once woken, spin for a while and take the time of ours.
+        threads = stack.enter_context(single_threaded())
+        pools = [stack.enter_context(ThreadPoolExecutor(threads if device.type == "cpu" else 1)) for device in devices]
         places = shares(sizes, len(devices))
         futures = [
             pools[place].submit(evidence, claim, update, devices[place])
