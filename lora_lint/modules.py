@@ -4,8 +4,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
-from lora_lint.once import for_each
-from lora_lint.tensors import Checkpoint, Tensor
+from lora_lint.once import alike, for_each
+from lora_lint.tensors import Checkpoint, Form, Tensor
 
 Axes = tuple[int, int]
 """Which axis of A and which of B is the rank."""
@@ -74,6 +74,13 @@ class LoraModule(NamedTuple):
         return not rest and parts in _PARTS
 
     @property
+    def form(self) -> Form:
+        """All that ranks, features and dtypes follow from; the modules of an adapter have few forms."""
+        a, b, inner = self.a, self.b, self.inner
+        layer = a is not None and a.name.endswith(".weight")
+        return (a and a[1:3], b and b[1:3], inner and inner[1:3], self.axes, layer, self.of_parameter)
+
+    @property
     def features(self) -> tuple[int, int] | None:
         """The outputs and inputs of a linear layer; None for other layers and where a half is missing."""
         if self.a is None or self.b is None or len(self.a.shape) != 2 or len(self.b.shape) != 2:
@@ -103,29 +110,45 @@ def tensor_modules(checkpoint: Checkpoint) -> Iterator[LoraModule]:
 @for_each
 def modules_of(tensors: Mapping[str, Tensor]) -> list[LoraModule]:
     """The same of tensors by name."""
-    found: dict[tuple[str, str], dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
+    made = []
+    for module, adapter, (a, b, magnitude, bias), of_parameter in _named(alike(tensors)):
+        halves = tensors[a] if a else None, tensors[b] if b else None
+        more = tensors[magnitude] if magnitude else None, tensors[bias] if bias else None
+        made.append(LoraModule(module, adapter, *halves, *more, of_parameter))
+    return made
+
+
+_ROLES = ("A", "B", "magnitude", "bias")
+
+
+class _Named(NamedTuple):
+    """A module by the names of its tensors, in the order of `_ROLES`."""
+
+    module: str
+    adapter: str
+    names: tuple[str | None, str | None, str | None, str | None]
+    of_parameter: bool
+
+
+@for_each
+def _named(names: tuple[str, ...]) -> list[_Named]:
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for name in names:
         if (role := _USUAL.get(name[-14:])) is not None:
-            found.setdefault((name[:-14], ""), {})[role] = tensor
+            found.setdefault((name[:-14], ""), {})[role] = name
         elif match := _LORA.search(name):
             role = "bias" if match["bias"] else match["side"] or "magnitude"
-            found.setdefault((name[: match.start()], match["adapter"] or ""), {})[role] = tensor
+            found.setdefault((name[: match.start()], match["adapter"] or ""), {})[role] = name
     nests = {path.partition(_NESTED)[0] for path, _ in found if path.endswith(_NESTED)}
     return [_module(path, adapter, roles, nests) for (path, adapter), roles in found.items()]
 
 
-def _module(path: str, adapter: str, roles: Mapping[str, Tensor], nests: Collection[str]) -> LoraModule:
+def _module(path: str, adapter: str, roles: Mapping[str, str], nests: Collection[str]) -> _Named:
     while path.endswith(_NESTED):
         path = path.removesuffix(_NESTED)
-    return LoraModule(
-        _in_base_model(path),
-        adapter,
-        roles.get("A"),
-        roles.get("B"),
-        roles.get("magnitude"),
-        roles.get("bias"),
-        of_parameter=path in nests or path.rpartition(".")[2] == "experts",
-    )
+    of_parameter = path in nests or path.rpartition(".")[2] == "experts"
+    a, b, magnitude, bias = map(roles.get, _ROLES)
+    return _Named(_in_base_model(path), adapter, (a, b, magnitude, bias), of_parameter)
 
 
 def _in_base_model(path: str) -> str:

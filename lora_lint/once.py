@@ -1,7 +1,7 @@
 """What is computed once: a property of an instance, and what a function makes of the same few arguments."""
 
-from collections.abc import Callable, Sized
-from functools import wraps
+from collections.abc import Callable, Iterable, Sized
+from functools import lru_cache, wraps
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 S = TypeVar("S", bound=Sized)
@@ -39,6 +39,19 @@ def for_each(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S
         return result
 
     return remembered
+
+
+def alike(names: Iterable[str]) -> tuple[str, ...]:
+    """Some names, as the very tuple that these names were before, so that a function `for_each` of them knows them.
+
+    Adapters of one base have the same tensors by name, whatever their ranks and dtypes.
+    """
+    return _first_of(tuple(names))
+
+
+@lru_cache(maxsize=KEPT)
+def _first_of(names: tuple[str, ...]) -> tuple[str, ...]:
+    return names
 
 
 class once(Generic[T]):  # noqa: N801 - read as a decorator, as `cached_property` is

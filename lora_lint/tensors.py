@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from lora_lint.document import Problem
+from lora_lint.once import alike, once
 
 READABLE = frozenset(("F64", "F32", "F16", "BF16", *(f"{sign}{bits}" for sign in "IU" for bits in (64, 32, 16, 8))))
 """Types of tensors whose single numbers, such as alphas, Python can read."""
@@ -17,6 +18,10 @@ class Tensor(NamedTuple):
     dtype: str
     shape: tuple[int, ...]
     file: str
+
+
+Form = tuple[object, ...]
+"""The shapes and dtypes of one module's tensors, with what else its rank and features follow from."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,11 @@ class Checkpoint:
     """The tensors that the index names, in shards that are there and in those that aren't."""
     pickled_size: int | None = None
     """Bytes of an `adapter_model.bin`, which is never opened; None where there is none."""
+
+    @once
+    def names(self) -> tuple[str, ...]:
+        """Of the tensors; the same tuple for all checkpoints with the same names."""
+        return alike(self.tensors)
 
     def matching(self, suffix: str) -> Iterator[Tensor]:
         return (tensor for name, tensor in self.tensors.items() if name.endswith(suffix))
@@ -67,6 +77,8 @@ class LoraTensors(Protocol):
     def alpha(self) -> Tensor | None: ...
     @property
     def of_parameter(self) -> bool: ...
+    @property
+    def form(self) -> Form: ...
     @property
     def rank(self) -> int | None: ...
     @property

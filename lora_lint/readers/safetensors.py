@@ -167,14 +167,16 @@ def _ordinary(text: str, held: int) -> _Contents | None:
     if any(between):
         return None
     tensors: dict[str, TensorInfo] = {}
-    known: dict[tuple[str, str], tuple[tuple[int, ...], int]] = {}
+    known: dict[tuple[str, str], tuple[tuple[int, ...], int] | None] = {}
     at = 0
     for name, dtype, dimensions, offsets in zip(parts[1::5], parts[2::5], parts[3::5], parts[4::5], strict=True):
-        if (dtype, dimensions) not in known:
-            if (ordinary := _ordinary_size(dtype, dimensions)) is None:
+        form = (dtype, dimensions)
+        ordinary = known.get(form)
+        if ordinary is None:
+            ordinary = known[form] = _ordinary_size(dtype, dimensions)
+            if ordinary is None:
                 return None
-            known[dtype, dimensions] = ordinary
-        shape, size = known[dtype, dimensions]
+        shape, size = ordinary
         start, at = at, at + size
         if offsets != f"{start},{at}":
             return None

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from lora_lint.facts import Setup, may_be_set
 from lora_lint.finding import Finding, Severity
+from lora_lint.forms import of_form
 from lora_lint.once import for_each
 from lora_lint.scaling import number
 from lora_lint.tensors import LoraTensors
@@ -31,8 +32,8 @@ def rank_differs_from_tensors(setup: Setup) -> Iterator[Finding]:
 
 @for_each
 def _of_other_rank(modules: Sequence[LoraTensors], names: tuple[str, ...], rank: float) -> list[LoraTensors]:
-    by_name = {module.module: module for module in modules}
-    return [by_name[name] for name in names if name in by_name and not by_name[name].has_rank(rank)]
+    wrong = {module.module: module for module in of_form(modules, lambda module: not module.has_rank(rank))}
+    return [wrong[name] for name in names if name in wrong]
 
 
 _ALPHA_KEYS = ("lora_alpha", "network_alpha", "ss_network_alpha", "alpha")
@@ -116,7 +117,7 @@ def a_differs_from_b(setup: Setup) -> Iterator[Finding]:
 
 @for_each
 def _uneven(modules: Sequence[LoraTensors]) -> list[LoraTensors]:
-    return [module for module in modules if not _fits(module)]
+    return of_form(modules, lambda module: not _fits(module))
 
 
 def _fits(module: LoraTensors) -> bool:
@@ -156,7 +157,11 @@ _QUANTISED = re.compile(r"I?T?Q\d")
 @for_each
 def _by_dtype(modules: Sequence[LoraTensors]) -> tuple[list[LoraTensors], list[LoraTensors]]:
     """The modules whose halves have different dtypes, and those of whole numbers."""
-    both = [(one, one.a.dtype, one.b.dtype) for one in modules if one.a is not None and one.b is not None]
-    plain = [(one, a, b) for one, a, b in both if not (_QUANTISED.match(a) or _QUANTISED.match(b))]
-    whole = [one for one, a, b in plain if a in _WHOLE or b in _WHOLE]
-    return [one for one, a, b in plain if a != b], whole
+    unlike = of_form(modules, lambda module: len(set(_dtypes(module))) > 1)
+    return unlike, of_form(modules, lambda module: any(dtype in _WHOLE for dtype in _dtypes(module)))
+
+
+def _dtypes(module: LoraTensors) -> tuple[str, ...]:
+    """Of both halves, where both are there and neither is quantised."""
+    both = [half.dtype for half in (module.a, module.b) if half is not None]
+    return tuple(both) if len(both) > 1 and not any(map(_QUANTISED.match, both)) else ()

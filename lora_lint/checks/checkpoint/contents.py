@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from lora_lint.checkpoint import SMALLEST_PICKLE
 from lora_lint.facts import Setup, may_be_set
 from lora_lint.finding import Finding
-from lora_lint.once import for_each
+from lora_lint.once import alike, for_each
 from lora_lint.targets import Matcher, target_matcher
 from lora_lint.tensors import LoraTensors, Tensor
 
@@ -45,13 +45,13 @@ def empty_tensors(setup: Setup) -> Iterator[Finding]:
 
 @for_each
 def _empty(tensors: Mapping[str, Tensor]) -> list[Tensor]:
-    return [tensor for tensor in tensors.values() if _is_empty(tensor)]
+    return [one for one in tensors.values() if len(one.shape) < 2 or 0 in one.shape if _is_empty(one)]
 
 
 def _is_empty(tensor: Tensor) -> bool:
     """No elements, or a flattened shard where a matrix belongs; magnitudes and biases have one dimension by right."""
-    if 0 in tensor.shape or len(tensor.shape) > 1:
-        return 0 in tensor.shape
+    if 0 in tensor.shape:
+        return True
     factor = any(part in tensor.name for part in ("lora_A", "lora_B", "lora_embedding_"))
     return factor and not tensor.name.endswith("bias")
 
@@ -79,19 +79,19 @@ def base_weights_in_adapter(setup: Setup) -> Iterator[Finding]:
     if not any(file.startswith("adapter_model") for file in checkpoint.files) or not setup.tensor_modules:
         return
     kept = tuple(saved.value) if saved is not None and isinstance(saved.value, list) else ()
-    found = _of_base(checkpoint.tensors, kept)
+    found = _of_base(checkpoint.names, kept)
     if found:
         yield Finding(
             f"{len(found)} of {len(checkpoint.tensors)} tensors are weights of the base model, which no loader of "
-            f"adapters takes: {found[0].name}",
-            file=found[0].file,
-            tensor=found[0].name,
+            f"adapters takes: {found[0]}",
+            file=checkpoint.tensors[found[0]].file,
+            tensor=found[0],
         )
 
 
 @for_each
-def _of_base(tensors: Mapping[str, Tensor], kept: tuple[str, ...]) -> list[Tensor]:
-    return [tensor for name, tensor in tensors.items() if _is_of_base(name, kept)]
+def _of_base(names: tuple[str, ...], kept: tuple[str, ...]) -> list[str]:
+    return [name for name in names if _is_of_base(name, kept)]
 
 
 _IN_A_LAYER = re.compile(r"\.\d+\.")
@@ -132,7 +132,13 @@ def tensors_outside_targets(setup: Setup) -> Iterator[Finding]:
 def _outside(modules: Sequence[LoraTensors], matcher: Matcher) -> tuple[list[LoraTensors], list[LoraTensors]]:
     """The modules that can be compared, and those of them that no target names."""
     wrapped = [module for module in modules if _is_wrapped(module)]
-    return wrapped, [module for module in wrapped if matcher.covers(_INSIDE.split(module.module)[0]) is False]
+    outside = _uncovered(alike(module.module for module in wrapped), matcher)
+    return wrapped, [module for module in wrapped if module.module in outside] if outside else []
+
+
+@for_each
+def _uncovered(names: tuple[str, ...], matcher: Matcher) -> frozenset[str]:
+    return frozenset(name for name in names if matcher.covers(_INSIDE.split(name)[0]) is False)
 
 
 _INSIDE = re.compile(r"\.(?:base_layer|modules_to_save|original_module)\b")

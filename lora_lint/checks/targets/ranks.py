@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from lora_lint.facts import Setup
 from lora_lint.finding import Finding
+from lora_lint.forms import of_form
 from lora_lint.once import for_each
 from lora_lint.scaling import number
 from lora_lint.tensors import LoraTensors
@@ -35,13 +36,15 @@ def rank_exceeds_dimension(setup: Setup) -> Iterator[Finding]:
 @for_each
 def _beyond(modules: Sequence[LoraTensors]) -> list[tuple[LoraTensors, tuple[int, int]]]:
     """Linear layers whose rank is larger than their outputs or inputs, with these."""
-    linear = [(module, module.features) for module in modules if not module.of_parameter]
-    sized = [(module, features) for module, features in linear if features is not None]
-    return [
-        (module, features)
-        for module, features in sized
-        if module.rank is not None and module.rank == module.rank_of_b and module.rank > min(features) > 0
-    ]
+    found = [(module, module.features) for module in of_form(modules, _is_beyond)]
+    return [(module, features) for module, features in found if features is not None]
+
+
+def _is_beyond(module: LoraTensors) -> bool:
+    rank, features = module.rank, module.features
+    if module.of_parameter or features is None or rank is None:
+        return False
+    return rank == module.rank_of_b and rank > min(features) > 0
 
 
 def _wider_than_targets(setup: Setup) -> Iterator[Finding]:
