@@ -39,9 +39,10 @@ class UnknownFact(Exception):  # noqa: N818 - a signal that every rule may meet,
     """A rule asked for a value that the file doesn't settle; the site counts as undecided, with the reason."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Fact(Generic[T]):
-    """A value, where it stands, and who gave it."""
+    """A value, where it stands, and who gave it. Never changed: made by the dozen, it isn't frozen only because that
+    takes three times as long."""
 
     _value: T | Unknown
     path: Path = ()

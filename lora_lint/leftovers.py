@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 _DEEPSPEED = "a shard of DeepSpeed, which its zero_to_fp32.py puts together"
 _FSDP = "a shard of FSDP, which accelerate merge-weights puts together"
@@ -20,6 +21,7 @@ of accelerate at 16cb6eb8; torch/distributed/checkpoint/filesystem.py:97 of torc
 nemo/collections/nlp/parts/nlp_overrides.py:1111-1158 at 8cfedd72."""
 
 
+@lru_cache(maxsize=1024)
 def leftover(name: str) -> str | None:
     """What a file or folder of this name is, where it is a shard of a run; None for others."""
     return next((what for pattern, what in _NAMES if pattern.fullmatch(name)), None)

@@ -279,7 +279,8 @@ class Linter:
             said = setup.set_words if setup is not None else None
             for rule, check, others, options in settings.calls(type(subject), said):
                 try:
-                    for finding in check(subject, *map(context.__getitem__, others), **options):
+                    plain = not (others or options)
+                    for finding in check(subject) if plain else check(subject, *map(context.get, others), **options):
                         yield Placed(rule, finding, document, setup, sites_of(subject, setup, finding))
                 except UnknownFact:
                     continue

@@ -2,12 +2,12 @@
 
 import re
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from lora_lint import patterns
 from lora_lint.document import Path
-from lora_lint.facts import Fact, TargetSyntax
+from lora_lint.facts import Fact, Origin, TargetSyntax
 from lora_lint.once import once
 
 if TYPE_CHECKING:
@@ -73,13 +73,17 @@ def _named(fact: Fact[Any] | None, syntax: TargetSyntax) -> Targets:
         return (
             Targets(all_linear=one, one_text=True) if value.lower() in ALL_LINEAR else Targets(regex=one, one_text=True)
         )
-    entries = [_entry(fact, item, fact.path, at) for at, item in enumerate(value)]
-    return _of([one for one in entries if one is not None], unknown=None in entries)
+    entries = tuple(item if isinstance(item, str) else None for item in value)
+    return _list(entries, fact.path, fact.origin, fact.key)
 
 
-def _entry(fact: Fact[Any], item: object, path: Path, at: int) -> Fact[str] | None:
-    inner = (*path, at) if fact.origin == "written" else path
-    return _text(fact, item, inner) if isinstance(item, str) else None
+@lru_cache(maxsize=256)
+def _list(entries: tuple[str | None, ...], path: Path, origin: Origin, key: str) -> Targets:
+    """The entries of a list at a path; None is one that isn't a text. Adapters of one base mostly have the same."""
+    places = ((*path, at) if origin == "written" else path for at in range(len(entries)))
+    texts = zip(entries, places, strict=True)
+    named = [Fact(text, place, origin, key=key) for text, place in texts if text is not None]
+    return _of(named, unknown=None in entries)
 
 
 def _text(fact: Fact[Any], text: str, path: Path) -> Fact[str]:

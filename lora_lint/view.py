@@ -58,6 +58,15 @@ class View(Generic[M]):
         self.data = self._named(model, lookup(document.data, path))
         self.own, self.not_own = self._defaults_of_program(model) if document.program else ({}, {})
         self.model: M = self._validate(model)
+        self._spelled, self._spellings = spelling_of(model), spellings_of(model)
+        self._all_written = self._is_all_written()
+
+    def _is_all_written(self) -> bool:
+        """Whether each value stands under its own key, as in most JSON: nothing is known of it that the text doesn't
+        say, and so there is nothing to look up."""
+        document = self.document
+        special = self.unknown or self._keys or document.expressions or document.defaults or document.open
+        return not special and document.words != ("**",)
 
     def _named(self, model: type[M], raw: object) -> dict[str, Any]:
         """The mapping with positional arguments under their names and without unknown values."""
@@ -173,8 +182,12 @@ class View(Generic[M]):
         Raises:
             KeyError: when the schema has no such field.
         """
-        spellings = spellings_of(type(self.model))[name]
+        spellings = self._spellings[name]
         document, data = self.document, self.data
+        if self._all_written and not self.bad_values:
+            for written in spellings:
+                if written in data:
+                    return Fact(getattr(self.model, name), (*self.path, written), "written", None, name)
         if self.unknown:
             key = next((key for key in spellings if key in data or (key,) in self.unknown), None)
         else:
@@ -200,8 +213,8 @@ class View(Generic[M]):
 
     def said(self, word: str) -> Fact[Any] | None:
         """The fact for a word of `lora_lint.vocabulary`, or None where the framework has no key for it."""
-        spelled = spelling_of(type(self.model)).get(word, word)
-        if spelled in spellings_of(type(self.model)):
+        spelled = self._spelled.get(word, word)
+        if spelled in self._spellings:
             return self.fact(spelled)
         return self._at(spelled) if "." in spelled else None
 

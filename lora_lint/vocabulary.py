@@ -42,7 +42,8 @@ class Said(Generic[T]):
         if fact.value is None:
             return None
         try:
-            return Fact(self.read(fact.value), fact.path, fact.origin, fact.expression, fact.key)
+            value = self.read(fact.value)
+            return fact if value is fact.value else Fact(value, fact.path, fact.origin, fact.expression, fact.key)
         except ValueError as error:
             return replace(fact, _value=Unknown(str(fact.value), str(error)), origin="unknown")
 

@@ -273,7 +273,7 @@ def setup(document: Document, names: list[str], beside: Callable[[], Checkpoint 
     parts: Sequence[Says] = [*views, *companions]
     says = getattr(module, "says", None) or _says_stage(getattr(module, "STAGE", ""))
     if says is None:
-        result.ask = lambda word: _said(parts, word)
+        result.ask = parts[0].said if len(parts) == 1 else lambda word: _said(parts, word)
     else:
         result.ask = lambda word: _said(parts, word) or says(views[0], word)
     more: tuple[str, ...] = getattr(module, "SAYS", ())

@@ -55,7 +55,7 @@ def _alone(modules: Sequence[LoraTensors]) -> list[tuple[LoraTensors, Tensor]]:
 
 
 def _without_tensors(active: list[Site], setup: Setup) -> Iterator[Finding]:
-    modules = [module.module for module in setup.tensor_modules]
+    modules = {module.module for module in setup.tensor_modules}
     assert setup.checkpoint is not None
     where = setup.checkpoint.files[0]
     for site in active:
@@ -69,15 +69,29 @@ def _without_tensors(active: list[Site], setup: Setup) -> Iterator[Finding]:
                 return
     if not modules:
         return
-    for target in setup.targets.names:
-        name = target.value
-        if patterns.is_plain(name) and not any(module == name or module.endswith(f".{name}") for module in modules):
+    lost = _without_modules(setup.tensor_modules, tuple(target.value for target in setup.targets.names))
+    for target in setup.targets.names if lost else ():
+        if target.value in lost:
             yield Finding(
-                f"target {name} has no tensors in {where}",
+                f"target {target.value} has no tensors in {where}",
                 file=where,
                 related=((target.path, "the target"),),
                 severity=Severity.WARNING,
             )
+
+
+@for_each
+def _without_modules(modules: Sequence[LoraTensors], targets: tuple[str, ...]) -> frozenset[str]:
+    """The plain names among the targets that no module ends with."""
+    ends = {name for module in modules for name in _ends(module.module)}
+    return frozenset(name for name in targets if patterns.is_plain(name) and name not in ends)
+
+
+def _ends(module: str) -> Iterator[str]:
+    """A module's name, and what is left of it from each of its dots on."""
+    while module:
+        yield module
+        module = module.partition(".")[2]
 
 
 def _holes(setup: Setup) -> Iterator[Finding]:
