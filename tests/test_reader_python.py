@@ -243,6 +243,47 @@ def test_expressions_speak_of_the_same_names(text: str, scale: float | None) -> 
         assert constant_over_names(lambda alpha, rank: alpha / rank, alpha, rank) == scale
 
 
+CHOOSING = "def f(r=16, a=None, b=8):\n    LoraConfig(r=r, lora_alpha={})"
+ASSIGNING = "def f(r=16, a=None, b=8, c=True):\n    {}\n    LoraConfig(r=r, lora_alpha={})"
+OPTION = "p.add_argument('--a', type=int{})\nargs = p.parse_args()\n{}\nLoraConfig(r=16, lora_alpha=args.a)"
+
+
+@pytest.mark.parametrize(
+    ("text", "alpha"),
+    [
+        (CHOOSING.format("a if a is not None else 2 * r"), 32),
+        (CHOOSING.format("2 * r if a is None else a"), 32),
+        (CHOOSING.format("a if a else 2 * r"), 32),
+        (CHOOSING.format("2 * r if not a else a"), 32),
+        (CHOOSING.format("a or 2 * r"), 32),
+        (CHOOSING.format("b if b is not None else 2 * r"), 8),
+        (CHOOSING.format("b or 2 * r"), 8),
+        (CHOOSING.format("a if a is not None else other"), "?"),
+        (CHOOSING.format("other if other is not None else 2 * r"), "?"),
+        (CHOOSING.format("a if b > 4 else 2 * r"), "?"),
+        (ASSIGNING.format("a = a or 2 * r", "a"), 32),
+        (ASSIGNING.format("a = 2 * r if a is None else a", "a"), 32),
+        (ASSIGNING.format("b = b or 2 * r", "b"), 8),
+        (ASSIGNING.format("if a is None:\n        a = 2 * r", "a"), 32),
+        (ASSIGNING.format("if not a:\n        a = r", "a"), 16),
+        (ASSIGNING.format("if b is None:\n        b = 2 * r", "b"), 8),
+        (ASSIGNING.format("if c:\n        a = 2 * r", "a"), "?"),
+        (ASSIGNING.format("if a is not None:\n        a = 2 * r", "a"), "?"),
+        (ASSIGNING.format("if a is None:\n        a = 2 * r\n    if c:\n        a = 4", "a"), "?"),
+        (OPTION.format("", "if args.a is None:\n    args.a = 2 * 16"), 32),
+        (OPTION.format("", "args.a = args.a or 2 * 16"), 32),
+        (OPTION.format(", default=8", "if args.a is None:\n    args.a = 2 * 16"), 8),
+        (OPTION.format("", "if x:\n    args.a = 2 * 16"), "?"),
+        ("if args.a is None:\n    args.a = 32\nLoraConfig(r=16, lora_alpha=args.a)", "?"),
+        ("def f(r, a=None):\n    LoraConfig(r=r, lora_alpha=a or 2 * r)\nf(8)", 16),
+        ("def f(r, a=None):\n    LoraConfig(r=r, lora_alpha=a or 2 * r)\nf(8, 8)", 8),
+    ],
+)
+def test_what_is_none_by_default_has_the_value_that_stands_for_none(text: str, alpha: object) -> None:
+    found = documents(text)[-1]
+    assert rank_and_alpha(found)[1] == alpha
+
+
 @pytest.mark.parametrize(
     ("text", "expected", "unclear"),
     [
@@ -258,6 +299,8 @@ def test_expressions_speak_of_the_same_names(text: str, scale: float | None) -> 
         ("LoraConfig(*args, r=8)", (8, "absent"), True),
         ("def f(**kwargs):\n    LoraConfig(r=8, **kwargs)", (8, "absent"), True),
         ("class C:\n    K = dict(r=8)\n    def f(self):\n        LoraConfig(**self.K)", (8, "absent"), False),
+        ("LoraConfig(**cfg.get('peft', {}))", ("absent", "absent"), True),
+        ("def f(k={'r': 8}):\n    LoraConfig(**k)", (8, "absent"), True),
     ],
 )
 def test_keywords_come_in_through_two_stars(text: str, expected: tuple[object, object], unclear: bool) -> None:

@@ -113,7 +113,7 @@ class Binder:
                 explicit[keyword.arg] = keyed(value, keyword)
             else:
                 result.values.update(self.resolver.taken(value))
-                result.open = result.open or value.open or not isinstance(value.data, dict)
+                result.open = result.open or value.open or value.default or not isinstance(value.data, dict)
         result.values.update(explicit)
         if target is not None and not result.open:
             self._fill(node, target.function, result)

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field, replace
 
 from lora_lint.document import Unknown
 from lora_lint.readers.python.arithmetic import arithmetic
+from lora_lint.readers.python.choices import choice, chosen, filled
 from lora_lint.readers.python.index import Index
 from lora_lint.readers.python.lines import Lines, Located
 from lora_lint.readers.python.mappings import MAX_ITEMS, mapping, with_later_items
-from lora_lint.readers.python.parts import part
+from lora_lint.readers.python.parts import before_assignment, part
 from lora_lint.readers.python.ranges import counted
 from lora_lint.readers.python.scopes import Binding, Function, Scope, Use, settled
 from lora_lint.readers.python.values import (
@@ -62,7 +63,9 @@ class Resolver:
         lookup = lookup_call(node)
         if lookup is not None:
             return self._looked_up(node, *lookup, context)
-        return self._joined(node, context) or arithmetic(self, node, context)
+        made = choice(node)
+        by_choice = chosen(self, made, context) if made is not None else None
+        return by_choice or self._joined(node, context) or arithmetic(self, node, context)
 
     def _joined(self, node: ast.expr, context: Context) -> Value | None:
         """Lists that are added to each other, as groups of target modules are; None for any other sum."""
@@ -121,6 +124,9 @@ class Resolver:
         if not bindings:
             return self.free(text, None, node)
         scope = bindings[0].scope
+        full = self._filled(text, bindings, node, context)
+        if full is not None:
+            return full
         binding = settled(bindings, context.use)
         if binding is None:
             why = "set more than once" if len(bindings) > 1 else "set only under a condition"
@@ -139,6 +145,18 @@ class Resolver:
             return self.free(text, scope, node, value.data.reason)
         alone = self.found.loads[text] == 1 and len(bindings) == 1 and value.origin is None
         return elsewhere(value, rewritable=alone)
+
+    def _filled(self, text: str, bindings: list[Binding], node: ast.expr, context: Context) -> Value | None:
+        """The value of a name that is given one only where it has none."""
+        parameter = next((binding for binding in bindings if binding.kind == "parameter"), None)
+        if parameter is not None and len(bindings) > 1:
+            given = context.environment.get((parameter.scope, text))
+            before = given or self._parameter(text, parameter, node, context)
+        elif isinstance(node, ast.Attribute):
+            before = before_assignment(self, node, context)
+        else:
+            return None
+        return filled(self, text, bindings, before, context)
 
     def _parameter(self, name: str, binding: Binding, node: ast.expr, context: Context) -> Value:
         function = binding.scope.owner
@@ -166,7 +184,7 @@ class Resolver:
             nothing = default is not None and default.data is None
             why = f"{name} is None unless it is set" if nothing else reason or f"{name} isn't set in this file"
             missing = Unknown(name, why)
-            return Value(missing, node, symbol=symbol, free={qualified: Free(missing, parameter)})
+            return Value(missing, node, symbol=symbol, free={qualified: Free(missing, parameter)}, nothing=nothing)
         moved = elsewhere(default, rewritable=False)
         return replace(moved, default=True, symbol=symbol, free={qualified: Free(default.data, parameter)})
 

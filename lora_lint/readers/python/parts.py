@@ -54,6 +54,13 @@ def part(resolver: "Resolver", node: Part, context: Context) -> Value:
     return _Search(resolver, node, text, key, root[0] if root else None).value(context)
 
 
+def before_assignment(resolver: "Resolver", node: ast.Attribute, context: Context) -> Value:
+    """The value of an attribute that nothing in the file had assigned."""
+    text = dotted(node) or ""
+    root = context.use.scope.find(text.partition(".")[0].partition("[")[0])
+    return _Search(resolver, node, text, node.attr, root[0] if root else None).value(context)
+
+
 def class_of(resolver: "Resolver", node: ast.expr | None, use: Use) -> Class | None:
     """The class of the file that a name stands for."""
     if not isinstance(node, ast.Name):
@@ -154,7 +161,10 @@ class _Search:
             return None
         key, depth = str(self.key), context.depth + _DEFAULT_DEPTH
         agreed: Value | None = None
-        for node, use in islice((*found.options.get(key, ()), *found.fields.get(key, ())), _MOST_DEFAULTS):
+        options, fields = found.options.get(key, ()), found.fields.get(key, ())
+        if options and not fields and all(node is None for node, _ in options):
+            return Value(None, self.node)
+        for node, use in islice((*options, *fields), _MOST_DEFAULTS):
             if node is not None:
                 value = self.resolver.value(node, Context(use, context.environment, depth))
                 if agreed is not None and (agreed.data != value.data or type(agreed.data) is not type(value.data)):

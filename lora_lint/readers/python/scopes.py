@@ -16,12 +16,13 @@ Callable_ = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 class Block:
-    """Statements that run together; a block inside another runs only if a condition holds."""
+    """Statements that run together; a block inside another runs only if a condition holds, `test` where it is one."""
 
-    __slots__ = ("parent",)
+    __slots__ = ("parent", "test")
 
-    def __init__(self, parent: "Block | None" = None) -> None:
+    def __init__(self, parent: "Block | None" = None, test: ast.expr | None = None) -> None:
         self.parent = parent
+        self.test = test
 
     def within(self, other: "Block") -> bool:
         """Whether `other` has run, or is running, whenever this block runs."""

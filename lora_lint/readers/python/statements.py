@@ -77,7 +77,7 @@ def _branch(walk: Walk, node: ast.If, scope: Scope, block: Block) -> None:
     """The body of `if __name__ == "__main__"` is part of the script; an `elif` is no deeper than its `if`."""
     chained = len(node.orelse) == 1 and isinstance(node.orelse[0], ast.If)
     walk.push(node.orelse, scope, block if chained else Block(block))
-    walk.push(node.body, scope, block if _is_main(node.test) else Block(block))
+    walk.push(node.body, scope, block if _is_main(node.test) else Block(block, node.test))
     walk.push([node.test], scope, block)
 
 

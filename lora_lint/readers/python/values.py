@@ -40,6 +40,8 @@ class Value:
     """Whether a mapping may hold more than `items`."""
     given: bool = False
     """Whether a caller gave it, so that it stands at the call and not where the parameter is used."""
+    nothing: bool = False
+    """Whether it is unknown only because it is None unless somebody sets it."""
 
     @property
     def parameters(self) -> set[tuple[Function, str]]:
