@@ -11,6 +11,7 @@ from lora_lint.facts import Fact, Setup
 LORA = 'config = LoraConfig(r=8, lora_alpha=16, task_type="CAUSAL_LM")'
 ARGUMENTS = "args = TrainingArguments(output_dir='out', learning_rate=2e-4, fp16=True)"
 MODEL = "model = AutoModelForCausalLM.from_pretrained('org/base', torch_dtype=torch.float16, trust_remote_code=True)"
+VALUED = "model = AutoModelForCausalLMWithValueHead.from_pretrained('org/base', peft_config=config)"
 CLASSIFIER = "reward = AutoModelForSequenceClassification.from_pretrained('a/b')"
 
 
@@ -47,6 +48,8 @@ def said(found: Setup, word: str) -> object:
         (f"tokenizer.add_special_tokens({{'pad_token': '<pad>'}})\n{LORA}", "new_tokens", []),
         (f"{CLASSIFIER}\n{LORA}", "reward_model", True),
         (f"{CLASSIFIER}\nPPOConfig()\n{LORA}", "reward_model", None),
+        (f"{LORA}\n{VALUED}\n{CLASSIFIER}", "reward_model", None),
+        (f"{LORA}\n{CLASSIFIER.replace(')', ', peft_config=config)')}", "reward_model", True),
     ],
 )  # fmt: skip
 def test_a_call_of_the_run_answers_for_its_words(tmp_path: Path, code: str, word: str, value: object) -> None:

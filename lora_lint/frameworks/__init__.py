@@ -91,7 +91,10 @@ MARKERS: dict[str, tuple[bytes, ...]] = {
     "qwen3_vl": (b"lora_enable", b"qwenvl"),
     "qwen_vl": (b"use_lora",),
     "qwen_vl_series": (b"lora_enable", b"lora_namespan_exclude", b"num_lora_modules", b"vision_lora"),
-    "script": (b"lora_alpha", b"LORA_ALPHA", b"peft.alpha", b"lora.alpha", b'"alpha"]', b"'alpha']"),
+    "script": (
+        *(b"lora_alpha", b"LORA_ALPHA", b"peft.alpha", b"lora.alpha", b'"alpha"]', b"'alpha']"),
+        *(b"class Lora", b"class LoRA"),
+    ),
     "simpletuner": (b"model_family", b"lora_rank", b"lora_type", b"lycoris_config"),
     "tinker": (b"create_lora_training_client", b"tinker_cookbook", b"from tinker"),
     "tiny_llava": (b"tinyllava/",),

@@ -32,6 +32,17 @@ class Config(Schema):
     scaling: Number = 2.0
 
 
+class Moshi(Config):
+    """kyutai's fork for speech, moshi-finetune: finetune/args.py:11-15 at 2acc879f; its README starts at a rate of 2e-6
+    with LoRA as without."""
+
+    SPELLED: ClassVar[Mapping[str, str]] = {"learning_rate": ""}
+
+    enable: bool = False
+    rank: PositiveInt = 64
+    ft_embed: bool = False
+
+
 _OWN_KEYS = ("model_id_or_path", "run_dir", "seq_len", "save_adapters", "ckpt_freq", "num_microbatches")
 _PARAMETERS = ("dim", "n_layers", "head_dim", "hidden_dim")
 
@@ -57,7 +68,8 @@ def kind(document: Document) -> Kind:
 
 
 def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
-    yield Config, () if document.syntax == "python" else ("lora",)
+    moshi = isinstance(document.data, dict) and "moshi_paths" in document.data
+    yield Moshi if moshi else Config, () if document.syntax == "python" else ("lora",)
 
 
 def sites(config: View[Config]) -> Iterator[Site]:

@@ -23,8 +23,10 @@ _LIBRARY = re.compile(r"\b(peft|trl|mlx|mlx_lm|mlx_vlm|unsloth|loralib|swift|wan
 """Where a file trains with a library itself, or hands settings to a log, a dict is a record of them."""
 RANKS = ("lora_r", "lora_rank", "lora_dim", "r", "rank", "dim")
 ALPHAS = ("lora_alpha", "alpha")
-LIBRARIES = ("class LoraConfig", "class LoRAConfig")
-"""Classes of libraries: their defaults are the library's, not a setting of anybody's run."""
+_OWN = re.compile(r"__main__\.(\w*(?:lora|peft)\w*)", re.IGNORECASE)
+"""A class of the file itself whose name says what it is for."""
+_OF_LIBRARY = re.compile(r"(?:^|/)(?:peft|site-packages)/")
+"""Where a class lies whose defaults are a library's, not a setting of anybody's run."""
 
 
 class Config(Schema):
@@ -39,14 +41,16 @@ class Config(Schema):
 def recognises(document: Document) -> tuple[str, ...]:
     """A class, a parser or a dict as the reader hands it over: where no LoRA call of the file reads it."""
     data = document.data
-    if document.syntax != "python" or not isinstance(data, dict) or document.callee in LIBRARIES:
+    if document.syntax != "python" or not isinstance(data, dict):
+        return ()
+    if document.callee.startswith("class Lo") and _OF_LIBRARY.search(document.source.name):
         return ()
     keys = tuple(key for key in data if isinstance(key, str))
     if document.callee == "dict":
         settings = "lora_alpha" in keys and any(name in keys for name in NAMED_RANKS)
         settings = settings and _LIBRARY.search(document.source.text) is None
         return ("dict", *(key for key in keys if "lora" in key)) if settings else ()
-    if document.called.startswith("assigned to "):
+    if document.called.startswith("assigned to ") or _OWN.fullmatch(document.called):
         whole = any(name in keys for name in RANKS) and any(name in keys for name in ALPHAS)
         return (document.called, *keys) if whole else ()
     declared = document.callee == "add_argument" or document.callee.startswith(("class ", "constants "))

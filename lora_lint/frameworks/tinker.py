@@ -9,7 +9,7 @@ from lora_lint.document import Document, Unknown
 from lora_lint.facts import Fact, Site
 from lora_lint.frameworks.commands import flags
 from lora_lint.scaling import classic
-from lora_lint.schema import Number, PositiveInt, Schema
+from lora_lint.schema import NonNegativeInt, Number, Schema
 from lora_lint.view import View
 
 NAME = "tinker"
@@ -21,12 +21,13 @@ class Config(Schema):
     """tinker_cookbook/supervised/train.py and its siblings at 9dfcc3a2: `lora_rank: int = 32`, and no alpha.
 
     The cookbook's helper for learning rates takes an alpha of 32 and doesn't use it (hyperparam_utils.py:66-74).
-    Compatible services take `alpha` as well.
+    Compatible services take `alpha` as well, and rank 0 for training without LoRA (SkyRL,
+    skyrl/backends/skyrl_train_backend.py:110 at a9564572).
     """
 
     POSITIONAL: ClassVar[tuple[str, ...]] = ("base_model", "rank")
 
-    rank: PositiveInt = Field(32, validation_alias=AliasChoices("lora_rank", "rank"))
+    rank: NonNegativeInt = Field(32, validation_alias=AliasChoices("lora_rank", "rank"))
     alpha: Number | None = None
 
 
@@ -52,4 +53,4 @@ def sites(config: View[Any]) -> Iterator[Site]:
     alpha: Fact[Any] = config.fact("alpha")
     if alpha.known and alpha.value is None:
         alpha = Fact(Unknown("", "Tinker's service chooses alpha"), rank.path, "unknown")
-    yield Site(("all-linear",), rank, alpha, classic)
+    yield Site(("all-linear",), rank, alpha, classic, "off" if rank.known and rank.value == 0 else "active")

@@ -95,10 +95,18 @@ def recognises(document: Document) -> tuple[str, ...]:
         return (document.callee, *lora) if called and document.callee.endswith("ModelConfig") else ()
     if _is_trl(document):
         return (document.callee, *lora, *flags(document, *own))
-    if document.syntax not in ("shell", "yaml", "json"):
+    if document.syntax not in ("shell", "yaml", "json") or _is_group(document):
         return ()
     gated = "use_peft" in own and (lora or len(own) >= 2)
     return (*lora, *own) if gated or ("lora_task_type" in lora and len(own) >= 1) else ()
+
+
+def _is_group(document: Document) -> bool:
+    """Whether a file holds the LoRA settings of another program: keys for LoRA that TRL lacks, and no model."""
+    data = document.data
+    if document.syntax == "shell" or not isinstance(data, dict) or "model_name_or_path" in data:
+        return False
+    return any(str(key).startswith("lora_") and key not in Config.model_fields for key in data)
 
 
 def _is_trl(document: Document) -> bool:

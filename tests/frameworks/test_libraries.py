@@ -55,6 +55,10 @@ LEVANTER = [
 MISTRAL = [
     ("model_id_or_path: m\nrun_dir: r\nlora: {rank: 64}\n", Row("mistral_finetune", "all-linear", 64, 2, 2, "wd")),
     (
+        "moshi_paths: {}\nsave_adapters: true\nrun_dir: r\nlora: {enable: true, scaling: 2., ft_embed: false}\n",
+        Row("mistral_finetune", "all-linear", 64, 2, 2, "dw"),
+    ),
+    (
         "model_id_or_path: m\nseq_len: 8\nlora: {rank: 64, scaling: 0.5}\n",
         Row("mistral_finetune", "all-linear", 64, 0.5, 0.5, "ww"),
     ),

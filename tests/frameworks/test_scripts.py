@@ -243,6 +243,7 @@ FILES = {
             [Row(64, "?", "?", "wu")],
         ),
         ("t.py", "from tinker import LoraConfig\nLoraConfig(rank=16)", [Row(16, "?", "?", "wu")]),
+        ("t.py", "client = service.create_lora_training_client(base, rank=0)", [Row(0, "?", "?", "wu", "off")]),
     ],
     "watsonx": [
         (
@@ -292,6 +293,21 @@ FILES = {
             [Row(4, 8, 2, "ww")],
         ),
         ("a.py", "LORA_R = 16\nLORA_ALPHA = 32", [Row(16, 32, 2, "ww")]),
+        (
+            "a.py",
+            "class LoraConfig(BaseModel):\n    r: Optional[int] = Field(8, ge=1)\n    lora_alpha: int = Field(16)",
+            [Row(8, 16, 2, "dd")],
+        ),
+        (
+            "a.py",
+            "@dataclass\nclass LoRAConfig:\n    rank: int = 32\n    alpha: float = 16.0",
+            [Row(32, 16, 0.5, "dd")],
+        ),
+        (
+            "a.py",
+            "@dataclass\nclass LoraConfig:\n    rank: int = 8\n    alpha: float = 8\nLoraConfig(rank=4, alpha=8)",
+            [Row(4, 8, 2, "ww")],
+        ),
     ],
     "generic": [
         ("a.yaml", "model:\n  lora_rank: 64\n  lora_alpha: 128\n", [Row(64, 128, 2, "ww")]),
@@ -362,6 +378,7 @@ def test_a_file_says_what_its_framework_does(framework: str, name: str, text: st
         ("other.yaml", "net: {type: lokr, rank: 16, alpha: 8}\n# lora.\n"),
         ("list.yaml", "- {name: lora_ablation, r: 0.3, alpha: 0.5}\n- {type: lora, alpha: 0.5}\n"),
         ("schema.yaml", "lora: {r: {type: int, default: 8}, alpha: {type: int}}\n"),
+        ("conf/peft/all.yaml", "use_peft: true\nlora_r: null\nlora_relative_r: null\nlora_alpha: 16\n"),
         ("sweep.yaml", "lora_r: [8, 16]\nlora_alpha: 16\n"),
         ("radio.toml", "[lora]\nfrequency = 868\nspreading_factor = 7\n"),
         ("full.sh", "torchrun finetune.py --lazy_preprocess True --fix_vit True --output_dir out_lora"),
@@ -377,6 +394,10 @@ def test_a_file_says_what_its_framework_does(framework: str, name: str, text: st
         ("record.py", "import peft\nlog({'lora_r': 8, 'lora_alpha': 8})"),
         ("results.py", "seen = {'lora_r': [8, 16], 'lora_alpha': 16}"),
         ("alone.py", "p.add_argument('--lora_r', default=8)  # lora_alpha"),
+        ("peft/tuners/lora/config.py", "class LoraConfig(PeftConfig):\n    r: int = 8\n    lora_alpha: int = 8"),
+        ("src/peft/lora.py", "class LoRAConfig:\n    r: int = 8\n    lora_alpha: int = 8"),
+        ("plot.py", "class Style:\n    r: int = 8\n    alpha: float = 0.5  # lora_alpha"),
+        ("need.py", "class LoraConfig:\n    rank: int\n    alpha: int\nLoraConfig(rank=x, other=2)"),
     ],
 )
 def test_what_only_looks_like_lora_says_nothing(name: str, text: str) -> None:

@@ -10,11 +10,13 @@ from lora_lint.expression import dotted
 from lora_lint.readers.python.index import Index, type_of
 from lora_lint.readers.python.later import Later
 from lora_lint.readers.python.names import Resolver
-from lora_lint.readers.python.scopes import Function, Parameter, Scope, Use
+from lora_lint.readers.python.scopes import Binding, Function, Parameter, Scope, Use, builds_on_library
 from lora_lint.readers.python.targets import Target, Targets
 from lora_lint.readers.python.values import Context, Environment, Value, is_dict_call, keyed
 
 RANKS = ("r", "rank", "lora_r", "lora_rank", "lora_dim", "network_dim", "dim")
+OWN = "__main__."
+"""What stands before the name of a class of the file itself, so that it isn't taken for a library's of that name."""
 ALPHAS = ("lora_alpha", "alpha", "network_alpha")
 _TELLING = frozenset((*RANKS, *ALPHAS, "use_rslora"))
 
@@ -159,5 +161,13 @@ class Binder:
         if written is None:
             return self.resolver.lines.code(function, 80)
         root = written.partition(".")[0].partition("[")[0]
-        target = next((binding.target for binding in use.scope.find(root) if binding.kind == "import"), root)
+        bindings = use.scope.find(root)
+        target = next((binding.target for binding in bindings if binding.kind == "import"), root)
+        if written == root and any(self._is_own_class(binding) for binding in bindings):
+            return f"{OWN}{root}"
         return f"{target}{written[len(root) :]}"
+
+    def _is_own_class(self, binding: Binding) -> bool:
+        """Whether a name is that of a class of the file with fields of its own, not one that builds on a library's."""
+        owner = self.found.classes.get(binding.node) if binding.node is not None else None
+        return owner is not None and owner.is_record and not builds_on_library(owner)

@@ -59,7 +59,10 @@ class Companions:
     def of(self, place: Place) -> Mapping[str, Document]:
         """The calls of the run that a LoRA call belongs to, each under the last part of what it calls."""
         found: dict[str, Document] = {}
+        with_it = self._loaded_with(place)
         for sort, candidates in self._sorts.items():
+            if sort == "model" and with_it:
+                candidates = [one for one in candidates if any(one.node is load.node for load in with_it)]
             related = [one for one in candidates if self._belongs(one, place)]
             near = [one for one in related if one.use.scope is place.use.scope] or related
             for document in self._meant(sort, near):
@@ -78,6 +81,11 @@ class Companions:
                     model = owner if name == "add_adapter" else next(iter(call.args), None)
                     return self._load_of(model, use) if isinstance(model, ast.Name) else None
         return None
+
+    def _loaded_with(self, place: Place) -> list[Place]:
+        """The loads that take the LoRA config themselves, as TRL's models with a value head do."""
+        loads = self.found.calls.get("from_pretrained", ())[:MAX_CALLS]
+        return [Place(call, use) for call, use in loads if any(self._is(one, use, place) for one in _arguments(call))]
 
     def _is(self, argument: ast.expr, use: Use, place: Place) -> bool:
         """Whether an argument is the LoRA call, or a name that was given it last."""

@@ -5,15 +5,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from lora_lint.readers.python.arguments import Arguments, Place
+from lora_lint.readers.python.arguments import ALPHAS, OWN, RANKS, Arguments, Place
 from lora_lint.readers.python.index import Index
 from lora_lint.readers.python.names import Resolver
-from lora_lint.readers.python.scopes import Use
+from lora_lint.readers.python.scopes import Use, builds_on_library
 from lora_lint.readers.python.values import Value, at, keyed
 
 _RANKS = ("lora_r", "lora_rank", "lora_dim", "r", "rank")
 _NAMED_RANKS = ("lora_r", "lora_rank", "lora_dim")
 _ALPHA = "lora_alpha"
+_NAMED_FOR_LORA = re.compile(r"lora|peft", re.IGNORECASE)
+"""A class of that name needs no `lora_` before its `alpha`."""
 _BESIDE = ("use_rslora", "use_dora")
 _READS = re.compile(
     r"(lora|loha|lokr|peft|model)_?config$|get_peft_model$|create_(lora_)?training_client(_async)?$", re.IGNORECASE
@@ -37,6 +39,8 @@ class Declared:
         """Remember what a call of the file reads."""
         if not _READS.search(callee.rpartition(".")[2]):
             return
+        if callee.startswith(OWN):
+            self.read.update(name for name in (*RANKS, *ALPHAS) if name in arguments.values)
         for value in (arguments.rank, arguments.alpha):
             for name in value.free if value is not None else ():
                 self.read.update(_LAST_WORD.findall(name))
@@ -46,12 +50,15 @@ class Declared:
     def values(self) -> Iterator[tuple[str, ast.expr | ast.ClassDef, Mapping[str, Value]]]:
         """What declares them (`class LoraArguments`, `add_argument`), where, and the values by name."""
         for owner in self.found.classes.values():
+            if builds_on_library(owner):
+                continue
             given = {
                 name: (bindings[0].value, owner.outer._replace(scope=owner.scope), owner.fields.get(name))
                 for name, bindings in owner.attributes.items()
                 if len(bindings) == 1 and bindings[0].scope is owner.scope
             }
-            if values := self._pair(given):
+            alphas = (_ALPHA, "alpha") if _NAMED_FOR_LORA.search(owner.node.name) else (_ALPHA,)
+            if values := self._pair(given, alphas):
                 yield f"class {owner.node.name}", owner.node, values
         options = {name: (*made[0], None) for name, made in self.found.options.items() if len(made) == 1}
         if values := self._pair(options):
@@ -90,17 +97,20 @@ class Declared:
         takers = (node for node in nodes if isinstance(node, ast.Call) or "r" in _keys(node))
         return any({rank, alpha} <= set(_words(node)) for node in takers)
 
-    def _pair(self, given: Mapping[str, tuple[ast.expr | None, Use, ast.expr | None]]) -> dict[str, Value]:
+    def _pair(
+        self, given: Mapping[str, tuple[ast.expr | None, Use, ast.expr | None]], alphas: tuple[str, ...] = (_ALPHA,)
+    ) -> dict[str, Value]:
         rank = next((name for name in _RANKS if name in given), None)
-        if rank is None or _ALPHA not in given or not self.read.isdisjoint((rank, _ALPHA)):
+        alpha = next((name for name in alphas if name in given), None)
+        if rank is None or alpha is None or not self.read.isdisjoint((rank, alpha)):
             return {}
         values: dict[str, Value] = {}
-        for name in (rank, _ALPHA, *_BESIDE):
+        for name in (rank, alpha, *_BESIDE):
             node, use, key = given.get(name, (None, None, None))
             if node is not None and use is not None:
                 value = replace(self.resolver.resolve(node, use, {}), default=True, symbol=None)
                 values[name] = keyed(value, key) if key is not None else value
-        return values if all(_is_number(values.get(name)) for name in (rank, _ALPHA)) else {}
+        return values if all(_is_number(values.get(name)) for name in (rank, alpha)) else {}
 
 
 def _is_number(value: Value | None) -> bool:

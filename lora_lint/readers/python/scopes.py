@@ -131,6 +131,15 @@ class Class:
         return bool(self.fields) and "__init__" not in self.methods
 
 
+def builds_on_library(owner: Class) -> bool:
+    """Whether a class is a library's LoRA config, or is derived from one: PEFT's have `PeftConfig` for a base."""
+    bases = ((dotted(base) or "").rpartition(".")[2] for base in owner.node.bases)
+    return any(base.lower() in _LIBRARY_BASES for base in bases)
+
+
+_LIBRARY_BASES = frozenset(("peftconfig", "adapterconfig", "loraconfig", "loraconfigmixin"))
+
+
 class Use(NamedTuple):
     """An expression where it is evaluated."""
 
