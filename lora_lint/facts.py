@@ -380,6 +380,16 @@ class Setup:
 
         return self.folder is not None and holds(self.folder.path, package)
 
+    def has_own(self, package: str, home: str) -> bool:
+        """Whether the project brings a copy of a package or takes a fork of it, which may know more than the package
+        of `home` does."""
+        import os
+
+        from lora_lint.project import forked, holds
+
+        folder = os.path.dirname(self.path)
+        return bool(self.path) and (holds(folder, package) or forked(folder, package, home))
+
     @property
     def lone(self) -> bool:
         """Whether it is a file of weights that no config lies beside."""

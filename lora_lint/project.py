@@ -92,8 +92,26 @@ def holds(folder: str, package: str) -> bool:
     return any(
         os.path.isfile(os.path.join(above, *parents, source))
         for above in to_the_top(os.path.abspath(folder))
-        for parents in ((), ("src",))
+        for parents in ((), ("src",), (package, "src"))
     )
+
+
+def forked(folder: str, name: str, home: str) -> bool:
+    """Whether the requirements of a folder, or of one above it, take a package from another repository than that of
+    its own `home`."""
+    source = re.compile(_FORK.format(re.escape(name), re.escape(home)), re.IGNORECASE)
+    for above in to_the_top(os.path.abspath(folder)):
+        try:
+            files = [file for file in os.listdir(above) if _REQUIREMENTS.fullmatch(file) or file in _DECLARING]
+        except OSError:
+            continue
+        if any(source.search(_text(os.path.join(above, file)) or "") for file in files):
+            return True
+    return False
+
+
+_DECLARING = ("pyproject.toml", "setup.py", *_ENVIRONMENT)
+_FORK = r"git\+[\w.:/@~-]+[:/](?!{1}/)[\w.-]+/{0}(?:\.git)?(?=[@#\s\"']|$)"
 
 
 def _pins(folder: str, name: str) -> Iterator[Pin]:

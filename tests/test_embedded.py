@@ -418,3 +418,37 @@ def test_a_place_is_never_outside_of_the_file(name: str, text: str) -> None:
         spans = [entry.value for entry in setup.document.entries.values()]
         assert spans
         assert all(0 <= span.start <= span.end <= len(text) for span in spans)
+
+
+CONFIG_MAP = """\
+apiVersion: v1
+kind: ConfigMap
+data:
+  {}: |
+{}
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "expected"),
+    [
+        ("config.yaml", "base_model: m\nadapter: lora\nlora_r: 16\nlora_alpha: 32", [(16, 32)]),
+        ("qlora.yml", "training_config:\n  LoraConfig:\n    r: 8\n    lora_alpha: 8", [(8, 8)]),
+        ('"lora.json"', '{"lora":\n  {"r": 8, "alpha": 4}}', [(8, 4)]),
+        ("lora.toml", "[lora]\nrank = 8\nalpha = 4", [(8, 4)]),
+        ("run.sh", f"{TRAIN} \\\n  --lora_r 8 --lora_alpha 16", [(8, 16)]),
+        ("train.py", "from peft import LoraConfig\nLoraConfig(r=4, lora_alpha=8)", [(4, 8)]),
+        ("notes", "lora_r: 16\nlora_alpha: 32", []),
+        ("notes.txt", "lora_r: 16\nlora_alpha: 32", []),
+        ("config.yaml", "not: {yaml", []),
+    ],
+)
+def test_files_in_a_config_map_are_read(key: str, text: str, expected: list[tuple[object, object]]) -> None:
+    indented = "\n".join(f"    {line}" for line in text.splitlines())
+    assert facts("configmap.yaml", CONFIG_MAP.format(key, indented)) == expected
+
+
+def test_a_value_of_a_file_in_a_config_map_stands_where_it_is_written() -> None:
+    text = CONFIG_MAP.format("config.yaml", "    base_model: m\n    adapter: lora\n    lora_r: 16\n    lora_alpha: 32")
+    (setup,) = setups("configmap.yaml", text)
+    assert place(setup.document, "lora_alpha") == (8, "32")

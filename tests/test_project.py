@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from lora_lint import lint
 from lora_lint.document import Source
-from lora_lint.project import installed, pinned
+from lora_lint.project import forked, holds, installed, pinned
 
 POETRY = "[tool.poetry.dependencies]\npeft = {}\n"
 LOCK = '[[package]]\nname = "peft"\nversion = "0.13.2"\n[[package]]\nname = "torch"\nversion = "2.0"\n'
@@ -87,3 +88,44 @@ def test_files_that_disagree_say_nothing(tmp_path: Path) -> None:
 def test_a_file_that_installs_a_release_is_held_to_it(text: str, version: str | None) -> None:
     found = installed(Source("a.ipynb", text), "peft")
     assert (found.version if found is not None else None) == version
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "fork"),
+    [
+        ("requirements.txt", "git+https://github.com/someone/peft.git@lora-plus#egg=peft\n", True),
+        ("requirements.txt", "torch\npeft @ git+https://github.com/someone/peft\n", True),
+        ("environment.yml", "dependencies:\n  - pip:\n      - git+ssh://git@github.com/someone/peft.git\n", True),
+        ("setup.py", "setup(install_requires=['peft @ git+https://github.com/someone/peft@main'])\n", True),
+        ("requirements.txt", "git+https://github.com/huggingface/peft.git\n", False),
+        ("requirements.txt", "git+https://github.com/someone/peft-tools.git\n", False),
+        ("requirements.txt", "# https://github.com/someone/peft\npeft==0.13.2\n", False),
+        ("notes.txt", "git+https://github.com/someone/peft.git\n", False),
+    ],
+)
+def test_a_fork_is_somebody_else_s_repository_of_that_name(name: str, text: str, fork: bool, tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / name).write_text(text, "utf-8")
+    (tmp_path / "src").mkdir()
+    assert forked(str(tmp_path / "src"), "peft", "huggingface") == fork
+
+
+@pytest.mark.parametrize(
+    ("source", "held"),
+    [("peft", True), ("src/peft", True), ("peft/src/peft", True), ("lib/peft", False), ("peft/src", False)],
+)
+def test_a_project_holds_a_package_that_lies_beside_its_scripts(source: str, held: bool, tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / source).mkdir(parents=True)
+    (tmp_path / source / "__init__.py").write_text("", "utf-8")
+    assert holds(str(tmp_path), "peft") == held
+
+
+def test_keys_that_a_copy_of_peft_may_know_are_not_reported(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text("from peft import LoraConfig\nLoraConfig(r=8, lora_alpha=16, lora_nums=3)\n", "utf-8")
+    (tmp_path / ".git").mkdir()
+    assert [one.rule for one in lint(str(script)).diagnostics] == ["unknown-key"]
+    (tmp_path / "peft").mkdir()
+    (tmp_path / "peft" / "__init__.py").write_text("", "utf-8")
+    assert lint(str(script)).diagnostics == []

@@ -16,7 +16,8 @@ def syntax_error(problem: Problem) -> Iterator[Finding]:
 
 
 def unknown_key(setup: Setup) -> Iterator[Finding]:
-    for key in () if setup.fragment else setup.unknown_keys:
+    own = setup.unknown_keys and setup.document.syntax == "python" and setup.has_own("peft", "huggingface")
+    for key in () if setup.fragment or own else setup.unknown_keys:
         ignored = "refuses" not in key.reaction
         meant = f"; {key.suggestion} was likely meant" if key.suggestion else ""
         yield Finding(

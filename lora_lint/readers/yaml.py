@@ -28,6 +28,8 @@ _COMMAND = re.compile(
     re.MULTILINE,
 )
 """A key of which `yaml_commands` reads the value."""
+_FILE = re.compile(r"\.(?:ya?ml|json|toml|sh|py)[\"']?[ \t]*:[ \t]*(?:[&!][^\s]*[ \t]*)?[|>\"']")
+"""A key of which `yaml_files` reads the value."""
 
 
 class _Resolver(Resolver):
@@ -246,12 +248,13 @@ def _trimmed(text: str, span: Span) -> int:
 
 
 def read(source: Source) -> Iterator[Document]:
-    """The documents of a YAML file, in order, interpolations filled in, each followed by the commands in it.
+    """The documents of a YAML file, in order, interpolations filled in, each followed by commands and files in it.
 
     Raises:
         UnreadableError: for a syntax error, or more depth or aliases than the limits allow.
     """
     interpolated = "${" in source.text or "???" in source.text
+    with_files = _FILE.search(source.text) is not None
     with_commands = _COMMAND.search(source.text) is not None
     for document in composed(source):
         if interpolated:
@@ -264,6 +267,10 @@ def read(source: Source) -> Iterator[Document]:
             from lora_lint.readers.yaml_commands import commands
 
             yield from commands(document)
+        if with_files:
+            from lora_lint.readers.yaml_files import files
+
+            yield from files(document)
 
 
 def composed(source: Source) -> Iterator[Document]:
