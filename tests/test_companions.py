@@ -152,3 +152,20 @@ def test_a_finding_stands_where_the_other_call_has_the_value(tmp_path: Path) -> 
 )
 def test_a_member_of_an_enumeration_is_its_text(tmp_path: Path, written: str, value: str) -> None:
     assert said(setup(tmp_path, f"LoraConfig(r=8, lora_alpha=16, task_type={written})"), "task_type") == value
+
+
+OLD = "trainer = DPOTrainer(model=m, tokenizer=t)"
+
+
+@pytest.mark.parametrize(
+    ("imported", "old"),
+    [
+        ("from trl import DPOTrainer", ["tokenizer"]),
+        ("from trl.trainer.dpo_trainer import DPOTrainer", ["tokenizer"]),
+        ("from trl import *", ["tokenizer"]),
+        ("from tunix.sft.dpo import DPOTrainer", []),
+        ("from .trainer import DPOTrainer", []),
+    ],
+)
+def test_a_class_of_another_library_has_lost_no_keys(tmp_path: Path, imported: str, old: list[str]) -> None:
+    assert [key.key for key in setup(tmp_path, f"{imported}\n{LORA}\n{OLD}").old_keys] == old

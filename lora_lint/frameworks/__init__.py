@@ -91,6 +91,7 @@ MARKERS: dict[str, tuple[bytes, ...]] = {
     "qwen3_vl": (b"lora_enable", b"qwenvl"),
     "qwen_vl": (b"use_lora",),
     "qwen_vl_series": (b"lora_enable", b"lora_namespan_exclude", b"num_lora_modules", b"vision_lora"),
+    "qwix": (b"LoraProvider", b"LoraRule"),
     "script": (
         *(b"lora_alpha", b"LORA_ALPHA", b"peft.alpha", b"lora.alpha", b'"alpha"]', b"'alpha']"),
         *(b"class Lora", b"class LoRA"),

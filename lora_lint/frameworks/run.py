@@ -29,6 +29,9 @@ _CLASSIFIER = re.compile(r".*For(?:Sequence|Token)Classification")
 _PERCEIVES = re.compile(r".*For(?:Image|Video|Audio)Classification")
 _LABELS = ("num_labels", "id2label", "label2id", "ignore_mismatched_sizes")
 """Arguments that give a classifier a head of its own; without them it may be loaded with the one that it has."""
+_RENAMING = ("TRL", "transformers")
+_FAMILY = ("transformers", "trl", "sentence_transformers", "optimum", "unsloth", "accelerate")
+"""Whose classes of arguments and trainers are transformers' and TRL's, or are made from those."""
 _HALF = ("float16", "half", "fp16")
 
 
@@ -52,10 +55,13 @@ class Part:
 
     @property
     def old_keys(self) -> Iterator[OldKey]:
-        """Keys that the library has no more; Unsloth puts classes of its own in place of TRL's, which take them."""
+        """Keys that the library has no more; Unsloth puts classes of its own in place of TRL's, which take them, and
+        what is imported from elsewhere is another class of that name."""
         patched = "unsloth" in self.view.document.source.text
+        module = self.view.document.callee.rpartition(".")[0]
+        others = module != "" and module.partition(".")[0] not in _FAMILY
         for old in self.view.old_keys:
-            if not (patched and old.library == "TRL"):
+            if not (patched and old.library == "TRL") and not (others and old.library in _RENAMING):
                 yield old._replace(path=(self.name, *old.path))
 
     @property

@@ -183,6 +183,14 @@ PYTHON = [
         Row("gemma", "all-linear", 4, "-", 1, "w-"),
     ),
     (
+        "import qwix\np = qwix.LoraProvider(module_path='.*q_einsum', rank=16, alpha=32.0, weight_qtype='nf4')\n",
+        Row("qwix", ".*q_einsum", 16, 32, 2, "ww"),
+    ),
+    (
+        "import qwix\nqwix.LoraProvider([qwix.LoraRule(module_path='.*mlp', rank=8, alpha=8)])\n",
+        Row("qwix", ".*mlp", 8, 8, 1, "ww"),
+    ),
+    (
         "from llama_cookbook.configs import lora_config\nlora_config(r=16)\n",
         Row("llama_cookbook", "q_proj v_proj", 16, 32, 2, "wd"),
     ),

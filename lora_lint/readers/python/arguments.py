@@ -1,6 +1,7 @@
 """Arguments of Python calls under the names that the function gives them, through wrappers of the same file."""
 
 import ast
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from lora_lint.readers.python.targets import Target, Targets
 from lora_lint.readers.python.values import Context, Environment, Value, is_dict_call, keyed
 
 RANKS = ("r", "rank", "lora_r", "lora_rank", "lora_dim", "network_dim", "dim")
+NAMED_FOR_LORA = re.compile(r"lora|peft", re.IGNORECASE)
 OWN = "__main__."
 """What stands before the name of a class of the file itself, so that it isn't taken for a library's of that name."""
 ALPHAS = ("lora_alpha", "alpha", "network_alpha")
@@ -170,4 +172,6 @@ class Binder:
     def _is_own_class(self, binding: Binding) -> bool:
         """Whether a name is that of a class of the file with fields of its own, not one that builds on a library's."""
         owner = self.found.classes.get(binding.node) if binding.node is not None else None
-        return owner is not None and owner.is_record and not builds_on_library(owner)
+        if owner is None or not owner.is_record or NAMED_FOR_LORA.search(owner.node.name) is None:
+            return False
+        return not builds_on_library(owner)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from lora_lint.readers.python.arguments import ALPHAS, OWN, RANKS, Arguments, Place
+from lora_lint.readers.python.arguments import ALPHAS, NAMED_FOR_LORA, OWN, RANKS, Arguments, Place
 from lora_lint.readers.python.index import Index
 from lora_lint.readers.python.names import Resolver
 from lora_lint.readers.python.scopes import Use, builds_on_library
@@ -14,11 +14,10 @@ from lora_lint.readers.python.values import Value, at, keyed
 _RANKS = ("lora_r", "lora_rank", "lora_dim", "r", "rank")
 _NAMED_RANKS = ("lora_r", "lora_rank", "lora_dim")
 _ALPHA = "lora_alpha"
-_NAMED_FOR_LORA = re.compile(r"lora|peft", re.IGNORECASE)
-"""A class of that name needs no `lora_` before its `alpha`."""
 _BESIDE = ("use_rslora", "use_dora")
 _READS = re.compile(
-    r"(lora|loha|lokr|peft|model)_?config$|get_peft_model$|create_(lora_)?training_client(_async)?$", re.IGNORECASE
+    r"(lora|loha|lokr|peft|model)_?config$|lora(provider|rule)$|get_peft_model$|create_(lora_)?training_client(_async)?$",
+    re.IGNORECASE,
 )
 """Calls whose rank and alpha a framework knows: what they read has been said there."""
 
@@ -57,7 +56,8 @@ class Declared:
                 for name, bindings in owner.attributes.items()
                 if len(bindings) == 1 and bindings[0].scope is owner.scope
             }
-            alphas = (_ALPHA, "alpha") if _NAMED_FOR_LORA.search(owner.node.name) else (_ALPHA,)
+            # A class that is named for LoRA needs no `lora_` before its `alpha`.
+            alphas = (_ALPHA, "alpha") if NAMED_FOR_LORA.search(owner.node.name) else (_ALPHA,)
             if values := self._pair(given, alphas):
                 yield f"class {owner.node.name}", owner.node, values
         options = {name: (*made[0], None) for name, made in self.found.options.items() if len(made) == 1}
