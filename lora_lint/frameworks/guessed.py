@@ -46,6 +46,7 @@ _SPOKEN = re.compile(r"([\w.]+\.)?(q?lora|dora)(_\w+)?", re.IGNORECASE)
 _MOST_LOOKED_AT = 5_000
 """Mappings and lists; aliases may make one value stand at very many places."""
 _DEEPEST = 8
+_PART = re.compile(r"(?P<before>\w+)_lora_(?:rank|r|dim)|lora_(?:rank|r|dim)_(?P<after>\w+)")
 _DIGITS = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
 
 
@@ -59,6 +60,7 @@ def pairs(document: Document) -> Iterator[Pair]:
     """The pairs of a document; a gate alone is one where the program's own defaults are known."""
     for mapping in _mappings(document):
         named = mapping.named
+        yield from _of_parts(document, mapping)
         rank, alpha = _rank_and_alpha(document, mapping)
         if rank is None and not mapping.block and document.program and opened(document):
             yield Pair(None, alpha, named, mapping.block, mapping.outer)
@@ -66,6 +68,18 @@ def pairs(document: Document) -> Iterator[Pair]:
             continue
         if alpha is not None or document.program or any(key in named for key in _BESIDE):
             yield Pair(rank, alpha, named, mapping.block, mapping.outer)
+
+
+def _of_parts(document: Document, mapping: Keys) -> Iterator[Pair]:
+    """The pairs of parts of a model: `text_lora_rank` and `text_lora_alpha`, `lora_r_text` and `lora_alpha_text`."""
+    for key, path in mapping.named.items():
+        match = _PART.fullmatch(key)
+        if match is None:
+            continue
+        part = match["before"] or match["after"]
+        alpha = mapping.named.get(f"{part}_lora_alpha" if match["before"] else f"lora_alpha_{part}")
+        if alpha is not None and _is_setting(document, path) and _is_setting(document, alpha):
+            yield Pair(path, alpha, mapping.named, part, mapping.outer)
 
 
 def _rank_and_alpha(document: Document, mapping: Keys) -> tuple[Path | None, Path | None]:

@@ -344,6 +344,12 @@ FILES = {
             '[network]\nmodule = "networks.lora_flux"\ndim = 16\nalpha = 8\n',
             [Row(16, 8, 0.5, "ww", modules="network")],
         ),
+        (
+            "a.yaml",
+            "model:\n  qkv_proj_lora_rank: 16\n  qkv_proj_lora_alpha: 16\n  out_lora_rank: 8\n  out_lora_alpha: 16\n",
+            [Row(16, 16, 1, "ww", modules="qkv_proj"), Row(8, 16, 2, "ww", modules="out")],
+        ),
+        ("a.toml", "lora_r_vision = 16\nlora_alpha_vision = 32\n", [Row(16, 32, 2, "ww", modules="vision")]),
         ("a.json", '{"USE_LORA": true, "LORA_RANK": 16, "LORA_ALPHA": 16}', [Row(16, 16, 1, "ww")]),
     ],
 }
@@ -379,6 +385,7 @@ def test_a_file_says_what_its_framework_does(framework: str, name: str, text: st
         ("list.yaml", "- {name: lora_ablation, r: 0.3, alpha: 0.5}\n- {type: lora, alpha: 0.5}\n"),
         ("schema.yaml", "lora: {r: {type: int, default: 8}, alpha: {type: int}}\n"),
         ("conf/peft/all.yaml", "use_peft: true\nlora_r: null\nlora_relative_r: null\nlora_alpha: 16\n"),
+        ("mla.json", '{"q_lora_rank": 1536, "kv_lora_rank": 512, "kv_lora_alpha": null, "lora_alpha": null}'),
         ("sweep.yaml", "lora_r: [8, 16]\nlora_alpha: 16\n"),
         ("radio.toml", "[lora]\nfrequency = 868\nspreading_factor = 7\n"),
         ("full.sh", "torchrun finetune.py --lazy_preprocess True --fix_vit True --output_dir out_lora"),

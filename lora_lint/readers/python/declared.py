@@ -16,7 +16,8 @@ _NAMED_RANKS = ("lora_r", "lora_rank", "lora_dim")
 _ALPHA = "lora_alpha"
 _BESIDE = ("use_rslora", "use_dora")
 _READS = re.compile(
-    r"(lora|loha|lokr|peft|model)_?config$|lora(provider|rule)$|get_peft_model$|create_(lora_)?training_client(_async)?$",
+    r"(lora|loha|lokr|peft|model)_?config$|lora(provider|rule)$|"
+    r"get_peft_model$|create_(lora_)?training_client(_async)?$",
     re.IGNORECASE,
 )
 """Calls whose rank and alpha a framework knows: what they read has been said there."""
