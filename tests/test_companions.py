@@ -154,6 +154,33 @@ def test_a_member_of_an_enumeration_is_its_text(tmp_path: Path, written: str, va
     assert said(setup(tmp_path, f"LoraConfig(r=8, lora_alpha=16, task_type={written})"), "task_type") == value
 
 
+MADE = """
+def language_model():
+    return AutoModelForCausalLM.from_pretrained('org/language')
+def image_model(path):
+    return {}
+def main():
+    one, model = language_model(), None
+    text = language_model()
+    model = image_model('x')
+    config = LoraConfig(r=8, lora_alpha=16)
+    model = get_peft_model({}, config)
+"""
+
+
+@pytest.mark.parametrize(
+    ("loaded", "wrapped", "base"),
+    [
+        ("ImageModel.from_pretrained(path)", "model", None),
+        ("AutoModelForCausalLM.from_pretrained('org/other')", "model", "org/other"),
+        ("ImageModel.from_pretrained(path)", "text", "org/language"),
+    ],
+)
+def test_the_base_is_what_the_adapted_model_is_made_of(tmp_path: Path, loaded: str, wrapped: str, base: object) -> None:
+    code = MADE.format(loaded, wrapped).replace("    one, model = language_model(), None\n", "")
+    assert said(setup(tmp_path, code), "base_model") == base
+
+
 OLD = "trainer = DPOTrainer(model=m, tokenizer=t)"
 
 

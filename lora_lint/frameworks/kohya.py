@@ -51,6 +51,8 @@ class Config(Schema):
     optimizer_type: Any = None
     mixed_precision: Any = None
     full_fp16: Any = None
+    full_bf16: Any = None
+    learning_rate_te: Any = None
     network_module: str = "networks.lora"
     network_dim: PositiveInt = DEFAULT_RANK
     network_alpha: Number = DEFAULT_ALPHA

@@ -119,6 +119,15 @@ class Config(Schema):
     kasa_config: Options = since("0.21.0", None)
 
 
+class Among(Config):
+    """The same keys among those of another program, which may mean something else by the rarer of them."""
+
+    UNKNOWN_KEYS: ClassVar[str] = ""
+
+    bias: Any = "none"
+    lora_bias: Any = None
+
+
 class Call(Config):
     """The class itself, whose constructor takes no other keyword."""
 
@@ -135,6 +144,8 @@ class Other(Schema):
 
 
 _OTHER_CLASSES = {"AdaLoraConfig": "adalora", "LoHaConfig": "loha", "LoKrConfig": "lokr"}
+_OTHERS_KEYS = 3
+"""Keys of a file that PEFT lacks, from which on the file is another program's rather than one with mistakes."""
 _TELLING = ("lora_alpha", "target_modules", "lora_dropout", "base_model_name_or_path", "task_type")
 
 
@@ -160,7 +171,9 @@ def recognises(document: Document) -> tuple[str, ...]:
 
 
 def kind(document: Document) -> Kind:
-    return {"json": "checkpoint", "python": "source"}.get(document.syntax, "training")  # type: ignore[return-value]
+    if document.syntax == "python":
+        return "source"
+    return "checkpoint" if document.syntax == "json" and not _is_among_others(document) else "training"
 
 
 def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
@@ -169,8 +182,18 @@ def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
     other = data.get("peft_type", "LORA")
     if _class_name(document) in _OTHER_CLASSES or (isinstance(other, str) and other.upper() != "LORA"):
         yield Other, ()
+    elif document.syntax == "python":
+        yield Call, ()
     else:
-        yield Call if document.syntax == "python" else Config, ()
+        yield Among if _is_among_others(document) else Config, ()
+
+
+def _is_among_others(document: Document) -> bool:
+    data = document.data
+    if not isinstance(data, dict) or "peft_type" in data:
+        return False
+    others = [key for key in data if key not in Config.model_fields and not str(key).startswith("_")]
+    return len(others) >= _OTHERS_KEYS
 
 
 def _class_name(document: Document) -> str:

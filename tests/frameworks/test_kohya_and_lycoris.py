@@ -322,6 +322,12 @@ def test_a_network_argument_is_shown_whole_and_never_rewritten() -> None:
     assert setup.document.source.text[slice(*setup.document.span_of(alpha.path))] == '"conv_alpha=2"'
 
 
+@pytest.mark.parametrize("key", ["full_fp16", "full_bf16", "learning_rate_te", "local_rank"])
+def test_a_key_that_looks_like_another_one_is_known(key: str) -> None:
+    (setup,) = setups(*toml(LORA, "network_dim = 8", f"{key} = 1"))
+    assert setup.unknown_keys == ()
+
+
 def test_a_misspelled_key_is_found_in_its_section() -> None:
     (setup,) = setups(*toml(LORA, "[net]", "network_dims = 32"))
     assert [(key.path, key.suggestion) for key in setup.unknown_keys] == [(("net", "network_dims"), "network_dim")]

@@ -372,6 +372,15 @@ def test_a_neighbour_s_key_is_named(source: tuple[str, str], key: str, meant: st
     assert [(unknown.key, unknown.suggestion) for unknown in setup.unknown_keys] == [(key, meant)]
 
 
+def test_keys_of_peft_among_those_of_another_program_are_no_config_of_peft_s() -> None:
+    text = "model: org/m\nepochs: 1\nloss: sft\nr: 32\nlora_alpha: 64\nlora_bias: none\ntarget_modules: [q_proj]\n"
+    (setup,) = setups("sft.yaml", text)
+    assert (setup.framework, setup.kind, setup.unknown_keys, setup.bad_values) == ("peft", "training", (), ())
+    assert rows([setup]) == [Row("q_proj", 32, 64, 2, "ww")]
+    (few,) = setups("lora.yaml", "epochs: 1\nr: 32\nlora_alpha: 64\ntarget_modules: [q_proj]\n")
+    assert [unknown.key for unknown in few.unknown_keys] == ["epochs"]
+
+
 def test_a_key_of_the_trainer_s_that_looks_like_one_is_known() -> None:
     (setup,) = setups(*yaml(*BASICS, "finetuning_type: lora", "local_rank: 0", "lora_alpha: 8"))
     assert setup.unknown_keys == ()

@@ -39,6 +39,8 @@ _MODEL = re.compile(
     r"AutoModel\w*|Fast(?:Language|Vision)?Model|\w+For(?:CausalLM\w*|ConditionalGeneration|\w+Classification|Seq2SeqLM)"
 )
 _NO_BASE = re.compile(r"\w*Peft\w*|\w*ValueHead")
+_WRAPPERS = ("get_peft_model", "prepare_model_for_kbit_training", "to", "cuda", "prepare")
+"""What returns the model that it is given."""
 _NO_MODEL = re.compile(r"token|process|feature|config", re.IGNORECASE)
 """Names of what is saved beside a model."""
 _OPTIMIZER = re.compile(r"(?:\w*Adam\w*|Prodigy|Lion\w*|Adafactor|SGD)")
@@ -60,9 +62,12 @@ class Companions:
         """The calls of the run that a LoRA call belongs to, each under the last part of what it calls."""
         found: dict[str, Document] = {}
         with_it = self._loaded_with(place)
+        makers = self._makers(place)
         for sort, candidates in self._sorts.items():
             if sort == "model" and with_it:
                 candidates = [one for one in candidates if any(one.node is load.node for load in with_it)]
+            elif sort == "model" and makers:
+                candidates = [one for one in candidates if any(maker in one.use.scope.chain() for maker in makers)]
             related = [one for one in candidates if self._belongs(one, place)]
             near = [one for one in related if one.use.scope is place.use.scope] or related
             for document in self._meant(sort, near):
@@ -74,13 +79,29 @@ class Companions:
 
     def _loads_adapted(self, place: Place) -> Place | None:
         """The call that loads the model which the LoRA call's adapter is put on, where that is clear."""
+        model, use = self._adapted(place)
+        return self._load_of(model, use) if model is not None else None
+
+    def _adapted(self, place: Place) -> tuple[ast.Name | None, Use]:
+        """The name of the model that the LoRA call's adapter is put on, and where that is done."""
         for name in ("add_adapter", "get_peft_model"):
             for call, use in self.found.calls.get(name, ())[:MAX_CALLS]:
                 if any(self._is(argument, use, place) for argument in _arguments(call)):
                     owner = call.func.value if isinstance(call.func, ast.Attribute) else None
                     model = owner if name == "add_adapter" else next(iter(call.args), None)
-                    return self._load_of(model, use) if isinstance(model, ast.Name) else None
-        return None
+                    return (model if isinstance(model, ast.Name) else None), use
+        return None, place.use
+
+    def _makers(self, place: Place) -> list[Scope]:
+        """The functions of the file that make the model which the adapter is put on, where nothing else does."""
+        model, use = self._adapted(place)
+        bindings = use.scope.find(model.id) if model is not None else []
+        made = [one for one in bindings if not (isinstance(one.value, ast.Call) and called(one.value) in _WRAPPERS)]
+        calls = [Place(one.value, Use(one.scope, one.block, one.after)) for one in made if type(one.value) is ast.Call]
+        targets = [self.binder.target(call) for call in calls]
+        if len(calls) < len(made) or None in targets:
+            return []
+        return [target.function.scope for target in targets if target is not None]
 
     def _loaded_with(self, place: Place) -> list[Place]:
         """The loads that take the LoRA config themselves, as TRL's models with a value head do."""
