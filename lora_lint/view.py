@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=Schema, covariant=True)
 _MAX_ROUNDS = 8
 _MOST_BAD_VALUES = 200
-_LAUNCHER_S = "local_rank"
+_LAUNCHERS = "local_rank"
 """A flag that launchers of distributed runs hand to every program (torch/distributed/launch.py)."""
 _MOST_GUESSES = 200
 """Unknown keys that are compared with the known ones: a file with more isn't a config with a typing error."""
@@ -288,12 +288,8 @@ class View(Generic[M]):
         A key is suggested only where it isn't written already.
         """
         for at, (path, key) in enumerate(self.unknown_keys):
-            if (
-                key.startswith(("_", "x-"))
-                or key == _LAUNCHER_S
-                or key in self.document.program
-                or key in old_keys_of(type(self.model))
-            ):
+            known = key == _LAUNCHERS or key in self.document.program or key in old_keys_of(type(self.model))
+            if known or key.startswith(("_", "x-")):
                 continue
             meant = self._meant(key) if at < _MOST_GUESSES else None
             if meant or not only_near:

@@ -159,9 +159,11 @@ def language_model():
     return AutoModelForCausalLM.from_pretrained('org/language')
 def image_model(path):
     return {}
+def with_head(model):
+    return Headed(model)
 def main():
-    one, model = language_model(), None
     text = language_model()
+    headed = with_head(text)
     model = image_model('x')
     config = LoraConfig(r=8, lora_alpha=16)
     model = get_peft_model({}, config)
@@ -174,10 +176,11 @@ def main():
         ("ImageModel.from_pretrained(path)", "model", None),
         ("AutoModelForCausalLM.from_pretrained('org/other')", "model", "org/other"),
         ("ImageModel.from_pretrained(path)", "text", "org/language"),
+        ("ImageModel.from_pretrained(path)", "headed", "org/language"),
     ],
 )
 def test_the_base_is_what_the_adapted_model_is_made_of(tmp_path: Path, loaded: str, wrapped: str, base: object) -> None:
-    code = MADE.format(loaded, wrapped).replace("    one, model = language_model(), None\n", "")
+    code = MADE.format(loaded, wrapped)
     assert said(setup(tmp_path, code), "base_model") == base
 
 

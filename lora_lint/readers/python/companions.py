@@ -99,9 +99,15 @@ class Companions:
         made = [one for one in bindings if not (isinstance(one.value, ast.Call) and called(one.value) in _WRAPPERS)]
         calls = [Place(one.value, Use(one.scope, one.block, one.after)) for one in made if type(one.value) is ast.Call]
         targets = [self.binder.target(call) for call in calls]
-        if len(calls) < len(made) or None in targets:
+        functions = [target.function for target in targets if target is not None and target.function.name != "__init__"]
+        if len(functions) < len(made) or any(self._takes_model(call) for call in calls):
             return []
-        return [target.function.scope for target in targets if target is not None]
+        return [function.scope for function in functions]
+
+    def _takes_model(self, place: Place) -> bool:
+        """Whether a call is given something that was made by a call before, which may be the model."""
+        words = [word for word in _arguments_of(place) if isinstance(word, ast.Name)]
+        return any(isinstance(one.value, ast.Call) for word in words for one in place.use.scope.find(word.id))
 
     def _loaded_with(self, place: Place) -> list[Place]:
         """The loads that take the LoRA config themselves, as TRL's models with a value head do."""
@@ -193,6 +199,10 @@ _NAMED: tuple[Sort, ...] = ("model", "tokens")
 def _arguments(call: ast.Call) -> Iterator[ast.expr]:
     yield from call.args
     yield from (keyword.value for keyword in call.keywords)
+
+
+def _arguments_of(place: Place) -> Iterator[ast.expr]:
+    yield from _arguments(place.node) if isinstance(place.node, ast.Call) else ()
 
 
 def _named(document: Document) -> object:
