@@ -533,6 +533,12 @@ def test_the_type_of_a_dict_is_no_argument() -> None:
     assert only("dict(type=LoraConfig, r=64, lora_alpha=16)").data == {"r": 64, "lora_alpha": 16}
 
 
+@pytest.mark.parametrize("handler", ["except OSError:", "except OSError, a.ValueError:", "except* A, B, C :"])
+def test_exceptions_need_no_parentheses(handler: str) -> None:
+    found = only(f"try:\n    f()\n{handler}\n    pass\nLoraConfig(r=8)\n")
+    assert (line(found), rank_and_alpha(found)[0]) == (5, 8)
+
+
 DOCSTRING = '''\
 def f():
     """Wraps a model, é.

@@ -43,7 +43,7 @@ MARKERS: dict[str, tuple[bytes, ...]] = {
         *(b"lora_alpha", b"lora-alpha", b"loraAlpha", b"LORA_ALPHA", b"lora_dropout"),
         *(b"lora:", b'lora"', b"lora]", b"lora.", b": lora", b".lora_"),
         *(b"peft:", b"peft."),
-        *(b"lora_r", b"lora-r", b"lora_dim", b"use_lora", b"lora_enable"),
+        *(b"lora_r", b"lora-r", b"lora_dim", b"use_lora", b"lora_enable", b"network_alpha"),
     ),
     "h2o_llm_studio": (b"llm_backbone", b"backbone_dtype"),
     "hcp_diffusion": (b"lycoris.hcp", b"lora_unet:", b"lora_text_encoder:"),

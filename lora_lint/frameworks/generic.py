@@ -23,11 +23,11 @@ class Config(Schema):
     """No key is declared: names are guessed from, whatever else stands beside them."""
 
 
-_GATES = ("enabled", "enable", *GATES)
+_GATES = ("enabled", "enable", "with_lora", *GATES)
 _NEGATED = ("no_lora", "disable_lora")
 _OPENS = re.compile(r"(use|enable|train)_\w*(lora|dora|peft|adapter)\w*|\w*(lora|dora|peft|adapter)_enabled?")
 """How a flag is called that may be another gate than those that are known."""
-_KINDS = ("peft_type", "adapter_type", "type", "method", "name", "algo")
+_KINDS = ("peft_type", "adapter_type", "lora_type", "type", "method", "name", "algo")
 _OTHERS = ("loha", "lokr", "oft", "boft", "ia3", "adalora", "vera", "fourierft", "prompt_tuning", "prefix_tuning")
 
 
@@ -93,5 +93,5 @@ def _of_program(document: Document, names: tuple[str, ...], at: Path) -> Fact[An
 
 def _method(document: Document, pair: Pair) -> str:
     kinds = (str(value_at(document, pair.named.get(kind))).lower() for kind in _KINDS if kind in pair.named)
-    other = next((kind for kind in kinds if kind in _OTHERS), None)
+    other = next((kind for kind in (*kinds, pair.block) if kind in _OTHERS), None)
     return other or ("dora" if _is_set(document, pair, "use_dora") else "lora")

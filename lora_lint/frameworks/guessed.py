@@ -33,6 +33,8 @@ class Keys(NamedTuple):
 
 
 _BLOCK_RANKS = (*NAMED_RANKS, "r", "rank", "dim")
+_NETWORK_RANKS = ("network_dim", "network_rank")
+"""What sd-scripts calls the rank, in the configs of programs around it."""
 _ALPHAS = ("lora_alpha",)
 _BLOCK_ALPHAS = (*_ALPHAS, "alpha")
 _BESIDE = ("lora_dropout", "lora_target_modules", "lora_target", "lora_targets", "lora_bias", "use_lora", "lora_enable")
@@ -87,8 +89,12 @@ def _rank_and_alpha(document: Document, mapping: Keys) -> tuple[Path | None, Pat
     named = mapping.named
     inside = _BLOCK.fullmatch(mapping.block) is not None
     alpha = _first(named, _BLOCK_ALPHAS if inside else _ALPHAS)
-    flags = document.syntax == "shell" and alpha is not None
-    rank = _first(named, _BLOCK_RANKS if inside else (*NAMED_RANKS, "r") if flags else NAMED_RANKS)
+    # Beside a `lora_alpha` an `r` needs no name; a program's `--rank` may be that of a process.
+    short = ("r",) if document.syntax == "shell" else ("r", "rank")
+    rank = _first(named, _BLOCK_RANKS if inside else (*NAMED_RANKS, *short) if alpha is not None else NAMED_RANKS)
+    if rank is None and alpha is None and document.syntax != "shell":
+        both = _first(named, _NETWORK_RANKS), _first(named, ("network_alpha",))
+        rank, alpha = both if None not in both else (None, None)
     if (rank is None or alpha is None) and (mapping.below or _speaks(document, named)):
         both = _first(named, _BLOCK_RANKS), _first(named, _BLOCK_ALPHAS)
         return both if None not in both else (rank, alpha)

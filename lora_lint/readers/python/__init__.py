@@ -80,9 +80,7 @@ def syntax_tree(source: Source, lines: Lines) -> ast.Module:
     if "\0" in source.text:
         raise UnreadableError("not Python: it holds a null character", source.text.find("\0"))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(source.text)
+        return _parsed(source.text)
     except SyntaxError as error:
         offset = lines.offset(max(error.lineno or 1, 1), 0) + max((error.offset or 1) - 1, 0)
         raise UnreadableError(f"not Python: {error.msg}", min(offset, len(source.text))) from None
@@ -90,6 +88,24 @@ def syntax_tree(source: Source, lines: Lines) -> ast.Module:
         raise UnreadableError(f"not Python: {error}") from None
     except (RecursionError, MemoryError):
         raise UnreadableError("not read: nested too deeply") from None
+
+
+def _parsed(text: str) -> ast.Module:
+    """
+    Raises:
+        SyntaxError: when the text isn't Python; `except A, B:`, which is since 3.14, is read as `except A:` before.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return ast.parse(text)
+        except SyntaxError as error:
+            if "must be parenthesized" not in (error.msg or ""):
+                raise
+            return ast.parse(_HANDLED.sub(lambda match: match[1] + " " * len(match[2]), text))
+
+
+_HANDLED = re.compile(r"^([ \t]*except\*?[ \t]+[\w.]+)((?:[ \t]*,[ \t]*[\w.]+)+)(?=[ \t]*:)", re.MULTILINE)
 
 
 def is_test(name: str) -> bool:
