@@ -1,6 +1,7 @@
 """Facts: the one vocabulary that rules know, whatever framework and syntax they came from."""
 
 import math
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -383,8 +384,6 @@ class Setup:
     def has_own(self, package: str, home: str) -> bool:
         """Whether the project brings a copy of a package or takes a fork of it, which may know more than the package
         of `home` does."""
-        import os
-
         from lora_lint.project import forked, holds
 
         folder = os.path.dirname(self.path)

@@ -27,7 +27,7 @@ _GATES = ("enabled", "enable", "with_lora", *GATES)
 _NEGATED = ("no_lora", "disable_lora")
 _OPENS = re.compile(r"(use|enable|train)_\w*(lora|dora|peft|adapter)\w*|\w*(lora|dora|peft|adapter)_enabled?")
 """How a flag is called that may be another gate than those that are known."""
-_KINDS = ("peft_type", "adapter_type", "lora_type", "type", "method", "name", "algo")
+_KINDS = ("peft_type", "adapter_type", "lora_type", "peft", "type", "method", "name", "algo")
 _OTHERS = ("loha", "lokr", "oft", "boft", "ia3", "adalora", "vera", "fourierft", "prompt_tuning", "prefix_tuning")
 
 

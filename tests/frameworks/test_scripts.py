@@ -354,6 +354,11 @@ FILES = {
         ("a.json", '{"params": {"r": 64, "lora_alpha": 64, "use_rslora": true}}', [Row(64, 64, 8, "ww")]),
         ("a.json", '{"args": {"peft": "lora", "rank": 8, "lora_alpha": 16}}', [Row(8, 16, 2, "ww")]),
         (
+            "a.json",
+            '{"args": {"peft": "adalora", "rank": 8, "lora_alpha": 8}}',
+            [Row(8, 8, 1, "ww", "not-lora", method="adalora")],
+        ),
+        (
             "a.yaml",
             "lora: {with_lora: true, r: 8, lora_alpha: 16}\nadalora: {with_lora: false, r: 8, lora_alpha: 8}\n",
             [Row(8, 16, 2, "ww", modules="lora"), Row(8, 8, 1, "ww", "not-lora", "adalora", "adalora")],
