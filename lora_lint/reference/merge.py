@@ -1,7 +1,7 @@
 """A base model and what it was merged into: the scale of every update between the two."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 import torch
@@ -11,7 +11,7 @@ from lora_lint.reference.adapter import ModuleClaim
 from lora_lint.reference.blocks import Passed, nobody
 from lora_lint.reference.merged import Moments, Pair, best_moments, layouts, shown, stretched_moments
 from lora_lint.reference.places import Place, comparable, is_tied, place
-from lora_lint.reference.sampled import foreseen, neighbours, quick_moments
+from lora_lint.reference.sampled import foreseen, neighbours, row_moments, sum_moments
 from lora_lint.reference.stored import Rows
 from lora_lint.reference.stream import TensorFiles
 from lora_lint.reference.verdict import EPSILON, ROUNDING, Evidence, Fault, Terms, judge
@@ -122,11 +122,13 @@ class Merge:
         """What a quick look shows, if that is all as declared; whatever it may be otherwise is measured in full."""
         together = neighbours(base.rows, merged.rows)
         for factors in layouts(pair, base.rows.shape) if together else ():
-            hopes = [foreseen(base.rows, factors, terms.declared)]
-            if _as_declared(terms, hopes, base, merged):
-                quick = quick_moments(base.rows, merged.rows, factors, together, self._passed)
-                if seen := _as_declared(terms, quick, base, merged):
-                    return seen
+            if not _as_declared(terms, foreseen(base.rows, factors, terms.declared), base, merged):
+                continue
+            seen = _as_declared(terms, row_moments(base.rows, merged.rows, factors), base, merged)
+            if seen is None:
+                continue
+            sums = sum_moments(base.rows, merged.rows, factors, together, self._passed)
+            return seen if _as_declared(terms, sums, base, merged) else None
         return None
 
     def _straight(self, pair: Pair, others: Sequence[Pair], base: Rows, merged: Rows) -> Evidence:
@@ -148,14 +150,10 @@ class Merge:
         )
 
 
-def _as_declared(terms: Terms, found: Iterable[Moments], base: Place, merged: Place) -> Evidence | None:
-    """The last of several pieces of evidence, if each of them is that of a sound merge."""
-    seen = None
-    for moments in found:
-        seen = _with_errors(_evidence(moments), base, merged, under_dora=False)
-        if judge(terms, seen).status != "ok":
-            return None
-    return seen
+def _as_declared(terms: Terms, found: Moments, base: Place, merged: Place) -> Evidence | None:
+    """The evidence of a sound merge, None where it is that of another."""
+    seen = _with_errors(_evidence(found), base, merged, under_dora=False)
+    return seen if judge(terms, seen).status == "ok" else None
 
 
 def _evidence(sums: Moments) -> Evidence:
