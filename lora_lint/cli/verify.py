@@ -145,7 +145,7 @@ def checkpoint_setup(checkpoint: str) -> "tuple[Setup, Path]":
     folder = path if path.is_dir() else path.parent
     # A file of weights that no config speaks of says by itself what it can.
     lone = (path.name,) if path.is_file() and path.suffix == ".safetensors" else ()
-    for name in (*lone, *CONFIGS):
+    for name in (*lone, *CONFIGS, *_only_weights(folder)):
         if not (folder / name).is_file():
             continue
         reading = read_file(str(folder / name), named=True, limit=100_000_000)
@@ -154,6 +154,12 @@ def checkpoint_setup(checkpoint: str) -> "tuple[Setup, Path]":
         for setup in reading.setups:
             return _with_tensors(setup, folder), folder
     raise UnreadableError(f"holds no LoRA setup: no {' or '.join(CONFIGS)} with one")
+
+
+def _only_weights(folder: Path) -> tuple[str, ...]:
+    """The file that an adapter without a config is, where the folder has no other weights."""
+    names = [path.name for path in folder.glob("*.safetensors")]
+    return tuple(names) if len(names) == 1 else ()
 
 
 def _with_tensors(setup: "Setup", folder: Path) -> "Setup":

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lora_lint.facts import Setup, Site
+from lora_lint.modules import COLUMNS, ROWS, STACKED
 from lora_lint.reference.adapter import ModuleClaim
 from lora_lint.reference.layer import Kind
 from lora_lint.reference.stream import TensorFiles, TensorRef
@@ -49,16 +50,29 @@ def _claim(module: LoraTensors, site: Site, folder: Path) -> ModuleClaim:
     assert module.a is not None
     assert module.b is not None
     rank = site.rank.value if site.rank.known else None
+    a, b, axes = module.a, module.b, module.axes
+    if _of_embedding(module):
+        a, b, axes = b, a, ROWS
     return ModuleClaim(
         module.module,
         rank,
         None if site.undecided else site.scale,
-        _ref(module.a, folder),
-        _ref(module.b, folder),
+        _ref(a, folder),
+        _ref(b, folder),
         kind=kind_of(module),
         magnitude=_ref(module.magnitude, folder) if module.magnitude is not None else None,
         rslora=site.formula is rslora,
+        axes=axes,
     )
+
+
+def _of_embedding(module: LoraTensors) -> bool:
+    """Whether MLX's DoRA is on an embedding, where a magnitude is a token's: its A gives the rows of the weight and its
+    B the columns, so that they are B and A of a linear layer (mlx_lm/tuner/dora.py:148-166 at d78bf58e)."""
+    if module.magnitude is None or module.axes != COLUMNS or module.features is None:
+        return False
+    outputs, inputs = module.features
+    return module.magnitude.shape == (inputs,) != (outputs,)
 
 
 def _ref(tensor: Tensor, folder: Path) -> TensorRef:
@@ -70,6 +84,8 @@ def kind_of(module: LoraTensors) -> Kind:
     assert module.a is not None
     if "lora_embedding_" in module.a.name:
         return "embedding"
-    if module.of_parameter:
+    if module.of_parameter or (module.axes in (COLUMNS, STACKED) and len(module.a.shape) == 3):
         return "experts"
+    if module.fused:
+        return "fused"
     return "conv" if len(module.a.shape) > 2 else "linear"

@@ -7,7 +7,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from lora_lint.reference.adapter import ModuleClaim
+from lora_lint.reference.adapter import ModuleClaim, tensors_of
 from lora_lint.reference.blocks import Passed, nobody
 from lora_lint.reference.merged import Pair, best_moments, layouts, shown, stretched_moments
 from lora_lint.reference.places import Place, comparable, is_tied, place
@@ -37,12 +37,12 @@ class Merge:
 
     @cached_property
     def _heights(self) -> dict[str, int]:
-        """Rows of B by module, for where several modules are in one weight."""
+        """Outputs of B by module, for where several modules are in one weight."""
         found = {}
         for claim in self._claims:
             file = self._files.open(claim.b.file)
             if claim.b.name in file.names:
-                found[claim.module] = file.tensor(claim.b.name).shape[0]
+                found[claim.module] = tensors_of(claim, self._files)[1].shape[0]
         return found
 
     def terms(self, claim: ModuleClaim) -> Terms | None:
@@ -66,6 +66,8 @@ class Merge:
         pair, *magnitude = self._tensors(claim, device)
         if claim.kind == "conv" and pair.b.shape[1] != pair.a.shape[0]:
             raise Fault("the update of a grouped convolution can't be merged", undecided=True)
+        if claim.kind == "fused":
+            raise Fault("not measured: the file doesn't tell which outputs are those of each A", undecided=True)
         others = [self._tensors(other, device)[0] for other in self._others(claim, merged)]
         if magnitude and others:
             raise Fault("under DoRA updates of several adapters can't be told apart", undecided=True)
@@ -80,7 +82,7 @@ class Merge:
         return _with_errors(seen, base, merged, under_dora=bool(magnitude))
 
     def _tensors(self, claim: ModuleClaim, device: torch.device) -> "tuple[Pair, *tuple[Tensor, ...]]":
-        a, b, *magnitude = (self._files.tensor(ref).to(device) for ref in claim.refs)
+        a, b, *magnitude = (tensor.to(device) for tensor in tensors_of(claim, self._files))
         return (Pair(a, b, claim.kind), *magnitude)
 
     def _others(self, claim: ModuleClaim, merged: Place) -> list[ModuleClaim]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from lora_lint.document import UnreadableError
-from lora_lint.reference.adapter import ModuleClaim, check, sample_forward
+from lora_lint.reference.adapter import ModuleClaim, check, sample_forward, tensors_of
 from lora_lint.reference.blocks import single_threaded
 from lora_lint.reference.merged import experts_of
 from lora_lint.reference.stream import TensorFiles, TensorRef
@@ -124,10 +124,8 @@ def _zero_directions(matrix: Tensor, *, is_a: bool) -> frozenset[int]:
 
 
 def _pair(claim: ModuleClaim, files: TensorFiles, device: torch.device) -> tuple[Tensor, Tensor]:
-    return (
-        files.tensor(claim.a).to(device, torch.float32).flatten(1),
-        files.tensor(claim.b).to(device, torch.float32).flatten(1),
-    )
+    a, b, *_ = (tensor.to(device, torch.float32) for tensor in tensors_of(claim, files))
+    return a.flatten(1), b.flatten(1)
 
 
 def _spectrum(claim: ModuleClaim, files: TensorFiles, device: torch.device) -> Spectrum | None:
