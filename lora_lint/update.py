@@ -123,8 +123,10 @@ class Adapter:
 
 
 class Comparison(NamedTuple):
-    """What a merged weight says of one update: the fault that was found, by its message, and the tensor to point at."""
+    """The fault that comparing weights or scales has found: the rule that it is a finding of, the message, and the
+    tensor to point at."""
 
+    rule: str
     fault: str
     tensor: str
     file: str

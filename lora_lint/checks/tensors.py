@@ -105,7 +105,20 @@ def modules_identical(adapter: Adapter) -> Iterator[Finding]:
 
 
 def measured_scale_mismatch(comparison: Comparison) -> Iterator[Finding]:
-    yield Finding(comparison.fault, tensor=comparison.tensor, file=comparison.file)
+    return _spoken_by("measured-scale-mismatch", comparison)
+
+
+def merged_shape_differs(comparison: Comparison) -> Iterator[Finding]:
+    return _spoken_by("merged-shape-differs", comparison)
+
+
+def scale_not_expected(comparison: Comparison) -> Iterator[Finding]:
+    return _spoken_by("scale-not-expected", comparison)
+
+
+def _spoken_by(rule: str, comparison: Comparison) -> Iterator[Finding]:
+    if comparison.rule == rule:
+        yield Finding(comparison.fault, tensor=comparison.tensor, file=comparison.file)
 
 
 def _middle(values: list[float]) -> float:

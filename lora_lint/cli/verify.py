@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -86,22 +85,25 @@ def _verdicts(
     from lora_lint.cli.options import settings_for
     from lora_lint.cli.progress import progress
     from lora_lint.linter import Linter
+    from lora_lint.reference import incomplete
     from lora_lint.reference import verify as verified
 
+    linter = Linter(settings_for([setup.document.source.name], None, None, None), None)
     others = [claim for other in also for claim in _claims(*checkpoint_setup(other))]
     with progress("verifying") as tell:
         found = verified(
-            [_expected(claim, wanted) for claim in _claims(setup, folder)],
+            _claims(setup, folder),
             device=devices,
             base=weights[0],
             merged=weights[1],
             also=others,
             spectrum=spectrum,
-            linter=Linter(settings_for([setup.document.source.name], None, None, None), None),
+            expect=wanted,
+            linter=linter,
             setup=setup,
             progress=tell,
         )
-        return [*_incomplete(setup), *(_as_expected(verdict, wanted) for verdict in found)]
+        return [*incomplete(setup, linter), *found]
 
 
 def _ending(plot: str | None) -> str:
@@ -186,14 +188,6 @@ def _claims(setup: "Setup", folder: Path) -> "Iterator[ModuleClaim]":
     return claims(setup, folder)
 
 
-def _incomplete(setup: "Setup") -> "Iterator[ModuleVerdict]":
-    from lora_lint.reference import ModuleVerdict
-    from lora_lint.reference.claims import incomplete
-
-    for module, missing in incomplete(setup):
-        yield ModuleVerdict(module, None, None, None, None, "failed", missing, missing)
-
-
 def _weights(
     base: str | None, merged: str | None, also: list[str], setup: "Setup", folder: Path
 ) -> "tuple[Weights | None, Weights | None]":
@@ -235,17 +229,3 @@ def _wanted(expect: str, setup: "Setup") -> float | None:
     if not math.isfinite(scale):
         raise ValueError(f"--expect is {expect!r}; it can be declared, policy or a number")
     return scale
-
-
-def _expected(claim: "ModuleClaim", wanted: float | None) -> "ModuleClaim":
-    return claim if wanted is None or claim.declared is not None else replace(claim, declared=wanted)
-
-
-def _as_expected(verdict: "ModuleVerdict", wanted: float | None) -> "ModuleVerdict":
-    """The verdict, failed where the scale isn't the one that `--expect` asks for."""
-    from lora_lint.scaling import number
-
-    scale = verdict.measured if verdict.measured is not None else verdict.declared
-    if wanted is None or scale is None or verdict.status == "failed" or math.isclose(scale, wanted, rel_tol=0.01):
-        return verdict
-    return replace(verdict, status="failed", message=f"scale is {number(scale)}, {number(wanted)} was expected")

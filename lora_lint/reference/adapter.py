@@ -60,11 +60,12 @@ def check(claim: ModuleClaim, files: TensorFiles) -> list[Tensor]:
         UnreadableError: when they can't be read.
     """
     if claim.declared is not None and (claim.declared == 0 or not math.isfinite(claim.declared)):
-        raise Fault(f"the scale is {number(claim.declared)}", "no scale")
+        raise Fault(f"the scale is {number(claim.declared)}", "alpha-missing-or-invalid", "no scale")
     tensors = tensors_of(claim, files)
     for ref, tensor in zip(claim.refs, tensors, strict=True):
         if not tensor.is_floating_point():
-            raise Fault(f"{part(ref)} holds {files.holding(ref).dtype(ref.name)}, not floating point numbers")
+            dtype = files.holding(ref).dtype(ref.name)
+            raise Fault(f"{part(ref)} holds {dtype}, not floating point numbers", "mixed-dtypes")
     _check_shapes(claim, _shapes(claim, *(files.tensor(ref) for ref in (claim.a, claim.b))), *tensors)
     return tensors
 
@@ -94,19 +95,20 @@ def part(ref: TensorRef) -> str:
 
 def _check_shapes(claim: ModuleClaim, shapes: str, a: Tensor, b: Tensor, magnitude: Tensor | None = None) -> None:
     if not a.numel() or not b.numel():
-        raise Fault(f"{shapes}: saved from a shard that holds nothing")
+        raise Fault(f"{shapes}: saved from a shard that holds nothing", "empty-tensors")
     dimensions = (3, 4, 5) if claim.kind == "conv" else (2,)
     if a.dim() != b.dim() or a.dim() not in dimensions:
-        raise Fault(f"{shapes}: not the shapes of a {claim.kind} module")
+        raise Fault(f"{shapes}: not the shapes of a {claim.kind} module", "a-differs-from-b")
     rows, columns = a.shape[0], b.shape[1]
     if rows % columns if claim.kind in ("conv", "fused") else rows != columns:
-        raise Fault(f"{shapes}: they don't pair up")
+        raise Fault(f"{shapes}: they don't pair up", "a-differs-from-b")
     rank = columns if claim.kind == "fused" else rows
     if claim.rank is not None and (rank % claim.rank if claim.kind == "experts" else rank != claim.rank):
         own = f"{part(claim.a)} has {rank} rows" if claim.axes == ROWS else f"{shapes}: the rank is {rank}"
-        raise Fault(f"{own}, the declared rank is {number(claim.rank)}", "another rank")
+        raise Fault(f"{own}, the declared rank is {number(claim.rank)}", "rank-differs-from-tensors", "another rank")
     if magnitude is not None and magnitude.numel() != b.shape[0]:
-        raise Fault(f"the magnitude has {magnitude.numel()} entries for {b.shape[0]} channels")
+        entries = f"the magnitude has {magnitude.numel()} entries for {b.shape[0]} channels"
+        raise Fault(entries, "a-differs-from-b")
 
 
 def _shapes(claim: ModuleClaim, a: Tensor, b: Tensor) -> str:

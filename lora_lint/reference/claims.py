@@ -39,11 +39,11 @@ def claims(setup: Setup, folder: Path) -> Iterator[ModuleClaim]:
             yield _claim(module, site, folder)
 
 
-def incomplete(setup: Setup) -> Iterator[tuple[str, str]]:
-    """Modules that lack A or B, with what is missing."""
+def lacking(setup: Setup) -> Iterator[LoraTensors]:
+    """Modules that have only one of A and B."""
     for module in setup.tensor_modules:
-        if (module.a is None or module.b is None) and module.method == "lora":
-            yield module.module, "lora_A is missing" if module.a is None else "lora_B is missing"
+        if (module.a is None) != (module.b is None) and module.method == "lora":
+            yield module
 
 
 def _claim(module: LoraTensors, site: Site, folder: Path) -> ModuleClaim:

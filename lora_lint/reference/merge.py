@@ -13,7 +13,7 @@ from lora_lint.reference.merged import Pair, best_moments, layouts, shown, stret
 from lora_lint.reference.places import Place, comparable, is_tied, place
 from lora_lint.reference.stored import Rows
 from lora_lint.reference.stream import TensorFiles
-from lora_lint.reference.verdict import EPSILON, ROUNDING, Evidence, Fault, Terms
+from lora_lint.reference.verdict import EPSILON, ROUNDING, Evidence, Fault, NotMeasuredError, Terms
 from lora_lint.reference.weights import Weights, core
 
 
@@ -57,7 +57,8 @@ class Merge:
         """The scale that lies between the two weights of a claim's module.
 
         Raises:
-            Fault: when they can't be compared.
+            Fault: when they don't fit each other.
+            NotMeasuredError: when they can't be compared.
             UnreadableError: when they can't be read.
         """
         base = place(claim, self._base, "base", self._heights)
@@ -65,12 +66,12 @@ class Merge:
         comparable(base, merged)
         pair, *magnitude = self._tensors(claim, device)
         if claim.kind == "conv" and pair.b.shape[1] != pair.a.shape[0]:
-            raise Fault("the update of a grouped convolution can't be merged", undecided=True)
+            raise NotMeasuredError("the update of a grouped convolution can't be merged")
         if claim.kind == "fused":
-            raise Fault("not measured: the file doesn't tell which outputs are those of each A", undecided=True)
+            raise NotMeasuredError("not measured: the file doesn't tell which outputs are those of each A")
         others = [self._tensors(other, device)[0] for other in self._others(claim, merged)]
         if magnitude and others:
-            raise Fault("under DoRA updates of several adapters can't be told apart", undecided=True)
+            raise NotMeasuredError("under DoRA updates of several adapters can't be told apart")
         try:
             seen = (
                 self._stretched(pair, magnitude[0], base.rows, merged.rows)
@@ -78,7 +79,7 @@ class Merge:
                 else self._straight(pair, others, base.rows, merged.rows)
             )
         except ValueError as error:
-            raise Fault(str(error), "another shape") from error
+            raise Fault(str(error), "base-shape-mismatch", "another shape") from error
         return _with_errors(seen, base, merged, under_dora=bool(magnitude))
 
     def _tensors(self, claim: ModuleClaim, device: torch.device) -> "tuple[Pair, *tuple[Tensor, ...]]":
@@ -100,7 +101,7 @@ class Merge:
         """Under which name the merged weights hold the weight of a claim, empty where they don't."""
         try:
             return place(claim, self._merged, "merged", self._heights).name
-        except Fault:
+        except NotMeasuredError:
             return ""
 
     def size(self, claim: ModuleClaim) -> int:

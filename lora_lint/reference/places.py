@@ -9,7 +9,7 @@ from lora_lint.reference.merged import shown
 from lora_lint.reference.packed import packed
 from lora_lint.reference.quantised import quantised
 from lora_lint.reference.stored import Joined, NotComparableError, Part, Plain, Rows
-from lora_lint.reference.verdict import EPSILON, ROUNDING, Fault
+from lora_lint.reference.verdict import EPSILON, ROUNDING, Fault, NotMeasuredError
 from lora_lint.reference.weights import Weights
 
 FUSED: Sequence[tuple[tuple[str, ...], tuple[str, ...]]] = (
@@ -41,12 +41,12 @@ def place(claim: ModuleClaim, weights: Weights, role: str, heights: Mapping[str,
     """The weight of a claim's module; `heights` are the rows of B of every module of the adapter.
 
     Raises:
-        Fault: when it isn't there, or can't be turned into numbers.
+        NotMeasuredError: when it isn't there, or can't be turned into numbers.
         UnreadableError: when it can't be read.
     """
     for found in _candidates(claim, weights, role, heights):
         return found
-    raise Fault(f"the {role} weights hold no {claim.module}.{claim.parameter}", undecided=True)
+    raise NotMeasuredError(f"the {role} weights hold no {claim.module}.{claim.parameter}")
 
 
 def _candidates(claim: ModuleClaim, weights: Weights, role: str, heights: Mapping[str, int]) -> Iterator[Place]:
@@ -74,9 +74,7 @@ def _named(module: str, parameter: str, weights: Weights, role: str) -> Place | 
         found = quantised(tensor, beside, weights.quantisation)
         return Place(found, found.error, quantised=True)
     except NotComparableError as error:
-        raise Fault(
-            f"the {role} weight is stored as {dtype}, which is quantised: it {error}", undecided=True
-        ) from error
+        raise NotMeasuredError(f"the {role} weight is stored as {dtype}, which is quantised: it {error}") from error
 
 
 def _fused(module: str, weights: Weights, role: str, heights: Mapping[str, int]) -> Iterator[Place]:
@@ -135,7 +133,8 @@ def comparable(base: Place, merged: Place) -> None:
         Fault: when the two weights have different shapes, or are no matrices.
     """
     if len(base.rows.shape) < 2:
-        raise Fault(f"the base weight is {shown(base.rows.shape)}, which B @ A doesn't fit", "another shape")
+        message = f"the base weight is {shown(base.rows.shape)}, which B @ A doesn't fit"
+        raise Fault(message, "base-shape-mismatch", "another shape")
     if base.rows.shape != merged.rows.shape:
         shapes = f"base weight is {shown(base.rows.shape)}, merged weight is {shown(merged.rows.shape)}"
-        raise Fault(shapes, "another shape")
+        raise Fault(shapes, "merged-shape-differs", "another shape")

@@ -13,7 +13,7 @@ from lora_lint.reference.adapter import ModuleClaim, check, sample_forward, tens
 from lora_lint.reference.blocks import single_threaded
 from lora_lint.reference.merged import experts_of
 from lora_lint.reference.stream import TensorFiles, TensorRef
-from lora_lint.reference.verdict import Fault, Verdict
+from lora_lint.reference.verdict import Fault, Verdict, unreadable
 from lora_lint.update import Factor, Rows, Spectrum, Update
 
 CHUNK = 2**16
@@ -42,11 +42,11 @@ def _update(claim: ModuleClaim, files: TensorFiles, device: torch.device, *, wit
         if all(math.isfinite(factor.norm) for factor in factors):
             output = sample_forward(tensors[0], tensors[1], claim.kind, device)
             if not math.isfinite(output.item()):
-                return Fault("the output is not finite, though A and B are", "not finite").verdict
+                return Fault("the output is not finite, though A and B are", "values-not-finite", "not finite").verdict
     except Fault as fault:
         return fault.verdict
     except UnreadableError as error:
-        return Verdict("failed", str(error), "unreadable")
+        return unreadable(error)
     files.passed(sum(tensor.nbytes for tensor in tensors))
     a, b, *magnitude = factors
     return Update(
