@@ -176,9 +176,16 @@ def test_what_is_not_a_weight_says_why(
     ("beside", "config", "reason"),
     [
         (GPTQ, {}, "a method that no config names"),
-        (GPTQ, {"quant_method": "gptq", "bits": 3}, "packed by gptq with 3 bits"),
+        (GPTQ, {"quant_method": "gptq", "bits": 5}, "packed by gptq with 5 bits"),
+        (GPTQ, {"quant_method": "gptq", "bits": 3, "format": "gptq_p"}, "with 3 bits in the form gptq_p"),
+        (GPTQ, {"quant_method": "gptq", "bits": 4, "is_marlin_format": True}, "in the form marlin"),
         (GPTQ | {"scales": torch.ones(1, 7)}, {"quant_method": "gptq", "bits": 4}, "another shape"),
-        (AWQ, {"quant_method": "awq", "bits": 4, "version": "gemv"}, "packed by awq"),
+        (
+            AWQ,
+            {"quant_method": "awq", "bits": 4, "version": "gemv_fast"},
+            "packed by awq with 4 bits in the form gemv_fast",
+        ),
+        (AWQ, {"quant_method": "awq", "bits": 4, "version": "gemv"}, "groups of an unknown size"),
         (GPTQ | {"qweight": GPTQ["qweight"].flatten()}, {"quant_method": "gptq", "bits": 4}, "no matrices"),
         (
             GPTQ | {"g_idx": words(0, 0, 0, 0, 0, 0, 0, 9)},
@@ -190,7 +197,8 @@ def test_what_is_not_a_weight_says_why(
         (PACKED, {"config_groups": [4]}, "an unknown number of bits"),
         (PACKED, {"config_groups": {"a": {"weights": 4}}}, "an unknown number of bits"),
         (PACKED, {}, "an unknown number of bits"),
-        (PACKED | {"weight_zero_point": torch.zeros(1)}, FOUR_BITS, "isn't read here"),
+        (PACKED | {"weight_zero_point": torch.zeros(1)}, FOUR_BITS, "zero points of another shape"),
+        (PACKED | {"weight_g_idx": torch.zeros(8)}, FOUR_BITS, "isn't read here"),
     ],
 )
 def test_what_cannot_be_unpacked_says_why(beside: dict[str, Tensor], config: dict[str, Any], reason: str) -> None:
