@@ -1,11 +1,11 @@
 """Packed weights against packers and unpackers that are written here number by number, as slow as they are plain.
 
 3 bits: AutoGPTQ's `pack`, auto_gptq/nn_modules/qlinear/qlinear_cuda_old.py:110-200 at 9f7d370, and `dequantize_weight`
-of GPTQModel, gptqmodel/nn_modules/qlinear/__init__.py:976-996 at f4c327a. GEMV: awq/modules/linear/gemv.py:12-25 and 78-154 of
-AutoAWQ at 88e4c76. Integers of compressed-tensors 0.20.0: compressors/pack_quantized/helpers.py:21-102, element i at the
-bit i * bits. 4-bit floating point: sign, two bits of exponent, one of mantissa, tables 1 and 5 of OCP Microscaling
-Formats 1.0; NVFP4's two scales are multiplied in modelopt 0.47.0 (qtensor/nvfp4_tensor.py:345-410) and the second one
-divides in compressed-tensors (quantization/lifecycle/forward.py).
+of GPTQModel, gptqmodel/nn_modules/qlinear/__init__.py:976-996 at f4c327a. GEMV: awq/modules/linear/gemv.py:12-25 and
+78-154 of AutoAWQ at 88e4c76. Integers of compressed-tensors 0.20.0: compressors/pack_quantized/helpers.py:21-102,
+element i at the bit i * bits. 4-bit floating point: sign, two bits of exponent, one of mantissa, as OCP Microscaling
+Formats 1.0 says; NVFP4's two scales are multiplied in modelopt 0.47.0 (qtensor/nvfp4_tensor.py:345-410), and the second
+one divides in compressed-tensors (quantization/lifecycle/forward.py).
 """
 
 import math
@@ -19,7 +19,7 @@ from torch import Tensor
 from lora_lint.reference.microscaled import ERRORS
 from lora_lint.reference.packed import packed
 from lora_lint.reference.quantised import quantised
-from lora_lint.reference.stored import NotComparableError, Quantised
+from lora_lint.reference.stored import NotComparableError, Rows
 
 
 def drawn(seed: int, high: int, *shape: int) -> Tensor:
@@ -37,7 +37,7 @@ def packed_rows(codes: Tensor, bits: int) -> Tensor:
     return torch.tensor([packed_row(row, bits) for row in codes.tolist()], dtype=torch.int32)
 
 
-def agrees(weight: Quantised | None, numbers: Tensor) -> None:
+def agrees(weight: Rows | None, numbers: Tensor) -> None:
     """All rows at once are these numbers, and so is every part of them."""
     assert weight is not None
     assert weight.shape == numbers.shape

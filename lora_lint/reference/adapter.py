@@ -36,6 +36,8 @@ class ModuleClaim:
     rslora: bool = False
     parameter: str = "weight"
     axes: Axes = ROWS
+    choices: tuple[str, ...] = ()
+    """The parameters that are adapted of a module, where the file doesn't tell which of them this is."""
 
     @property
     def refs(self) -> tuple[TensorRef, ...]:

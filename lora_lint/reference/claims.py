@@ -36,7 +36,7 @@ def claims(setup: Setup, folder: Path) -> Iterator[ModuleClaim]:
     for module in setup.tensor_modules:
         site = sites.get(module.module)
         if site is not None and module.a is not None and module.b is not None and module.method == "lora":
-            yield _claim(module, site, folder)
+            yield _claim(module, site, folder, _parameters(setup, module.module))
 
 
 def lacking(setup: Setup) -> Iterator[LoraTensors]:
@@ -46,7 +46,7 @@ def lacking(setup: Setup) -> Iterator[LoraTensors]:
             yield module
 
 
-def _claim(module: LoraTensors, site: Site, folder: Path) -> ModuleClaim:
+def _claim(module: LoraTensors, site: Site, folder: Path, parameters: tuple[str, ...]) -> ModuleClaim:
     assert module.a is not None
     assert module.b is not None
     rank = site.rank.value if site.rank.known else None
@@ -63,7 +63,15 @@ def _claim(module: LoraTensors, site: Site, folder: Path) -> ModuleClaim:
         magnitude=_ref(module.magnitude, folder) if module.magnitude is not None else None,
         rslora=site.formula is rslora,
         axes=axes,
+        choices=parameters if module.of_parameter else (),
     )
+
+
+def _parameters(setup: Setup, module: str) -> tuple[str, ...]:
+    """The parameters of a module that are adapted themselves, as the config names them, from the model or a part of it
+    on: `_inject_parameters` of peft/tuners/tuners_utils.py at 0.21.2."""
+    names = [fact.value.rpartition(".") for fact in setup.parameters if fact.known]
+    return tuple(dict.fromkeys(name for path, _, name in names if f".{module}".endswith(f".{path}")))
 
 
 def _of_embedding(module: LoraTensors) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import torch
@@ -61,6 +62,7 @@ class Merge:
             NotMeasuredError: when they can't be compared.
             UnreadableError: when they can't be read.
         """
+        claim = self._chosen(claim)
         base = place(claim, self._base, "base", self._heights)
         merged = place(claim, self._merged, "merged", self._heights)
         comparable(base, merged)
@@ -81,6 +83,27 @@ class Merge:
         except ValueError as error:
             raise Fault(str(error), "base-shape-mismatch", "another shape") from error
         return _with_errors(seen, base, merged, under_dora=bool(magnitude))
+
+    def _chosen(self, claim: ModuleClaim) -> ModuleClaim:
+        """The claim with the parameter that is adapted; of several only one may have the shape of the update.
+
+        Raises:
+            NotMeasuredError: when none or more of them have.
+        """
+        if len(claim.choices) < 2:
+            return replace(claim, parameter=claim.choices[0]) if claim.choices else claim
+        a, b, *_ = tensors_of(claim, self._files)
+        fitting = []
+        for name in claim.choices:
+            chosen = replace(claim, parameter=name)
+            if sorted(place(chosen, self._base, "base", self._heights).rows.shape[1:]) == sorted(
+                (b.shape[0], a.shape[1])
+            ):
+                fitting.append(chosen)
+        if len(fitting) != 1:
+            names = " and ".join(claim.choices)
+            raise NotMeasuredError(f"not measured: shapes don't tell which of {names} this is")
+        return fitting[0]
 
     def _tensors(self, claim: ModuleClaim, device: torch.device) -> "tuple[Pair, *tuple[Tensor, ...]]":
         a, b, *magnitude = (tensor.to(device) for tensor in tensors_of(claim, self._files))

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from lora_lint.reference.adapter import ModuleClaim
+from lora_lint.reference.experts import containers, of_gpt_oss
 from lora_lint.reference.merged import shown
 from lora_lint.reference.packed import packed
 from lora_lint.reference.quantised import quantised
-from lora_lint.reference.stored import Joined, NotComparableError, Part, Plain, Rows
+from lora_lint.reference.stored import Joined, NotComparableError, Part, Plain, Rows, Stacked
 from lora_lint.reference.verdict import EPSILON, ROUNDING, Fault, NotMeasuredError
 from lora_lint.reference.weights import Weights
 
@@ -53,7 +54,9 @@ def _candidates(claim: ModuleClaim, weights: Weights, role: str, heights: Mappin
     named = _named(claim.module, claim.parameter, weights, role)
     if named is not None:
         yield named
-    if claim.parameter == "weight" and named is None:
+    if claim.kind == "experts" and named is None:
+        yield from _one_by_one(claim.module, claim.parameter, weights, role)
+    elif claim.parameter == "weight" and named is None:
         yield from _fused(claim.module, weights, role, heights)
         yield from _tied(claim.module, weights, role)
 
@@ -64,17 +67,40 @@ def _named(module: str, parameter: str, weights: Weights, role: str) -> Place | 
     beside = partial(weights.beside, module)
     ref = weights.find(module, parameter)
     dtype = weights.files.holding(ref).dtype(ref.name) if ref is not None else "I32"
+    config = weights.quantisation_of(ref.name.removesuffix(".weight") if ref is not None else module)
     try:
         if ref is None:
-            found = packed(beside, weights.quantisation)
-            return None if found is None else Place(found, found.error, quantised=True)
+            coded = packed(beside, config) if parameter == "weight" else of_gpt_oss(parameter, beside)
+            return None if coded is None else Place(coded, coded.error, quantised=True)
         tensor = weights.files.tensor(ref)
         if dtype in EPSILON:
             return Place(Plain(tensor), ROUNDING * EPSILON[dtype])
-        found = quantised(tensor, beside, weights.quantisation)
+        found = quantised(tensor, beside, config)
         return Place(found, found.error, quantised=True)
     except NotComparableError as error:
         raise NotMeasuredError(f"the {role} weight is stored as {dtype}, which is quantised: it {error}") from error
+
+
+def _one_by_one(module: str, parameter: str, weights: Weights, role: str) -> Iterator[Place]:
+    """The weights of experts that have one each, as the stacked weight that the module holds."""
+    for container, parts in containers(module, parameter):
+        experts: list[Place] = []
+        while True:
+            found = [_named(f"{container}.{len(experts)}.{part}", "weight", weights, role) for part in parts]
+            if not all(found):
+                break
+            experts.append(_joined([one for one in found if one is not None]))
+        if experts:
+            error, coded = max(one.error for one in experts), any(one.quantised for one in experts)
+            yield Place(Stacked([one.rows for one in experts], error), error, quantised=coded)
+            return
+
+
+def _joined(parts: Sequence[Place]) -> Place:
+    if len(parts) == 1:
+        return parts[0]
+    error, coded = max(one.error for one in parts), any(one.quantised for one in parts)
+    return Place(Joined([one.rows for one in parts]), error, quantised=coded, fused=True)
 
 
 def _fused(module: str, weights: Weights, role: str, heights: Mapping[str, int]) -> Iterator[Place]:
@@ -89,10 +115,7 @@ def _fused(module: str, weights: Weights, role: str, heights: Mapping[str, int])
         if name in wholes:
             split = [_named(f"{stem}{part}", "weight", weights, role) for part in parts]
             if all(split):
-                sound = [one for one in split if one is not None]
-                rows = Joined([one.rows for one in sound])
-                error, coded = max(one.error for one in sound), any(one.quantised for one in sound)
-                yield Place(rows, error, quantised=coded, fused=True)
+                yield _joined([one for one in split if one is not None])
 
 
 def _span(

@@ -9,14 +9,15 @@ import torch
 from torch import Tensor
 
 from lora_lint.reference.microscaled import microscaled
-from lora_lint.reference.stored import Beside, NotComparableError, Quantised
+from lora_lint.reference.mlx import experts_of_mlx, of_mlx
+from lora_lint.reference.stored import Beside, NotComparableError, Quantised, Stacked
 
 ERRORS = {"nf4": 0.092, "fp4": 0.122, "int8": 0.0087}
 """The norm of the rounding error over that of a weight of normal values, measured with bitsandbytes 0.50.2, blocks of
 64 and rows of 4096. Of other integer grids it is computed from the number of bits."""
 
 
-def quantised(weight: Tensor, beside: Beside, config: Mapping[str, Any]) -> Quantised:
+def quantised(weight: Tensor, beside: Beside, config: Mapping[str, Any]) -> Quantised | Stacked:
     """A module's `weight` that isn't floating point, or is 8-bit floating point, as numbers.
 
     `config` is the `quantization_config` of the model, empty where there is none.
@@ -24,6 +25,11 @@ def quantised(weight: Tensor, beside: Beside, config: Mapping[str, Any]) -> Quan
     Raises:
         NotComparableError: when the format isn't known, or its parts are missing.
     """
+    if weight.dim() == 3 and weight.dtype == torch.uint32:
+        experts = [of_mlx(*parts, config) for parts in experts_of_mlx(weight, beside)]
+        return Stacked(experts, max(one.error for one in experts))
+    if weight.dtype == torch.uint32:
+        return of_mlx(weight, beside("scales"), beside("biases"), config)
     if weight.dim() < 2 or not weight.numel():
         raise NotComparableError(f"has the shape {tuple(weight.shape)}")
     if beside("pre_quant_scale") is not None:

@@ -98,6 +98,34 @@ class Joined:
         return torch.cat(found)
 
 
+@dataclass(frozen=True, eq=False)
+class Stacked:
+    """A weight of experts, (experts, ...), that don't lie in one plain tensor."""
+
+    experts: Sequence[Rows]
+    error: float = 0.0
+    """Of quantising once more, over the norm of the weight."""
+
+    @property
+    def shape(self) -> torch.Size:
+        return torch.Size((len(self.experts), *self.experts[0].shape))
+
+    @property
+    def nbytes(self) -> int:
+        return sum(expert.nbytes for expert in self.experts)
+
+    def rows(self, start: int, length: int) -> Tensor:
+        return torch.stack([one.rows(0, one.shape[0]).flatten() for one in self.experts[start : start + length]])
+
+
+def of_experts(weight: Rows) -> Sequence[Rows]:
+    """The weight of each expert, of one that stacks them in a tensor or otherwise."""
+    if isinstance(weight, Stacked):
+        return weight.experts
+    assert isinstance(weight, Plain)
+    return [Plain(expert) for expert in weight.tensor]
+
+
 class NotComparableError(Exception):
     """Why a stored weight can't be turned into numbers here."""
 

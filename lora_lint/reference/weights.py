@@ -54,15 +54,20 @@ class Weights:
         ref = self.find(module, end)
         return None if ref is None else self.files.tensor(ref)
 
+    def quantisation_of(self, module: str) -> Mapping[str, Any]:
+        """The same for one module, which MLX may name in it with settings of its own: mlx_lm/utils.py:378."""
+        own = self.quantisation.get(module)
+        return {**self.quantisation, **own} if isinstance(own, dict) else self.quantisation
+
     @cached_property
     def quantisation(self) -> Mapping[str, Any]:
-        """The `quantization_config` of the config beside the weights, empty where there is none."""
+        """The `quantization_config` of the config beside the weights, or MLX's `quantization`; empty without one."""
         folder = next((ref.file.parent for ref in self.tensors.values()), None)
         if folder is None:
             return {}
         for name in ("config.json", "quantize_config.json", "quant_config.json"):
             found = _json(folder / name)
-            given = found.get("quantization_config", {}) if name == "config.json" else found
+            given = found.get("quantization_config") or found.get("quantization") if name == "config.json" else found
             if isinstance(given, dict) and given:
                 return given
         return {}
