@@ -63,8 +63,8 @@ class Merge:
             UnreadableError: when they can't be read.
         """
         claim = self._chosen(claim)
-        base = place(claim, self._base, "base", self._heights)
-        merged = place(claim, self._merged, "merged", self._heights)
+        base = self._place(claim, "base")
+        merged = self._place(claim, "merged")
         comparable(base, merged)
         pair, *magnitude = self._tensors(claim, device)
         if claim.kind == "conv" and pair.b.shape[1] != pair.a.shape[0]:
@@ -84,6 +84,10 @@ class Merge:
             raise Fault(str(error), "base-shape-mismatch", "another shape") from error
         return _with_errors(seen, base, merged, under_dora=bool(magnitude))
 
+    def _place(self, claim: ModuleClaim, role: str) -> Place:
+        weights = self._base if role == "base" else self._merged
+        return place(claim, weights, role, self._heights, self._base.config or self._merged.config)
+
     def _chosen(self, claim: ModuleClaim) -> ModuleClaim:
         """The claim with the parameter that is adapted; of several only one may have the shape of the update.
 
@@ -96,9 +100,7 @@ class Merge:
         fitting = []
         for name in claim.choices:
             chosen = replace(claim, parameter=name)
-            if sorted(place(chosen, self._base, "base", self._heights).rows.shape[1:]) == sorted(
-                (b.shape[0], a.shape[1])
-            ):
+            if sorted(self._place(chosen, "base").rows.shape[1:]) == sorted((b.shape[0], a.shape[1])):
                 fitting.append(chosen)
         if len(fitting) != 1:
             names = " and ".join(claim.choices)
@@ -123,7 +125,7 @@ class Merge:
     def _name(self, claim: ModuleClaim) -> str:
         """Under which name the merged weights hold the weight of a claim, empty where they don't."""
         try:
-            return place(claim, self._merged, "merged", self._heights).name
+            return self._place(claim, "merged").name
         except NotMeasuredError:
             return ""
 

@@ -1,26 +1,33 @@
 """Where the weight of an adapted module lies in a model: under its name, fused with its neighbours, or tied."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
 
 from lora_lint.reference.adapter import ModuleClaim
 from lora_lint.reference.experts import containers, of_gpt_oss
+from lora_lint.reference.heads import rows_of
 from lora_lint.reference.merged import shown
 from lora_lint.reference.packed import packed
 from lora_lint.reference.quantised import quantised
-from lora_lint.reference.stored import Joined, NotComparableError, Part, Plain, Rows, Stacked
+from lora_lint.reference.stored import Joined, NotComparableError, Part, Picked, Plain, Rows, Stacked
 from lora_lint.reference.verdict import EPSILON, ROUNDING, Fault, NotMeasuredError
 from lora_lint.reference.weights import Weights
 
 FUSED: Sequence[tuple[tuple[str, ...], tuple[str, ...]]] = (
-    (("q_proj", "k_proj", "v_proj"), ("qkv_proj", "W_pack", "qkv", "Wqkv", "query_key_value")),
+    (("q_proj", "k_proj", "v_proj"), ("qkv_proj", "W_pack", "qkv", "Wqkv", "wqkv", "query_key_value")),
+    (("wq", "wk", "wv"), ("wqkv",)),
     (("query", "key", "value"), ("query_key_value", "qkv", "Wqkv")),
     (("to_q", "to_k", "to_v"), ("to_qkv", "qkv")),
     (("gate_proj", "up_proj"), ("gate_up_proj",)),
     (("w1", "w3"), ("w13",)),
 )
-"""Modules that other code of the same model keeps in one weight, in the order of its rows."""
+"""Modules that other code of the same model keeps in one weight, in the order of its rows: query, key and value where
+there are three."""
 
 TIED = (("lm_head", "embed_out", "output"), ("embed_tokens", "wte", "word_embeddings", "embed_in", "tok_embeddings"))
 """Output heads and the embeddings whose weight they share; files hold one of the two."""
@@ -38,26 +45,31 @@ class Place:
     fused: bool = False
 
 
-def place(claim: ModuleClaim, weights: Weights, role: str, heights: Mapping[str, int]) -> Place:
-    """The weight of a claim's module; `heights` are the rows of B of every module of the adapter.
+def place(
+    claim: ModuleClaim, weights: Weights, role: str, heights: Mapping[str, int], config: Mapping[str, Any]
+) -> Place:
+    """The weight of a claim's module; `heights` are the rows of B of every module of the adapter, and `config` is that
+    of the model.
 
     Raises:
         NotMeasuredError: when it isn't there, or can't be turned into numbers.
         UnreadableError: when it can't be read.
     """
-    for found in _candidates(claim, weights, role, heights):
+    for found in _candidates(claim, weights, role, heights, config):
         return found
     raise NotMeasuredError(f"the {role} weights hold no {claim.module}.{claim.parameter}")
 
 
-def _candidates(claim: ModuleClaim, weights: Weights, role: str, heights: Mapping[str, int]) -> Iterator[Place]:
+def _candidates(
+    claim: ModuleClaim, weights: Weights, role: str, heights: Mapping[str, int], config: Mapping[str, Any]
+) -> Iterator[Place]:
     named = _named(claim.module, claim.parameter, weights, role)
     if named is not None:
         yield named
     if claim.kind == "experts" and named is None:
         yield from _one_by_one(claim.module, claim.parameter, weights, role)
     elif claim.parameter == "weight" and named is None:
-        yield from _fused(claim.module, weights, role, heights)
+        yield from _fused(claim.module, weights, role, heights, config)
         yield from _tied(claim.module, weights, role)
 
 
@@ -103,19 +115,44 @@ def _joined(parts: Sequence[Place]) -> Place:
     return Place(Joined([one.rows for one in parts]), error, quantised=coded, fused=True)
 
 
-def _fused(module: str, weights: Weights, role: str, heights: Mapping[str, int]) -> Iterator[Place]:
+def _fused(
+    module: str, weights: Weights, role: str, heights: Mapping[str, int], config: Mapping[str, Any]
+) -> Iterator[Place]:
     parent, _, name = module.rpartition(".")
     stem = f"{parent}." if parent else ""
     for parts, wholes in FUSED:
         if name in parts:
             for whole in wholes:
                 found = _named(f"{stem}{whole}", "weight", weights, role)
-                if found is not None and (span := _span(name, parts, found.rows.shape[0], stem, heights)) is not None:
-                    yield Place(Part(found.rows, *span), found.error, quantised=found.quantised, fused=True)
+                if found is not None:
+                    order = rows_of(config, whole, found.rows.shape[0]) if len(parts) == 3 else None
+                    yield from _part(found, name, parts, stem, heights, order)
         if name in wholes:
             split = [_named(f"{stem}{part}", "weight", weights, role) for part in parts]
             if all(split):
-                yield _joined([one for one in split if one is not None])
+                joined = _joined([one for one in split if one is not None])
+                order = rows_of(config, name, joined.rows.shape[0]) if len(parts) == 3 else None
+                if order is not None:
+                    index = torch.cat([order[part] for part in "qkv"]).argsort()
+                    joined = replace(joined, rows=Picked(joined.rows, index), fused=False)
+                yield joined
+
+
+def _part(
+    whole: Place,
+    name: str,
+    parts: tuple[str, ...],
+    stem: str,
+    heights: Mapping[str, int],
+    order: Mapping[str, Tensor] | None,
+) -> Iterator[Place]:
+    """The rows of one part of a fused weight, in the order of its model where that is known to mix them."""
+    if order is not None:
+        index = order["qkv"[parts.index(name)]]
+        if len(index) == heights.get(f"{stem}{name}"):
+            yield replace(whole, rows=Picked(whole.rows, index), name="")
+    elif (span := _span(name, parts, whole.rows.shape[0], stem, heights)) is not None:
+        yield replace(whole, rows=Part(whole.rows, *span), name="", fused=True)
 
 
 def _span(

@@ -75,6 +75,27 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
+class Picked:
+    """Rows of another weight in another order, or some of them: the query of every head."""
+
+    whole: Rows
+    index: Tensor
+
+    @property
+    def shape(self) -> torch.Size:
+        return torch.Size((len(self.index), *self.whole.shape[1:]))
+
+    @property
+    def nbytes(self) -> int:
+        return self.whole.nbytes * len(self.index) // self.whole.shape[0]
+
+    def rows(self, start: int, length: int) -> Tensor:
+        wanted = self.index[start : start + length]
+        runs = wanted.tensor_split((wanted.diff() != 1).nonzero().flatten() + 1)
+        return torch.cat([self.whole.rows(int(run[0]), len(run)) for run in runs])
+
+
+@dataclass(frozen=True, eq=False)
 class Joined:
     """Weights on top of each other: query, key and value where the adapter has them fused."""
 

@@ -27,7 +27,8 @@ class Evidence(NamedTuple):
     """What was measured on one module: scale and residual, and the norms of the change, of `B @ A` and of rounding.
 
     `before` is the norm of what the base lost when it was quantised, and `entries` its size. `fused` says that the
-    weight is part of another one, in an order of rows that is usual and not certain. `plain` is how much the update
+    weight is part of another one, in an order of rows that is usual and not certain: without an explanation nothing was
+    measured. `plain` is how much the update
     would leave if a magnitude were left out.
     """
 
@@ -124,7 +125,7 @@ def _unexplained(declared: float, seen: Evidence) -> Verdict:
             return Verdict("ok")
         return Verdict("undecided", f"{explained}: was it merged into the base before that was quantised?")
     if seen.fused:
-        return Verdict("undecided", f"{explained}: the fused weight may have its rows in another order")
+        return Verdict("undecided", f"not measured: {explained}, the fused weight may have its rows in another order")
     if seen.plain < 0.1:
         return Verdict("failed", f"{NO_MAGNITUDE}: scale * B @ A alone was added", NO_MAGNITUDE, OTHER_SCALE)
     return Verdict("failed", f"{ANOTHER}: {explained}", ANOTHER, OTHER_SCALE)

@@ -85,7 +85,9 @@ def _verdicts(
             found = seen
         elif seen is not None and merge is not None:
             found = _held(merge.terms(claim), seen)
-        yield verdict_on(claim, update, found, seen if isinstance(seen, Evidence) else None, rules, expect)
+        # Rows that aren't those of the module give a number, which isn't its scale.
+        known = seen if isinstance(seen, Evidence) and not (seen.fused and found.status == "undecided") else None
+        yield verdict_on(claim, update, found, known, rules, expect)
 
 
 def _compared(

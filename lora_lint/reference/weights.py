@@ -62,15 +62,21 @@ class Weights:
     @cached_property
     def quantisation(self) -> Mapping[str, Any]:
         """The `quantization_config` of the config beside the weights, or MLX's `quantization`; empty without one."""
-        folder = next((ref.file.parent for ref in self.tensors.values()), None)
-        if folder is None:
-            return {}
         for name in ("config.json", "quantize_config.json", "quant_config.json"):
-            found = _json(folder / name)
+            found = self._beside(name)
             given = found.get("quantization_config") or found.get("quantization") if name == "config.json" else found
             if isinstance(given, dict) and given:
                 return given
         return {}
+
+    @cached_property
+    def config(self) -> Mapping[str, Any]:
+        """The config.json beside the weights, empty where there is none."""
+        return self._beside("config.json")
+
+    def _beside(self, name: str) -> dict[str, Any]:
+        folder = next((ref.file.parent for ref in self.tensors.values()), None)
+        return {} if folder is None else _json(folder / name)
 
     @cached_property
     def _by_core(self) -> dict[str, TensorRef | None]:
