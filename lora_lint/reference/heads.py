@@ -51,8 +51,8 @@ ORDERS: dict[str, dict[str, Callable[[Config], Order | None]]] = {
     "qkv_proj": {"codegen": _codegen, "minimax": _by_head},
     "wqkv": {"internlm2": _by_group},
 }
-"""By the name of the layer and `model_type`; everywhere else the query comes first, then the key, then the value, as far
-as is known. A model of several parts has layers of other names in the others."""
+"""By the name of the layer and `model_type`; everywhere else the query comes first, then the key, then the value, as
+far as is known. A model of several parts has layers of other names in the others."""
 
 _INSIDE = ("text_config", "llm_config", "language_config")
 

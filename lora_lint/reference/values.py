@@ -57,6 +57,7 @@ def _update(claim: ModuleClaim, files: TensorFiles, device: torch.device, *, wit
         magnitude[0] if magnitude else None,
         partial(_spectrum, claim, files, device),
         partial(_largest, claim, files, device),
+        lambda factor: _peak(files, claim, factor),
         lambda other: _same(files, claim, other),
         with_spectrum,
     )
@@ -164,6 +165,11 @@ def largest(a: Tensor, b: Tensor, *, entries: int = 2**20) -> Tensor:
     """The largest absolute entry of `b @ a`, a block of rows at a time."""
     blocks = torch.split(b, max(1, entries // max(1, a.shape[1])))
     return torch.stack([(block @ a).abs().amax() for block in blocks]).amax()
+
+
+def _peak(files: TensorFiles, claim: ModuleClaim, factor: Factor) -> float:
+    values = files.tensor(claim.a if factor.name == claim.a.name else claim.b).flatten()
+    return max(chunk.float().abs().amax().item() for chunk in torch.split(values, CHUNK))
 
 
 def _same(files: TensorFiles, claim: ModuleClaim, other: Update) -> bool:
