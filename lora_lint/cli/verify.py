@@ -49,7 +49,7 @@ def verify(
         fail(str(error))
     try:
         devices = reference.pick_devices(device)
-        setup, folder = checkpoint_setup(checkpoint)
+        setup, folder = checkpoint_setup(checkpoint, bare=True)
         weights = _weights(base, merged, also or [], setup, folder)
         wanted = _wanted(expect, setup)
         verdicts = _verdicts(setup, folder, weights, wanted, also=also or [], devices=devices, spectrum=spectrum)
@@ -89,7 +89,7 @@ def _verdicts(
     from lora_lint.reference import verify as verified
 
     linter = Linter(settings_for([setup.document.source.name], None, None, None), None)
-    others = [claim for other in also for claim in _claims(*checkpoint_setup(other))]
+    others = [claim for other in also for claim in _claims(*checkpoint_setup(other, bare=True))]
     with progress("verifying") as tell:
         found = verified(
             _claims(setup, folder),
@@ -133,8 +133,10 @@ def _picture(path: str, ending: str, verdicts: "list[ModuleVerdict]", title: str
         fail(f"{path}: can't be written: {(error.strerror or str(error)).lower()}")
 
 
-def checkpoint_setup(checkpoint: str) -> "tuple[Setup, Path]":
+def checkpoint_setup(checkpoint: str, *, bare: bool = False) -> "tuple[Setup, Path]":
     """The setup of a folder, or of the folder of a file that was named, and that folder.
+
+    With `bare`, a folder may have no config if it has a single file of weights.
 
     Raises:
         UnreadableError: when it holds no LoRA checkpoint, or one whose config or headers can't be read.
@@ -147,7 +149,7 @@ def checkpoint_setup(checkpoint: str) -> "tuple[Setup, Path]":
     folder = path if path.is_dir() else path.parent
     # A file of weights that no config speaks of says by itself what it can.
     lone = (path.name,) if path.is_file() and path.suffix == ".safetensors" else ()
-    for name in (*lone, *CONFIGS, *_only_weights(folder)):
+    for name in (*lone, *CONFIGS, *(_only_weights(folder) if bare else ())):
         if not (folder / name).is_file():
             continue
         reading = read_file(str(folder / name), named=True, limit=100_000_000)
