@@ -68,8 +68,15 @@ def check(claim: ModuleClaim, files: TensorFiles) -> list[Tensor]:
         if not tensor.is_floating_point():
             dtype = files.holding(ref).dtype(ref.name)
             raise Fault(f"{part(ref)} holds {dtype}, not floating point numbers", "mixed-dtypes")
-    _check_shapes(claim, _shapes(claim, *(files.tensor(ref) for ref in (claim.a, claim.b))), *tensors)
+    _check_shapes(claim, files, *tensors)
     return tensors
+
+
+def is_of_inputs(claim: ModuleClaim, a: Tensor, magnitude: Tensor) -> bool:
+    """Whether a magnitude is that of the inputs, (1, in, ...), as LyCORIS has it without `wd_on_out`:
+    lycoris/modules/locon.py:120-129 at f49d30d6."""
+    named = claim.magnitude is not None and claim.magnitude.name.endswith(".dora_scale")
+    return named and magnitude.dim() > 1 and magnitude.shape[0] == 1 and magnitude.numel() == a.shape[1]
 
 
 def sample_forward(a: Tensor, b: Tensor, kind: Kind, device: torch.device) -> Tensor:
@@ -95,23 +102,29 @@ def part(ref: TensorRef) -> str:
     return next((part for part in reversed(ref.name.split(".")) if "lora" in part), ref.name)
 
 
-def _check_shapes(claim: ModuleClaim, shapes: str, a: Tensor, b: Tensor, magnitude: Tensor | None = None) -> None:
+def _check_shapes(
+    claim: ModuleClaim, files: TensorFiles, a: Tensor, b: Tensor, magnitude: Tensor | None = None
+) -> None:
     if not a.numel() or not b.numel():
-        raise Fault(f"{shapes}: saved from a shard that holds nothing", "empty-tensors")
+        raise Fault(f"{_shapes(claim, files)}: saved from a shard that holds nothing", "empty-tensors")
     dimensions = (3, 4, 5) if claim.kind == "conv" else (2,)
     if a.dim() != b.dim() or a.dim() not in dimensions:
-        raise Fault(f"{shapes}: not the shapes of a {claim.kind} module", "a-differs-from-b")
+        raise Fault(f"{_shapes(claim, files)}: not the shapes of a {claim.kind} module", "a-differs-from-b")
     rows, columns = a.shape[0], b.shape[1]
     if rows % columns if claim.kind in ("conv", "fused") else rows != columns:
-        raise Fault(f"{shapes}: they don't pair up", "a-differs-from-b")
+        raise Fault(f"{_shapes(claim, files)}: they don't pair up", "a-differs-from-b")
     rank = columns if claim.kind == "fused" else rows
     if claim.rank is not None and (rank % claim.rank if claim.kind == "experts" else rank != claim.rank):
-        own = f"{part(claim.a)} has {rank} rows" if claim.axes == ROWS else f"{shapes}: the rank is {rank}"
+        own = (
+            f"{part(claim.a)} has {rank} rows" if claim.axes == ROWS else f"{_shapes(claim, files)}: the rank is {rank}"
+        )
         raise Fault(f"{own}, the declared rank is {number(claim.rank)}", "rank-differs-from-tensors", "another rank")
-    if magnitude is not None and magnitude.numel() != b.shape[0]:
+    if magnitude is not None and magnitude.numel() != b.shape[0] and not is_of_inputs(claim, a, magnitude):
         entries = f"the magnitude has {magnitude.numel()} entries for {b.shape[0]} channels"
         raise Fault(entries, "a-differs-from-b")
 
 
-def _shapes(claim: ModuleClaim, a: Tensor, b: Tensor) -> str:
+def _shapes(claim: ModuleClaim, files: TensorFiles) -> str:
+    """As they lie in their files."""
+    a, b = (files.tensor(ref) for ref in (claim.a, claim.b))
     return f"{part(claim.a)} is {shown(a.shape)}, {part(claim.b)} is {shown(b.shape)}"

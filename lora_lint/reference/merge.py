@@ -8,10 +8,11 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from lora_lint.reference.adapter import ModuleClaim, tensors_of
+from lora_lint.reference.adapter import ModuleClaim, is_of_inputs, tensors_of
 from lora_lint.reference.blocks import Passed, nobody
 from lora_lint.reference.merged import Pair, best_moments, layouts, shown, stretched_moments
-from lora_lint.reference.places import Place, comparable, is_tied, place
+from lora_lint.reference.named import Place
+from lora_lint.reference.places import comparable, is_tied, place
 from lora_lint.reference.stored import Rows
 from lora_lint.reference.stream import TensorFiles
 from lora_lint.reference.verdict import EPSILON, ROUNDING, Evidence, Fault, NotMeasuredError, Terms
@@ -71,6 +72,8 @@ class Merge:
             raise NotMeasuredError("the update of a grouped convolution can't be merged")
         if claim.kind == "fused":
             raise NotMeasuredError("not measured: the file doesn't tell which outputs are those of each A")
+        if magnitude and is_of_inputs(claim, pair.a, magnitude[0]):
+            raise NotMeasuredError("not measured: the magnitude is that of the inputs")
         others = [self._tensors(other, device)[0] for other in self._others(claim, merged)]
         if magnitude and others:
             raise NotMeasuredError("under DoRA updates of several adapters can't be told apart")
@@ -132,7 +135,7 @@ class Merge:
     def size(self, claim: ModuleClaim) -> int:
         """Bytes that there are to read of a claim's two weights, as far as their names tell."""
         refs = [(weights.files, weights.find(claim.module, claim.parameter)) for weights in (self._base, self._merged)]
-        return sum(files.tensor(ref).nbytes for files, ref in refs if ref is not None)
+        return sum(files.size(ref) for files, ref in refs if ref is not None)
 
     def _passed(self, size: int) -> None:
         self._base.files.passed(size)

@@ -1,21 +1,19 @@
 """Where the weight of an adapted module lies in a model: under its name, fused with its neighbours, or tied."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from lora_lint.reference.adapter import ModuleClaim
-from lora_lint.reference.experts import containers, of_gpt_oss
+from lora_lint.reference.experts import containers
 from lora_lint.reference.heads import rows_of
 from lora_lint.reference.merged import shown
-from lora_lint.reference.packed import packed
-from lora_lint.reference.quantised import quantised
-from lora_lint.reference.stored import Joined, NotComparableError, Part, Picked, Plain, Rows, Stacked
-from lora_lint.reference.verdict import EPSILON, ROUNDING, Fault, NotMeasuredError
+from lora_lint.reference.named import Place, named
+from lora_lint.reference.stored import Joined, Part, Picked, Stacked
+from lora_lint.reference.verdict import Fault, NotMeasuredError
 from lora_lint.reference.weights import Weights
 
 FUSED: Sequence[tuple[tuple[str, ...], tuple[str, ...]]] = (
@@ -31,18 +29,6 @@ there are three."""
 
 TIED = (("lm_head", "embed_out", "output"), ("embed_tokens", "wte", "word_embeddings", "embed_in", "tok_embeddings"))
 """Output heads and the embeddings whose weight they share; files hold one of the two."""
-
-
-@dataclass(frozen=True, eq=False)
-class Place:
-    """A weight, and how exact its numbers are: the norm of their rounding error over that of the weight."""
-
-    rows: Rows
-    error: float
-    name: str = ""
-    """Of the tensor, where it is one whole tensor."""
-    quantised: bool = False
-    fused: bool = False
 
 
 def place(
@@ -63,34 +49,14 @@ def place(
 def _candidates(
     claim: ModuleClaim, weights: Weights, role: str, heights: Mapping[str, int], config: Mapping[str, Any]
 ) -> Iterator[Place]:
-    named = _named(claim.module, claim.parameter, weights, role)
-    if named is not None:
-        yield named
-    if claim.kind == "experts" and named is None:
+    own = named(claim.module, claim.parameter, weights, role)
+    if own is not None:
+        yield own
+    elif claim.kind == "experts":
         yield from _one_by_one(claim.module, claim.parameter, weights, role)
-    elif claim.parameter == "weight" and named is None:
+    elif claim.parameter == "weight":
         yield from _fused(claim.module, weights, role, heights, config)
         yield from _tied(claim.module, weights, role)
-
-
-def _named(module: str, parameter: str, weights: Weights, role: str) -> Place | None:
-    """The weight under a module's own name."""
-
-    beside = partial(weights.beside, module)
-    ref = weights.find(module, parameter)
-    dtype = weights.files.holding(ref).dtype(ref.name) if ref is not None else "I32"
-    config = weights.quantisation_of(ref.name.removesuffix(".weight") if ref is not None else module)
-    try:
-        if ref is None:
-            coded = packed(beside, config) if parameter == "weight" else of_gpt_oss(parameter, beside)
-            return None if coded is None else Place(coded, coded.error, quantised=True)
-        tensor = weights.files.tensor(ref)
-        if dtype in EPSILON:
-            return Place(Plain(tensor), ROUNDING * EPSILON[dtype])
-        found = quantised(tensor, beside, config)
-        return Place(found, found.error, quantised=True)
-    except NotComparableError as error:
-        raise NotMeasuredError(f"the {role} weight is stored as {dtype}, which is quantised: it {error}") from error
 
 
 def _one_by_one(module: str, parameter: str, weights: Weights, role: str) -> Iterator[Place]:
@@ -98,7 +64,7 @@ def _one_by_one(module: str, parameter: str, weights: Weights, role: str) -> Ite
     for container, parts in containers(module, parameter):
         experts: list[Place] = []
         while True:
-            found = [_named(f"{container}.{len(experts)}.{part}", "weight", weights, role) for part in parts]
+            found = [named(f"{container}.{len(experts)}.{part}", "weight", weights, role) for part in parts]
             if not all(found):
                 break
             experts.append(_joined([one for one in found if one is not None]))
@@ -123,12 +89,12 @@ def _fused(
     for parts, wholes in FUSED:
         if name in parts:
             for whole in wholes:
-                found = _named(f"{stem}{whole}", "weight", weights, role)
+                found = named(f"{stem}{whole}", "weight", weights, role)
                 if found is not None:
                     order = rows_of(config, whole, found.rows.shape[0]) if len(parts) == 3 else None
                     yield from _part(found, name, parts, stem, heights, order)
         if name in wholes:
-            split = [_named(f"{stem}{part}", "weight", weights, role) for part in parts]
+            split = [named(f"{stem}{part}", "weight", weights, role) for part in parts]
             if all(split):
                 joined = _joined([one for one in split if one is not None])
                 order = rows_of(config, name, joined.rows.shape[0]) if len(parts) == 3 else None
@@ -182,7 +148,7 @@ def _tied(module: str, weights: Weights, role: str) -> Iterator[Place]:
             suffixes = tuple(f".{other}.weight" for other in others)
             matching = [key for key in weights.tensors if f".{key}".endswith(suffixes)]
             if len(matching) == 1:
-                found = _named(matching[0].removesuffix(".weight"), "weight", weights, role)
+                found = named(matching[0].removesuffix(".weight"), "weight", weights, role)
                 if found is not None:
                     yield found
 

@@ -23,14 +23,14 @@ DTYPES = {
     "BF16": torch.bfloat16,
     "F8_E4M3": torch.float8_e4m3fn,
     "F8_E5M2": torch.float8_e5m2,
-    "F8_E8M0": getattr(torch, "float8_e8m0fnu", torch.uint8),
     "I64": torch.int64,
     "I32": torch.int32,
     "I16": torch.int16,
     "I8": torch.int8,
-    "U32": torch.uint32,
     "U8": torch.uint8,
     "BOOL": torch.bool,
+    "U32": torch.uint32,
+    "F8_E8M0": getattr(torch, "float8_e8m0fnu", torch.uint8),
 }
 WINDOW = 64 * 2**20
 """Bytes that may stay mapped behind the reader.
