@@ -161,3 +161,48 @@ def test_another_rank_than_that_of_the_config_is_said(tmp_path: Path, run: Run) 
     outcome = run("verify", str(path), "--device", "cpu", "--format", "json")
     (found,) = json.loads(outcome.out)["modules"]
     assert found["message"] == "lora_a is 64x8, lora_b is 8x96: the rank is 8, the declared rank is 4"
+
+
+OF_MLX_LM = {
+    "linear": ("lora", "LoRALinear", "model.layers.0.self_attn.q_proj"),
+    "experts": ("lora", "LoRASwitchLinear", "model.layers.0.mlp.switch_mlp.up_proj"),
+    "embedding": ("lora", "LoRAEmbedding", "model.embed_tokens"),
+    "DoRA": ("dora", "DoRALinear", "model.layers.0.self_attn.q_proj"),
+    "DoRA on an embedding": ("dora", "DoRAEmbedding", "model.embed_tokens"),
+}
+
+
+@pytest.mark.parametrize("quantised", [False, True])
+@pytest.mark.parametrize("kind", OF_MLX_LM)
+def test_layers_of_mlx_lm_itself(kind: str, quantised: bool, tmp_path: Path, run: Run) -> None:
+    """What MLX-LM's own layers save and fuse, with a base of 4 bits too, where it has such a layer."""
+    mx, nn = (pytest.importorskip(f"mlx.{name}") for name in ("core", "nn"))
+    method, name, module = OF_MLX_LM[kind]
+    if quantised and "embedding" in kind:
+        pytest.skip("MLX-LM fuses embeddings into what they were quantised to")
+    layers = pytest.importorskip(f"mlx_lm.tuner.{method}")
+    switch = pytest.importorskip("mlx_lm.models.switch_layers").SwitchLinear
+    mx.random.seed(0)
+    kinds = {"linear": nn.Linear, "DoRA": nn.Linear, "experts": lambda *shape, bias: switch(*shape, 4, bias=bias)}
+    base = kinds[kind](128, 192, bias=False) if kind in kinds else nn.Embedding(256, 128)
+    base = base.to_quantized(64, 4) if quantised else base
+    layer = getattr(layers, name).from_base(base, r=RANK, scale=SCALE)
+    layer.lora_b = 0.1 * mx.random.normal(layer.lora_b.shape)
+    tensors = {f"{module}.lora_a": layer.lora_a, f"{module}.lora_b": layer.lora_b}
+    if method == "dora":
+        layer.m = layer.m * 1.1
+        tensors[f"{module}.m"] = layer.m
+    fused = layer.fuse(dequantize=True) if quantised else layer.fuse()
+    settings = {"quantization": {"group_size": 64, "bits": 4}} if quantised else {}
+    configs = {"adapter_config": CONFIG | {"fine_tune_type": method}, "config": settings}
+    for folder, weights in (("adapter", tensors), ("base", base.parameters()), ("merged", fused.parameters())):
+        (tmp_path / folder).mkdir()
+        stem, config = ("adapters", "adapter_config") if folder == "adapter" else ("model", "config")
+        named = weights if folder == "adapter" else {f"{module}.{end}": one for end, one in weights.items()}
+        mx.save_safetensors(str(tmp_path / folder / f"{stem}.safetensors"), named)
+        data = {} if folder == "merged" else configs[config]
+        (tmp_path / folder / f"{config}.json").write_text(json.dumps(data), "utf-8")
+    pair = ["--base", str(tmp_path / "base"), "--merged", str(tmp_path / "merged"), "--device", "cpu"]
+    (found,) = json.loads(run("verify", str(tmp_path / "adapter"), *pair, "--format", "json").out)["modules"]
+    assert found["status"] == "ok", found
+    assert found["measured"] == pytest.approx(SCALE, rel=1e-3)
