@@ -18,7 +18,7 @@ from transformers.integrations.mxfp4 import convert_moe_packed_tensors
 from lora_lint.reference.mlx import of_mlx
 from lora_lint.reference.stored import NotComparableError
 from tests.conftest import Run
-from tests.test_packings import agrees, drawn, packed_rows
+from tests.test_packings import agrees, drawn, fp4, packed_rows
 from tests.test_verify import saved
 
 EXPERTS, HIDDEN, INNER, RANK = 3, 64, 96, 8
@@ -129,6 +129,25 @@ def test_experts_that_lie_one_by_one(names: tuple[str, str, str], tmp_path: Path
 
     are_sound(measured(tmp_path, apart(base), apart(merged), run))
     are_sound(measured(tmp_path, apart(base), merged, run))
+
+
+def test_experts_that_are_quantised_one_by_one(tmp_path: Path, run: Run) -> None:
+    """As compressed-tensors has the experts of Qwen in NVFP4."""
+    stem = GATE_UP.removesuffix(".gate_up_proj")
+    stored: dict[str, Tensor] = {}
+    numbers: dict[tuple[str, int], Tensor] = {}
+    for name, out, inner in (("gate_proj", INNER, HIDDEN), ("up_proj", INNER, HIDDEN), ("down_proj", HIDDEN, INNER)):
+        for expert in range(EXPERTS):
+            codes, values = fp4(out, inner)
+            scales = random(out, inner // 16, seed=expert).abs().to(torch.float8_e4m3fn)
+            parts = {"packed": codes, "scale": scales, "global_scale": torch.tensor([2.0])}
+            stored |= {f"{stem}.{expert}.{name}.weight_{end}": part for end, part in parts.items()}
+            numbers[name, expert] = values * scales.float().repeat_interleave(16, 1) / 2
+    gates, ups, downs = (
+        torch.stack([numbers[name, n] for n in range(EXPERTS)]) for name in ("gate_proj", "up_proj", "down_proj")
+    )
+    merged = adapted(tmp_path, {GATE_UP: torch.cat([gates, ups], dim=1), DOWN: downs})
+    are_sound(measured(tmp_path, stored, merged, run))
 
 
 # MLX.

@@ -64,6 +64,13 @@ FLOAT8 = torch.tensor([[1.0, 2.0, 4.0], [8.0, -1.0, 0.5]]).to(torch.float8_e4m3f
             {"weight_block_size": [1, 2]},
             [[1, 2, 40], [800, -100, 500]],
         ),
+        # as many blocks as rows, as in an o_proj of DeepSeek-V3: 7168 rows, 16384 columns, blocks of 128
+        (
+            torch.cat((FLOAT8[:, :2], FLOAT8[:, 1:])),
+            {"weight_scale_inv": torch.tensor([[1.0, 10.0], [100.0, 1000.0]])},
+            {"weight_block_size": [2, 1]},
+            [[1, 20], [8, -10], [200, 4000], [-100, 500]],
+        ),
     ],
 )
 def test_codes_of_a_weight(

@@ -102,6 +102,7 @@ MERGED = {"--base": torch.zeros(24, 16), "--merged": 2 * B @ A}
 FAULTS: dict[str, tuple[str, dict[str, Tensor], dict[str, Any], dict[str, Tensor], list[str]]] = {
     "no B": ("missing-tensors", alone(a=A), {}, {}, []),
     "no A": ("missing-tensors", alone(b=B), {}, {}, []),
+    "a magnitude alone": ("missing-tensors", alone(magnitude=torch.ones(24)), {"use_dora": True}, {}, []),
     "ranks": ("a-differs-from-b", alone(A, B[:, :7]), {}, {}, []),
     "dimensions": ("a-differs-from-b", alone(A, B.view(24, 8, 1)), {}, {}, []),
     "channels": ("a-differs-from-b", alone(A, B, torch.ones(23)), {"use_dora": True}, {}, []),

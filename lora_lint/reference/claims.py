@@ -40,9 +40,9 @@ def claims(setup: Setup, folder: Path) -> Iterator[ModuleClaim]:
 
 
 def lacking(setup: Setup) -> Iterator[LoraTensors]:
-    """Modules that have only one of A and B."""
+    """Modules that lack A or B."""
     for module in setup.tensor_modules:
-        if (module.a is None) != (module.b is None) and module.method == "lora":
+        if (module.a is None or module.b is None) and module.method == "lora":
             yield module
 
 

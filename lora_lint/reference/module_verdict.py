@@ -76,11 +76,11 @@ def incomplete(setup: Setup, linter: Linter | None = None) -> Iterator[ModuleVer
     """Verdicts on the modules that lack A or B; `linter` has the user's settings of the rules."""
     rules = Said(linter or Linter(Settings.model_construct(), None), setup)
     for module in lacking(setup):
-        kept = module.a or module.b
-        assert kept is not None
+        kept = module.a or module.b or module.magnitude
+        name, file = (kept.name, kept.file) if kept is not None else (module.module, "")
         missing = "lora_A is missing" if module.a is None else "lora_B is missing"
-        found = rules.fault(Verdict("failed", missing, missing, "missing-tensors"), kept.name, kept.file)
-        diagnostics = rules.at(kept.name)
+        found = rules.fault(Verdict("failed", missing, missing, "missing-tensors"), name, file)
+        diagnostics = rules.at(name)
         words = _in_words(found, diagnostics)
         yield ModuleVerdict(module.module, None, None, None, None, *words, diagnostics=tuple(diagnostics))
 

@@ -133,7 +133,7 @@ def _scaled(codes: Tensor, beside: Beside, config: Mapping[str, Any]) -> Quantis
         return microscaled(codes, scale)
     if scale.numel() == 1:
         return _by_row(codes, scale.float().reshape(1).expand(codes.shape[0]), error)
-    if scale.numel() == codes.shape[0]:
+    if scale.numel() == codes.shape[0] == scale.shape[0]:  # there may be as many blocks as rows
         return _by_row(codes, scale, error)
     rows, columns = _block(codes, scale, config)
     by_block = scale.float().repeat_interleave(columns, 1)[:, : codes.shape[1]]
