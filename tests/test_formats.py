@@ -292,6 +292,16 @@ def test_the_halves_of_every_file_pair_up(file: str, tmp_path: Path, run: Run) -
     assert not [one for one in found["modules"] if one["status"] == "failed"]
 
 
+def test_a_core_between_the_halves_is_not_left_out_of_a_measurement(tmp_path: Path, run: Run) -> None:
+    table, metadata, values, *_ = ALONE["LyCORIS LoCon with a core between the halves"]
+    path = write_safetensors(tmp_path / "lora.safetensors", table, metadata, values)
+    model = write_safetensors(tmp_path / "model.safetensors", {f"{UNET}.weight": ("F32", (64, 64, 3, 3))})
+    outcome = run("verify", str(path), "--base", str(model), "--merged", str(model), "--format", "json")
+    (found,) = json.loads(outcome.out)["modules"]
+    assert (found["status"], found["measured"]) == ("undecided", None)
+    assert found["message"] == "not measured: a core lies between A and B"
+
+
 class Net(torch.nn.Module):  # type: ignore[misc, name-defined]
     def __init__(self, size: int = 3) -> None:
         super().__init__()

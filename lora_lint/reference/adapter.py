@@ -38,6 +38,8 @@ class ModuleClaim:
     axes: Axes = ROWS
     choices: tuple[str, ...] = ()
     """The parameters that are adapted of a module, where the file doesn't tell which of them this is."""
+    core: TensorRef | None = None
+    """What lies between A and B in LyCORIS' Tucker form."""
 
     @property
     def refs(self) -> tuple[TensorRef, ...]:

@@ -36,7 +36,7 @@ def claims(setup: Setup, folder: Path) -> Iterator[ModuleClaim]:
     for module in setup.tensor_modules:
         site = sites.get(module.module)
         if site is not None and module.a is not None and module.b is not None and module.method == "lora":
-            yield _claim(module, site, folder, _parameters(setup, module.module))
+            yield _claim(module, site, folder, setup)
 
 
 def lacking(setup: Setup) -> Iterator[LoraTensors]:
@@ -46,7 +46,7 @@ def lacking(setup: Setup) -> Iterator[LoraTensors]:
             yield module
 
 
-def _claim(module: LoraTensors, site: Site, folder: Path, parameters: tuple[str, ...]) -> ModuleClaim:
+def _claim(module: LoraTensors, site: Site, folder: Path, setup: Setup) -> ModuleClaim:
     assert module.a is not None
     assert module.b is not None
     rank = site.rank.value if site.rank.known else None
@@ -63,8 +63,16 @@ def _claim(module: LoraTensors, site: Site, folder: Path, parameters: tuple[str,
         magnitude=_ref(module.magnitude, folder) if module.magnitude is not None else None,
         rslora=site.formula is rslora,
         axes=axes,
-        choices=parameters if module.of_parameter else (),
+        choices=_parameters(setup, module.module) if module.of_parameter else (),
+        core=_core(module.a, folder, setup),
     )
+
+
+def _core(a: Tensor, folder: Path, setup: Setup) -> TensorRef | None:
+    """`lora_mid` beside `lora_down`: lycoris/modules/locon.py:28-34 at f49d30d6."""
+    name = a.name.replace("lora_down", "lora_mid")
+    core = setup.checkpoint.tensors.get(name) if setup.checkpoint is not None and name != a.name else None
+    return _ref(core, folder) if core is not None else None
 
 
 def _parameters(setup: Setup, module: str) -> tuple[str, ...]:

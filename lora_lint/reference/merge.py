@@ -70,6 +70,8 @@ class Merge:
         pair, *magnitude = self._tensors(claim, device)
         if claim.kind == "conv" and pair.b.shape[1] != pair.a.shape[0]:
             raise NotMeasuredError("the update of a grouped convolution can't be merged")
+        if claim.core is not None:
+            raise NotMeasuredError("not measured: a core lies between A and B")
         if claim.kind == "fused":
             raise NotMeasuredError("not measured: the file doesn't tell which outputs are those of each A")
         if magnitude and is_of_inputs(claim, pair.a, magnitude[0]):
