@@ -5,7 +5,8 @@ of GPTQModel, gptqmodel/nn_modules/qlinear/__init__.py:976-996 at f4c327a. GEMV:
 78-154 of AutoAWQ at 88e4c76. Integers of compressed-tensors 0.20.0: compressors/pack_quantized/helpers.py:21-102,
 element i at the bit i * bits. 4-bit floating point: sign, two bits of exponent, one of mantissa, as OCP Microscaling
 Formats 1.0 says; NVFP4's two scales are multiplied in modelopt 0.47.0 (qtensor/nvfp4_tensor.py:345-410), and the second
-one divides in compressed-tensors (quantization/lifecycle/forward.py).
+one divides in compressed-tensors (quantization/lifecycle/forward.py). AutoRound packs as AutoGPTQ does: zeros less one in
+auto_round_extension/torch/qlinear_torch_zp.py, as they are in qlinear_torch.py, at b9f3d00.
 """
 
 import math
@@ -77,15 +78,28 @@ def by_autogptq(codes: Tensor) -> Tensor:
     return torch.tensor([[word - 2**32 if word >= 2**31 else word for word in row] for row in kept], dtype=torch.int32)
 
 
-@pytest.mark.parametrize("layout", [{}, {"checkpoint_format": "gptq"}, {"format": "gptq_v2"}])
+AUTO_ROUND = {"quant_method": "auto-round"}
+
+
+@pytest.mark.parametrize(
+    ("layout", "less"),
+    [
+        ({}, 1),
+        ({"checkpoint_format": "gptq"}, 1),
+        ({"format": "gptq_v2"}, 0),
+        (AUTO_ROUND | {"packing_format": "auto_round:auto_gptq"}, 1),
+        (AUTO_ROUND | {"packing_format": "auto_round"}, 0),
+        (AUTO_ROUND | {"packing_format": "auto_round:gptqmodel"}, 0),
+    ],
+)
 @pytest.mark.parametrize("grouped", [True, False])
-def test_3_bits_of_gptq(layout: dict[str, str], grouped: bool) -> None:
+def test_3_bits_of_gptq(layout: dict[str, str], less: int, grouped: bool) -> None:
     inner, outer, groups = 96, 64, 3
     codes, zeros = drawn(0, 8, inner, outer), drawn(1, 7, groups, outer) + 1
     scales = (torch.rand(groups, outer, generator=torch.Generator().manual_seed(2)) + 0.1).half()
     which = drawn(3, groups, inner) if grouped else torch.arange(inner) // 32
-    kept = zeros if layout.get("format") == "gptq_v2" else zeros - 1
-    beside = {"qweight": by_autogptq(codes), "qzeros": by_autogptq(kept.T).T.contiguous(), "scales": scales}
+    packed_zeros = by_autogptq((zeros - less).T).T.contiguous()
+    beside = {"qweight": by_autogptq(codes), "qzeros": packed_zeros, "scales": scales}
     if grouped:
         beside["g_idx"] = which.int()
     numbers = scales.float()[which] * (codes - zeros[which])

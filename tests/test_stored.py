@@ -186,6 +186,11 @@ def test_what_is_not_a_weight_says_why(
         (GPTQ, {"quant_method": "gptq", "bits": 5}, "packed by gptq with 5 bits"),
         (GPTQ, {"quant_method": "gptq", "bits": 3, "format": "gptq_p"}, "with 3 bits in the form gptq_p"),
         (GPTQ, {"quant_method": "gptq", "bits": 4, "is_marlin_format": True}, "in the form marlin"),
+        (
+            GPTQ,
+            {"quant_method": "auto-round", "bits": 4, "packing_format": "auto_round:exllamav2"},
+            "packed by auto-round with 4 bits in the form auto_round:exllamav2",
+        ),
         (GPTQ | {"scales": torch.ones(1, 7)}, {"quant_method": "gptq", "bits": 4}, "another shape"),
         (
             AWQ,

@@ -22,8 +22,8 @@ def packed(beside: Beside, config: Mapping[str, Any]) -> Quantised | None:
     codes, zeros, scales = beside("qweight"), beside("qzeros"), beside("scales")
     if codes is None or zeros is None or scales is None:
         return None
-    method, bits = config.get("quant_method"), config.get("bits", config.get("w_bit"))
-    layout = _layout(config)
+    bits = config.get("bits", config.get("w_bit"))
+    method, layout = _form(config)
     if any(tensor.dim() != 2 or not tensor.numel() for tensor in (codes, zeros, scales)) or codes.dtype != torch.int32:
         raise NotComparableError("has integers, zeros or scales that are no matrices of whole words")
     if method == "awq" and bits == 4 and layout in ("", "gemm"):
@@ -37,15 +37,29 @@ def packed(beside: Beside, config: Mapping[str, Any]) -> Quantised | None:
     raise NotComparableError(f"is packed by {method or 'a method that no config names'} with {bits} bits{form}")
 
 
-def _layout(config: Mapping[str, Any]) -> str:
-    """What the config calls the order of the integers: AutoAWQ's version, AutoGPTQ's and GPTQModel's format.
+AUTO_ROUND = {
+    "auto_round:auto_gptq": ("gptq", "gptq"),
+    "auto_round:gptqmodel": ("gptq", "gptq_v2"),
+    "auto_round": ("gptq", "gptq_v2"),
+    "auto_round:auto_awq": ("awq", "gemm"),
+}
+"""Whose form each `packing_format` of AutoRound is: auto_round/inference/backend.py:210-212 and
+export/export_to_autoround/export.py:73-93 at b9f3d00."""
+
+
+def _form(config: Mapping[str, Any]) -> tuple[str, str]:
+    """Who packs, and in what order of the integers: AutoAWQ's version, AutoGPTQ's and GPTQModel's format.
 
     awq/models/_config.py:14 at 88e4c76, gptqmodel/quantization/config.py:63-66 and 106-127 at f4c327a.
     """
+    method = str(config.get("quant_method") or "")
+    if method.endswith("auto-round"):
+        given = str(config.get("packing_format") or "")
+        return AUTO_ROUND.get(given, (method, given))
     if config.get("is_marlin_format"):
-        return "marlin"
+        return method, "marlin"
     given = next((config[key] for key in ("version", "checkpoint_format", "format") if config.get(key)), "")
-    return str(given).lower()
+    return method, str(given).lower()
 
 
 def _gptq(
@@ -60,7 +74,7 @@ def _gptq(
     group = config.get("group_size")
     group = group if isinstance(group, int) and group > 0 else inner
     which = groups.long() if groups is not None else torch.arange(inner, device="cpu") // group
-    one = 0 if _layout(config) in ("gptq_v2", "gptq_p") else 1
+    one = 0 if _form(config)[1] in ("gptq_v2", "gptq_p") else 1
     if scales.shape[1] != outer or zeros.shape[1] * 32 // bits != outer or which.numel() != inner:
         raise NotComparableError("has scales or zeros of another shape than its integers")
     if not 0 <= int(which.min()) <= int(which.max()) < min(scales.shape[0], zeros.shape[0]):
