@@ -5,8 +5,8 @@ of GPTQModel, gptqmodel/nn_modules/qlinear/__init__.py:976-996 at f4c327a. GEMV:
 78-154 of AutoAWQ at 88e4c76. Integers of compressed-tensors 0.20.0: compressors/pack_quantized/helpers.py:21-102,
 element i at the bit i * bits. 4-bit floating point: sign, two bits of exponent, one of mantissa, as OCP Microscaling
 Formats 1.0 says; NVFP4's two scales are multiplied in modelopt 0.47.0 (qtensor/nvfp4_tensor.py:345-410), and the second
-one divides in compressed-tensors (quantization/lifecycle/forward.py). AutoRound packs as AutoGPTQ does: zeros less one in
-auto_round_extension/torch/qlinear_torch_zp.py, as they are in qlinear_torch.py, at b9f3d00.
+one divides in compressed-tensors (quantization/lifecycle/forward.py). AutoRound packs as AutoGPTQ does: zeros less one
+in auto_round_extension/torch/qlinear_torch_zp.py, as they are in qlinear_torch.py, at b9f3d00.
 """
 
 import math
