@@ -9,8 +9,10 @@ one divides in compressed-tensors (quantization/lifecycle/forward.py). AutoRound
 in auto_round_extension/torch/qlinear_torch_zp.py, as they are in qlinear_torch.py, at b9f3d00.
 """
 
+import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,8 @@ from lora_lint.reference.microscaled import ERRORS
 from lora_lint.reference.packed import packed
 from lora_lint.reference.quantised import quantised
 from lora_lint.reference.stored import NotComparableError, Rows
+from lora_lint.reference.weights import Weights
+from tests.test_verify import saved
 
 
 def drawn(seed: int, high: int, *shape: int) -> Tensor:
@@ -123,6 +127,24 @@ def test_the_gemv_form_of_awq(group: int, version: str) -> None:
     beside = {"qweight": packed_rows(codes, 4), "qzeros": qzeros, "scales": filled}
     numbers = scales.float().repeat_interleave(size, 1) * (codes - zeros.repeat_interleave(size, 1))
     agrees(packed(beside.get, {"quant_method": "awq", "bits": 4, "group_size": group, "version": version}), numbers)
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "method"),
+    [
+        ("quantize_config.json", {"bits": 4, "group_size": 128, "desc_act": False}, "gptq"),
+        ("quantize_config.json", {"bits": 4, "quant_method": "awq", "checkpoint_format": "gemm"}, "awq"),
+        ("quant_config.json", {"zero_point": True, "q_group_size": 128, "w_bit": 4, "version": "GEMM"}, "awq"),
+        ("config.json", {"quantization_config": {"quant_method": "gptq", "bits": 3}}, "gptq"),
+        ("config.json", {"model_type": "llama"}, None),
+    ],
+)
+def test_who_quantised_is_told_by_the_file_where_it_does_not_say(
+    name: str, config: dict[str, Any], method: str | None, tmp_path: Path
+) -> None:
+    saved({"q.weight": torch.ones(2, 2)}, tmp_path / "model.safetensors")
+    (tmp_path / name).write_text(json.dumps(config), "utf-8")
+    assert Weights.open(tmp_path).quantisation.get("quant_method") == method
 
 
 @pytest.mark.parametrize("symmetric", [True, False])

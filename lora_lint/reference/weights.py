@@ -13,6 +13,10 @@ from lora_lint.reference.stream import TensorFiles, TensorRef, first_line
 
 LARGEST_INDEX = 100_000_000
 
+QUANTISERS = {"quantize_config.json": "gptq", "quant_config.json": "awq"}
+"""Files that AutoGPTQ and AutoAWQ wrote beside the weights, at first without the method, which was the only one:
+auto_gptq/quantization/config.py:66 at 9f7d370, awq/models/_config.py:10 at 88e4c76."""
+
 PREFIXES = frozenset(("base_model", "model", "language_model", "module", "transformer"))
 """Leading parts in which checkpoints of the same model differ, by the class that saved them."""
 
@@ -62,11 +66,12 @@ class Weights:
     @cached_property
     def quantisation(self) -> Mapping[str, Any]:
         """The `quantization_config` of the config beside the weights, or MLX's `quantization`; empty without one."""
-        for name in ("config.json", "quantize_config.json", "quant_config.json"):
-            found = self._beside(name)
-            given = found.get("quantization_config") or found.get("quantization") if name == "config.json" else found
-            if isinstance(given, dict) and given:
-                return given
+        given = self.config.get("quantization_config") or self.config.get("quantization")
+        if isinstance(given, dict) and given:
+            return given
+        for name, method in QUANTISERS.items():
+            if found := self._beside(name):
+                return {"quant_method": method, **found}
         return {}
 
     @cached_property
