@@ -35,7 +35,8 @@ _AT_ONCE = 500
 
 def audit(
     roots: Annotated[
-        list[str], typer.Argument(help="Folders of adapters, Hugging Face caches, runs; s3://, gs://, hf://.")
+        list[str],
+        typer.Argument(help="Folders of adapters, Hugging Face caches, runs; s3://, gs://, hf://ORG/NAME, hf://ORG."),
     ],
     format_: Annotated[str, typer.Option("--format", help=", ".join(FORMATS[:-1]) + f" or {FORMATS[-1]}.")] = "text",
     table: Annotated[
