@@ -381,7 +381,7 @@ def test_a_root_that_can_t_be_used_is_refused_without_repeating_it(root: str, me
     [
         ("s3://bucket/x", "s3fs", "s3:// needs fsspec and s3fs; the extra has it: pip install 'lora-lint[remote]'"),
         ("hf://org/name", "huggingface_hub", "hf:// needs fsspec and huggingface_hub; the extra has it: pip install"),
-        ("gs://bucket/x", "gcsfs", "gs:// needs fsspec and gcsfs"),
+        ("gs://bucket/x", "gcsfs", "gs:// needs fsspec and gcsfs; the extra has it: pip install"),
         ("s3://bucket/x", "fsspec", "s3:// needs fsspec and s3fs; the extra has it"),
     ],
 )
@@ -433,6 +433,7 @@ class ReadTimeoutError(Exception): ...
     [
         (FileNotFoundError("https://x/?Signature=s"), "there is no such object"),
         (PermissionError("sekret"), "access is denied"),
+        (OSError("Forbidden: sekret"), "access is denied"),
         (OSError(5, "sekret"), "input/output error"),
         (OSError("sekret"), "OSError"),
         (ReadTimeoutError("sekret"), "no answer came in time"),

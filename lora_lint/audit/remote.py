@@ -19,6 +19,9 @@ _OTHERS = ("datasets", "spaces", "buckets")
 _VERSIONS = ("ETag", "etag", "generation", "md5Hash", "blob_id", "xet_hash", "mtime", "LastModified", "created")
 """Where the libraries say which of its contents an object has, the surest first."""
 
+_STATUS = ("status", "code")
+"""What errors call the status of an answer that they hold."""
+
 
 class RemoteError(Exception):
     """A root or an object that can't be used, and why: never in a library's words, which may hold signed addresses."""
@@ -94,8 +97,8 @@ class Objects:
             # The hub's files ask for the kind of a path before each read, which its last listing answers.
             self._files: Any = fsspec.filesystem(scheme, use_listings_cache=scheme == "hf", skip_instance_cache=True)
         except ImportError:
-            extra = "" if scheme == "gs" else "; the extra has it: pip install 'lora-lint[remote]'"
-            raise RemoteError(f"{scheme}:// needs fsspec and {PACKAGES[scheme]}{extra}") from None
+            needed = f"{scheme}:// needs fsspec and {PACKAGES[scheme]}"
+            raise RemoteError(f"{needed}; the extra has it: pip install 'lora-lint[remote]'") from None
         except Exception as error:  # noqa: BLE001 - each library has errors of its own; all are told
             raise RemoteError(f"{scheme}://: can't be reached: {reason(error)}") from None
         self._takes_ranges = isinstance(self._files, AsyncFileSystem)
@@ -209,16 +212,19 @@ def _entries(found: list[dict[str, Any]], own: str) -> Iterator[Entry]:
 
 def reason(error: BaseException) -> str:
     """What kind of fault it is, in words that come from here or from the system."""
-    status = getattr(getattr(error, "response", None), "status_code", None) or getattr(error, "status", None)
+    told = getattr(getattr(error, "response", None), "status_code", None), *(getattr(error, n, None) for n in _STATUS)
+    status = next((one for one in told if isinstance(one, int)), None)
     if isinstance(error, FileNotFoundError):
         return "there is no such object"
-    if isinstance(error, PermissionError) or status in (401, 403):
+    # gcsfs has no class of its own for it.
+    refused = isinstance(error, OSError) and str(error).startswith("Forbidden: ")
+    if isinstance(error, PermissionError) or refused or status in (401, 403):
         return "access is denied"
     if "Credential" in type(error).__name__:
         return "no credentials were found"
     if "timeout" in type(error).__name__.lower():
         return "no answer came in time"
-    if isinstance(status, int):
+    if status is not None:
         return f"the server answers with status {status}"
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno).lower()
