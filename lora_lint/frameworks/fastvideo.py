@@ -1,7 +1,7 @@
 """FastVideo: `--lora_training True` with `--lora_rank`, and the `lora` block of a model's role in YAML."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from lora_lint.document import Document, Path
 from lora_lint.facts import Fact, Site
@@ -25,6 +25,8 @@ class Flags(Schema):
 
     An alpha that isn't given is the rank (pipelines/lora_pipeline.py:154).
     """
+
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": ".pretrained_model_name_or_path"}
 
     lora_training: bool = False
     lora_rank: PositiveInt | None = None
