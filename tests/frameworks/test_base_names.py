@@ -41,6 +41,13 @@ NAMED = [
         "finetrainers",
     ),
     (
+        yaml(
+            "models:",
+            "  student: {_target_: fastvideo.train.models.wan.WanModel, init_from: a/b, lora: {enable: true, rank: 8}}",
+        ),
+        "fastvideo",
+    ),
+    (
         saved("f.json", model_name_or_path="a/b", train_file="t", max_seq_length=8, train_mode="lora", lora_rank=8),
         "firefly",
     ),
@@ -102,7 +109,15 @@ NAMED = [
         "mistral_finetune",
     ),
     (yaml("model: a/b", "fine_tune_type: lora", "num_layers: 8", "iters: 1"), "mlx_lm"),
+    (
+        yaml("model: a/b", "tensor_model_parallel_size: 2", "tuner_type: lora", "lora_rank: 8", "lora_alpha: 16"),
+        "ms_swift",
+    ),
     (shell("python -m mlx_vlm.lora --model-path a/b --lora-rank 8"), "mlx_vlm"),
+    (
+        yaml("model: a/b", "micro_batch_size: 2", "train: {tuner_type: lora, lora_rank: 8, lora_alpha: 16}"),
+        "ms_swift",
+    ),
     (
         yaml(
             "model:",
