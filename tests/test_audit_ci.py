@@ -7,6 +7,10 @@ import jsonschema
 import pytest
 from junitparser import JUnitXml
 
+from lora_lint.audit.findings import Findings
+from lora_lint.audit.rows import Found, Row
+from lora_lint.finding import Severity
+from lora_lint.reporters import render
 from tests.audits import adapter
 from tests.checkout import write
 from tests.conftest import Run
@@ -115,3 +119,25 @@ def test_rules_are_chosen_as_check_does(
     assert [found["rule"] for row in done.data["rows"] for found in row["findings"]] == rules
     assert sorted(run("check", tree, "--format", "json", *arguments).rules) == sorted(rules)
     assert done.status == (1 if rules else 0)
+
+
+@pytest.mark.parametrize(
+    ("root", "url"),
+    [
+        ("s3://bucket/x/", "s3://bucket/x/a/adapter_config.json"),
+        ("hf://org", "hf://org/a/adapter_config.json"),
+        ("hf://org/name@v1", "hf://org/name@v1/a/adapter_config.json"),
+    ],
+)
+def test_what_is_behind_a_url_keeps_it(root: str, url: str, repository_top: Path) -> None:
+    found = Findings([root], "2r", Severity.ERROR)
+    found.add([Row("a", "a/adapter_config.json", 3, findings=(Found("alpha-not-2r", "error", "off"),))])
+    report = found.report
+    (issue,) = json.loads(render(report, "gitlab"))
+    log = json.loads(render(report, "sarif"))
+    jsonschema.validate(log, SCHEMA)
+    (result,) = log["runs"][0]["results"]
+    suite, _ = JUnitXml.fromstring(render(report, "junit").encode())
+    assert issue["location"]["path"] == url
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"] == {"uri": url}
+    assert suite.name == url
