@@ -3,16 +3,17 @@
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
 from lora_lint.cli import output
-from lora_lint.cli.options import Config, Policy, settings_for
+from lora_lint.cli.options import Config, Names, Outputs, Policy, files_of, narrowed, settings_for
 from lora_lint.cli.output import emit, fail, say
 
 if TYPE_CHECKING:
@@ -35,9 +36,11 @@ _AT_ONCE = 500
 
 def audit(
     roots: Annotated[
-        list[str], typer.Argument(help="Folders of adapters, Hugging Face caches, runs; s3://, gs://, hf://.")
+        list[str],
+        typer.Argument(help="Folders of adapters, Hugging Face caches, runs; s3://, gs://, hf://ORG/NAME, hf://ORG."),
     ],
     format_: Annotated[str, typer.Option("--format", help=", ".join(FORMATS[:-1]) + f" or {FORMATS[-1]}.")] = "text",
+    outputs: Outputs = None,
     table: Annotated[
         str | None, typer.Option(metavar="FILE", help="One row per site: F.csv, F.jsonl or F.parquet.")
     ] = None,
@@ -58,6 +61,8 @@ def audit(
         str | None, typer.Option(help="The Ray cluster, as ray.init takes it; by default one is started here.")
     ] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Read the tensors too, with torch.")] = False,
+    select: Names = None,
+    ignore: Names = None,
     policy: Policy = None,
     fail_on: Annotated[
         str | None, typer.Option(help="Lowest severity that makes status 1: error, warning, note.")
@@ -82,10 +87,8 @@ def audit(
     from lora_lint.audit.store import StoreError
     from lora_lint.audit.summary import Summary
     from lora_lint.baseline import BaselineError
-    from lora_lint.reporters import render
 
-    if format_ not in FORMATS:
-        fail(f"there is no format {format_!r}; there are {', '.join(FORMATS)}")
+    files = files_of(format_, outputs)
     if engine not in ENGINES:
         fail(f"there is no engine {engine!r}; there are {' and '.join(ENGINES)}")
     if address and engine != "ray":
@@ -93,7 +96,7 @@ def audit(
     if verify and find_spec("torch") is None:
         fail("--verify needs torch: pip install 'lora-lint[torch]'")
     _check(roots)
-    settings = settings_for(roots, config, policy, None)
+    settings = narrowed(settings_for(roots, config, policy, None), select, ignore)
     known = baseline or (settings.baseline and os.path.join(settings.folder, settings.baseline)) or None
     cluster = (address or "local") if engine == "ray" else None
     whole = Audit(roots, settings, workers, store, known, cluster, verify)
@@ -101,18 +104,17 @@ def audit(
     threshold = _threshold(fail_on, settings.fail_on)
     try:
         earlier = Against(against, roots) if against else None
-        with _table(table) as rows, _page(report, roots) as page:
-            found = Findings(roots, settings.policy, threshold) if format_ in FORMATS[2:] else None
-            changes = _go(whole, summary, rows, page, earlier, found, as_json=format_ == "json")
-            if found is not None:
-                found.report.failures += whole.tally.failures
-                emit(render(found.report, format_))
+        with _table(table) as rows, _page(report, roots) as page, _rows(format_, files) as lines:
+            by_finding = any(name in FORMATS[2:] for name in (format_, *(name for name, _ in files)))
+            found = Findings(roots, settings.policy, threshold) if by_finding else None
+            changes = _go(whole, summary, rows, page, earlier, found, lines)
+            _tell(format_, files, whole.tally, found, _Screen(summary, whole.tally, changes))
             if report is not None and page is not None:
                 _save(report, page.pieces(summary, whole.tally, changes))
     except (BaselineError, StoreError, PoolError, ImportError) as error:
         fail(str(error))
     except OSError as error:
-        fail(f"{table or error.filename}: can't be written: {(error.strerror or str(error)).lower()}")
+        fail(f"{error.filename or table or 'a file'}: can't be written: {(error.strerror or str(error)).lower()}")
     if verbose:
         for failure in whole.tally.failures:
             say(failure)
@@ -150,14 +152,12 @@ def _go(
     page: "Page | None",
     earlier: "Against | None",
     found: "Findings | None",
-    *,
-    as_json: bool,
+    written: "list[_Lines]",
 ) -> "Changes | None":
     """Go through all rows, and say what they come to."""
     from lora_lint.reporters import audit as reporter
 
     progress = _Progress(whole.tally)
-    lines = _Lines() if as_json else None
     for rows in whole:
         summary.add(rows)
         if earlier is not None:
@@ -168,36 +168,68 @@ def _go(
             page.add(rows)
         if found is not None:
             found.add(rows)
-        if lines is not None:
+        for lines in written:
             lines.add(reporter.json_rows(rows))
         progress.show(summary.adapters.total)
     progress.clear()
     changes = earlier.finish() if earlier is not None else None
-    if lines is not None:
+    for lines in written:
         lines.end(reporter.json_tail(summary, whole.tally, changes))
-    elif found is None:
-        _show(summary, whole.tally, changes)
     return changes
 
 
-def _show(summary: "Summary", tally: "Tally", changes: "Changes | None") -> None:
-    """The screen, or the same for a pipe."""
-    from lora_lint.reporters import audit as reporter
+@dataclass(frozen=True)
+class _Screen:
+    """What an audit comes to, as text."""
 
-    if output.on_terminal():
-        drawn = (sys.stdout.encoding or "").lower().startswith("utf")
-        size = {"width": output.width(), "height": output.height()}
-        emit(reporter.for_terminal(summary, tally, changes, **size, color=output.colour(), drawn=drawn))
-    else:
-        emit(reporter.plain(summary, tally, changes))
+    summary: "Summary"
+    tally: "Tally"
+    changes: "Changes | None"
+
+    def show(self) -> None:
+        """The screen, or the same for a pipe."""
+        from lora_lint.reporters import audit as reporter
+
+        if output.on_terminal():
+            drawn = (sys.stdout.encoding or "").lower().startswith("utf")
+            width, height, color = output.width(), output.height(), output.colour()
+            parts = self.summary, self.tally, self.changes
+            emit(reporter.for_terminal(*parts, width=width, height=height, color=color, drawn=drawn))
+        else:
+            emit(self.plain())
+
+    def plain(self) -> str:
+        from lora_lint.reporters import audit as reporter
+
+        return reporter.plain(self.summary, self.tally, self.changes)
+
+
+def _tell(
+    format_: str, files: list[tuple[str, str]], tally: "Tally", found: "Findings | None", screen: _Screen
+) -> None:
+    """The reports that aren't written row by row."""
+    from lora_lint.reporters import render
+
+    if found is not None:
+        found.report.failures += tally.failures
+    if format_ == "text":
+        screen.show()
+    elif format_ != "json" and found is not None:
+        emit(render(found.report, format_))
+    for name, path in files:
+        if name == "text":
+            output.save(path, f"{screen.plain()}\n")
+        elif name != "json" and found is not None:
+            output.save(path, render(found.report, name))
 
 
 class _Lines:
     """Rows as JSON, written while they come."""
 
-    def __init__(self) -> None:
+    def __init__(self, put: Callable[[str], None]) -> None:
         from lora_lint.reporters.audit import json_head
 
+        self._put = put
         self._pending = [json_head()]
         self._between = ""
 
@@ -210,11 +242,11 @@ class _Lines:
 
     def end(self, tail: str) -> None:
         self._pending.append(tail)
+        self._pending.append("\n")
         self._write()
-        emit("\n")
 
     def _write(self) -> None:
-        output.put("".join(self._pending))
+        self._put("".join(self._pending))
         self._pending.clear()
 
 
@@ -240,6 +272,24 @@ class _Progress:
         if self._shown:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
+
+
+@contextmanager
+def _rows(format_: str, files: list[tuple[str, str]]) -> "Iterator[list[_Lines]]":
+    """Where rows are written as JSON: on standard output and into files, each there when all of it is."""
+    with ExitStack() as stack:
+        found = [_Lines(output.put)] if format_ == "json" else []
+        paths = [path for name, path in files if name == "json"]
+        found += [_Lines(_into(stack.enter_context(output.replacing(path)), path)) for path in paths]
+        yield found
+
+
+def _into(file: BinaryIO, path: str) -> Callable[[str], None]:
+    def put(text: str) -> None:
+        with output.naming(path):
+            file.write(text.encode("utf-8", "backslashreplace"))
+
+    return put
 
 
 @contextmanager
