@@ -1,14 +1,8 @@
 """`lora-lint audit`: what a folder full of adapters holds, and which of them are not what they claim."""
 
 import os
-import sys
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,15 +17,12 @@ if TYPE_CHECKING:
     from lora_lint.audit.run import Audit, Tally
     from lora_lint.audit.summary import Summary
     from lora_lint.audit.table import Table
+    from lora_lint.cli.sinks import Lines, Screen
     from lora_lint.finding import Severity
 
 FORMATS = ("text", "json", "github", "gitlab", "sarif", "junit")
 """Those of `check`; `text` is the screen and `json` the rows."""
 ENGINES = ("local", "ray")
-EVERY = 0.2
-"""Seconds between two looks of the progress line."""
-_AT_ONCE = 500
-"""Rows that are written in one go."""
 
 
 def audit(
@@ -87,6 +78,7 @@ def audit(
     from lora_lint.audit.store import StoreError
     from lora_lint.audit.summary import Summary
     from lora_lint.baseline import BaselineError
+    from lora_lint.cli.sinks import Screen, json_lines, page_at, save_page, table_at
 
     files = files_of(format_, outputs)
     if engine not in ENGINES:
@@ -104,13 +96,13 @@ def audit(
     threshold = _threshold(fail_on, settings.fail_on)
     try:
         earlier = Against(against, roots) if against else None
-        with _table(table) as rows, _page(report, roots) as page, _rows(format_, files) as lines:
+        with table_at(table) as rows, page_at(report, roots) as page, json_lines(format_, files) as lines:
             by_finding = any(name in FORMATS[2:] for name in (format_, *(name for name, _ in files)))
             found = Findings(roots, settings.policy, threshold) if by_finding else None
             changes = _go(whole, summary, rows, page, earlier, found, lines)
-            _tell(format_, files, whole.tally, found, _Screen(summary, whole.tally, changes))
+            _tell(format_, files, whole.tally, found, Screen(summary, whole.tally, changes))
             if report is not None and page is not None:
-                _save(report, page.pieces(summary, whole.tally, changes))
+                save_page(report, page.pieces(summary, whole.tally, changes))
     except (BaselineError, StoreError, PoolError, ImportError) as error:
         fail(str(error))
     except OSError as error:
@@ -152,12 +144,13 @@ def _go(
     page: "Page | None",
     earlier: "Against | None",
     found: "Findings | None",
-    written: "list[_Lines]",
+    written: "list[Lines]",
 ) -> "Changes | None":
     """Go through all rows, and say what they come to."""
+    from lora_lint.cli.sinks import Progress
     from lora_lint.reporters import audit as reporter
 
-    progress = _Progress(whole.tally)
+    progress = Progress(whole.tally)
     for rows in whole:
         summary.add(rows)
         if earlier is not None:
@@ -178,34 +171,8 @@ def _go(
     return changes
 
 
-@dataclass(frozen=True)
-class _Screen:
-    """What an audit comes to, as text."""
-
-    summary: "Summary"
-    tally: "Tally"
-    changes: "Changes | None"
-
-    def show(self) -> None:
-        """The screen, or the same for a pipe."""
-        from lora_lint.reporters import audit as reporter
-
-        if output.on_terminal():
-            drawn = (sys.stdout.encoding or "").lower().startswith("utf")
-            width, height, color = output.width(), output.height(), output.colour()
-            parts = self.summary, self.tally, self.changes
-            emit(reporter.for_terminal(*parts, width=width, height=height, color=color, drawn=drawn))
-        else:
-            emit(self.plain())
-
-    def plain(self) -> str:
-        from lora_lint.reporters import audit as reporter
-
-        return reporter.plain(self.summary, self.tally, self.changes)
-
-
 def _tell(
-    format_: str, files: list[tuple[str, str]], tally: "Tally", found: "Findings | None", screen: _Screen
+    format_: str, files: list[tuple[str, str]], tally: "Tally", found: "Findings | None", screen: "Screen"
 ) -> None:
     """The reports that aren't written row by row."""
     from lora_lint.reporters import render
@@ -221,115 +188,6 @@ def _tell(
             output.save(path, f"{screen.plain()}\n")
         elif name != "json" and found is not None:
             output.save(path, render(found.report, name))
-
-
-class _Lines:
-    """Rows as JSON, written while they come."""
-
-    def __init__(self, put: Callable[[str], None]) -> None:
-        from lora_lint.reporters.audit import json_head
-
-        self._put = put
-        self._pending = [json_head()]
-        self._between = ""
-
-    def add(self, rows: Iterable[str]) -> None:
-        for row in rows:
-            self._pending.append(f"{self._between}\n  {row}")
-            self._between = ","
-        if len(self._pending) > _AT_ONCE:
-            self._write()
-
-    def end(self, tail: str) -> None:
-        self._pending.append(tail)
-        self._pending.append("\n")
-        self._write()
-
-    def _write(self) -> None:
-        self._put("".join(self._pending))
-        self._pending.clear()
-
-
-class _Progress:
-    """A line on standard error, where that is a terminal, that says how far the audit has come."""
-
-    def __init__(self, tally: "Tally") -> None:
-        self._tally = tally
-        self._begun = self._last = time.monotonic()
-        self._shown = False
-        self._possible = sys.stderr.isatty()
-
-    def show(self, adapters: int) -> None:
-        now = time.monotonic()
-        if not self._possible or now - self._last < EVERY:
-            return
-        self._last, self._shown = now, True
-        rate = self._tally.files / (now - self._begun)
-        sys.stderr.write(f"\r\x1b[K{self._tally.files:,} files, {adapters:,} adapters, {rate:,.0f} files/s")
-        sys.stderr.flush()
-
-    def clear(self) -> None:
-        if self._shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-
-
-@contextmanager
-def _rows(format_: str, files: list[tuple[str, str]]) -> "Iterator[list[_Lines]]":
-    """Where rows are written as JSON: on standard output and into files, each there when all of it is."""
-    with ExitStack() as stack:
-        found = [_Lines(output.put)] if format_ == "json" else []
-        paths = [path for name, path in files if name == "json"]
-        found += [_Lines(_into(stack.enter_context(output.replacing(path)), path)) for path in paths]
-        yield found
-
-
-def _into(file: BinaryIO, path: str) -> Callable[[str], None]:
-    def put(text: str) -> None:
-        with output.naming(path):
-            file.write(text.encode("utf-8", "backslashreplace"))
-
-    return put
-
-
-@contextmanager
-def _table(path: str | None) -> "Iterator[Table | None]":
-    """The table to write, which is there when all of it is."""
-    from lora_lint.audit.table import FORMATS
-
-    if path is None:
-        yield None
-        return
-    kind = FORMATS.get(path.rpartition(".")[2].lower())
-    if kind is None:
-        fail(f"--table is {path!r}; its name must end in {', '.join(f'.{name}' for name in FORMATS)}")
-    with output.replacing(path) as file:
-        table = kind(file)
-        yield table
-        table.finish()
-
-
-@contextmanager
-def _page(path: str | None, roots: list[str]) -> "Iterator[Page | None]":
-    """The page to make, where one is wanted."""
-    if path is None:
-        yield None
-        return
-    from lora_lint.audit.report.page import Page
-
-    if not os.path.isdir(os.path.dirname(path) or "."):
-        fail(f"--report is {path!r}; there is no such folder")
-    with Page(roots, datetime.now().astimezone()) as page:
-        yield page
-
-
-def _save(path: str, pieces: Iterable[bytes]) -> None:
-    """Write a page whole, or say why not and end."""
-    try:
-        with output.replacing(path) as file:
-            file.writelines(pieces)
-    except OSError as error:
-        fail(f"{path}: can't be written: {(error.strerror or str(error)).lower()}")
 
 
 def _status(tally: "Tally", worst: "Severity | None", threshold: "Severity", *, exit_zero: bool) -> int:
