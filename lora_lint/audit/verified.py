@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lora_lint.audit.rows import Found
 from lora_lint.document import UnreadableError
 from lora_lint.facts import Setup
+from lora_lint.linter import Linter
 from lora_lint.reading import Reading
 
 if TYPE_CHECKING:
@@ -20,8 +21,10 @@ _SHOWN = 300
 """Characters of a message."""
 
 
-def verified(reading: Reading) -> list[Found]:
+def verified(reading: Reading, linter: Linter) -> list[Found]:
     """What is wrong with the tensors of the adapters in a file; those without weights, or unreadable ones, have none.
+
+    `linter` has the user's settings of the rules.
 
     Raises:
         ImportError: without torch.
@@ -33,7 +36,7 @@ def verified(reading: Reading) -> list[Found]:
     for setup in reading.setups:
         try:
             claims, verdicts = _claimed(setup, Path(reading.path).parent)
-            verdicts += reference.verify(claims, device=device)
+            verdicts += reference.verify(claims, device=device, linter=linter, setup=setup)
         except (UnreadableError, ValueError, OSError) as error:
             found.append(Found(UNREADABLE, "error", f"the tensors can't be verified: {error}"[:_SHOWN]))
             continue

@@ -152,7 +152,7 @@ class Auditor:
             from lora_lint.audit.verified import verified
 
             said = {one.rule for one in made[0].findings}
-            more = (one for one in verified(reading) if one.rule not in said)
+            more = (one for one in verified(reading, linter) if one.rule not in said)
             made[0] = made[0]._replace(findings=(*made[0].findings, *more))
         return made, candidate.named and reading.unopened
 
