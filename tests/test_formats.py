@@ -317,7 +317,7 @@ HUB_CONFIG = {
     "model_name": "bert-base-uncased",
     "version": "adapters.1.2.0",
 }
-HUB_TABLE = halves("bert.encoder.layer.0.attention.self.query.loras.sst", RAW, (8, 64), (64, 8))
+HUB_TABLE = halves("bert.encoder.layer.0.attention.self.query.loras.sst", RAW, (8, 768), (768, 8))
 MLX_CONFIG = {"fine_tune_type": "lora", "num_layers": 1, "lora_parameters": {"rank": 8, "scale": 2.0, "dropout": 0.0}}
 LIT_CONFIG = {"checkpoint_dir": "c", "precision": "bf16-true", "lora_r": 8, "lora_alpha": 16, "lora_query": True}
 
