@@ -222,8 +222,7 @@ class Linter:
     ) -> Iterator[Placed]:
         for document, setup, subject in subjects:
             context = {Policy: settings.policy, Setup: setup, Document: document}
-            said = setup.set_words if setup is not None else None
-            for rule, check, others, options in settings.calls(type(subject), said):
+            for rule, check, others, options in settings.calls(type(subject), setup):
                 try:
                     plain = not (others or options)
                     for finding in check(subject) if plain else check(subject, *map(context.get, others), **options):
