@@ -1,21 +1,19 @@
 """Documents to diagnostics: the whole pipeline on one screen."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from lora_lint.catalogue import load_rules, resolve
 from lora_lint.checks.internal import Failure
 from lora_lint.document import Document, Source
+from lora_lint.effective import Effective
 from lora_lint.facts import Setup, UnknownFact
 from lora_lint.files import Candidate, Walk
 from lora_lint.finding import Diagnostic, Report, Skipped
 from lora_lint.placing import Placed, beside, diagnostic, one_per_cause, sites_of
 from lora_lint.policy import Policy
 from lora_lint.reading import Reading, read_file, whole
-from lora_lint.rule import Check, Rule
 from lora_lint.scaling import number
 from lora_lint.settings import Settings
 from lora_lint.suppress import Silencer, ignores
@@ -86,58 +84,6 @@ def read_setups(subject: object, settings: Settings | None = None) -> Iterator[S
     linter = Linter(settings or Settings(), None)
     for reading in linter.readings(subject, Report()):
         yield from reading.setups
-
-
-@dataclass
-class Effective:
-    """The settings as they hold for one file, overrides applied."""
-
-    policy: Policy
-    framework: str | None
-    active: list[Rule]
-    severity: dict[str, str]
-
-    options: Mapping[str, dict[str, Any]] = field(default_factory=dict)
-    _calls: dict[tuple[type, frozenset[str] | None], list["Call"]] = field(default_factory=dict)
-
-    @cached_property
-    def rules_for(self) -> dict[type, list[tuple[Rule, frozenset[str]]]]:
-        """The rules by what they are run on, and the words that they are about.
-
-        A rule about words is run on setups, so that its module is imported only where one of them is set.
-        """
-        found: dict[type, list[tuple[Rule, frozenset[str]]]] = {}
-        for rule in self.active:
-            subject = Setup if rule.when else rule.parameters[0]
-            found.setdefault(subject, []).append((rule, frozenset(rule.when)))
-        return found
-
-    def calls(self, subject: type, said: frozenset[str] | None) -> list["Call"]:
-        """The rules to run on a subject where these words are set; None is any."""
-        key = (subject, said)
-        found = self._calls.get(key)
-        if found is None:
-            if len(self._calls) > MOST_CALLS:
-                self._calls.clear()
-            found = self._calls[key] = [
-                Call(rule, rule.check, rule.parameters[1:], self.options.get(rule.name, {}))
-                for rule, when in self.rules_for.get(subject, ())
-                if not (when and said is not None and when.isdisjoint(said))
-            ]
-        return found
-
-
-class Call(NamedTuple):
-    """A rule as it is run: its function, the types of the parameters besides the first one, the user's options."""
-
-    rule: Rule
-    check: Check
-    others: tuple[type, ...]
-    options: dict[str, Any]
-
-
-MOST_CALLS = 2000
-"""Sets of words whose rules are kept."""
 
 
 class Linter:
@@ -276,8 +222,7 @@ class Linter:
     ) -> Iterator[Placed]:
         for document, setup, subject in subjects:
             context = {Policy: settings.policy, Setup: setup, Document: document}
-            said = setup.set_words if setup is not None else None
-            for rule, check, others, options in settings.calls(type(subject), said):
+            for rule, check, others, options in settings.calls(type(subject), setup):
                 try:
                     plain = not (others or options)
                     for finding in check(subject) if plain else check(subject, *map(context.get, others), **options):

@@ -135,9 +135,10 @@ class PerModule:
 
     def state(self) -> State:
         """An Arrow router only holds a place: its tensors are made from other adapters (tuners/lora/arrow.py)."""
+        if not self.config.has("arrow_config"):
+            return "active"
         arrow = self.config.fact("arrow_config")
-        routes = self.config.has("arrow_config") and not (arrow.known and arrow.value is None)
-        return "not-lora" if routes else "active"
+        return "active" if arrow.known and arrow.value is None else "not-lora"
 
     @once
     def folded(self) -> bool:

@@ -112,6 +112,16 @@ class Rule:
         paragraph = self.body.strip().split("\n\n", 1)[0].replace("\n", " ")
         return re.split(r"(?<=[.!?]) ", paragraph, maxsplit=1)[0]
 
+    @property
+    def of_values(self) -> bool:
+        """Whether it is about the numbers in tensors, which only `verify` reads."""
+        return self.family == "tensors"
+
+    @property
+    def of_runs(self) -> bool:
+        """Whether it is about a run, which a saved adapter has behind it."""
+        return self.family == "training"
+
     def severity_for(self, kind: Kind | None) -> Severity:
         return self.severities.get(kind or "", self.severity)
 

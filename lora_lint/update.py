@@ -63,6 +63,8 @@ class Update:
     magnitude: Factor | None = None
     spectrum_of: Callable[[], Spectrum | None] = lambda: None
     largest_of: Callable[[], float] = lambda: 0.0
+    peak_of: Callable[[Factor], float] = lambda _: 0.0
+    """The largest entry of A or of B, without its sign."""
     equals: Callable[["Update"], bool] = lambda _: False
     with_spectrum: bool = False
     """Whether somebody asked for effective ranks, which cost more than reading the tensors."""
@@ -123,8 +125,10 @@ class Adapter:
 
 
 class Comparison(NamedTuple):
-    """What a merged weight says of one update: the fault that was found, by its message, and the tensor to point at."""
+    """The fault that comparing weights or scales has found: the rule that it is a finding of, the message, and the
+    tensor to point at."""
 
+    rule: str
     fault: str
     tensor: str
     file: str

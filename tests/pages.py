@@ -181,9 +181,15 @@ class Example:
                 rule, _, option = key.partition(".")
                 if option:
                     rules.setdefault(rule, {})[option] = float(value)
-                elif key not in ("cut", "since"):
+                elif key not in ("cut", "since", "expect"):
                     given[key] = value.split(",") if key in ("select", "ignore") else value
         return Settings.model_validate({**given, "rules": rules})
+
+    @property
+    def expect(self) -> float | None:
+        """The scale that `verify` is told to expect: `expect=4`."""
+        given = [fence.settings["expect"] for fence in self.fences if "expect" in fence.settings]
+        return float(given[0]) if given else None
 
     @property
     def since(self) -> str | None:

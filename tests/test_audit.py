@@ -70,6 +70,12 @@ def audited(*roots: str | Path, workers: int = 0, **settings: object) -> list[Ro
         ),
         ("a/adapter_config.json", '{"peft_type": "LORA", "r": 8', "2r", {"framework": None, "rank": None}),
         (
+            "llama.yaml",
+            "model: {_component_: torchtune.models.llama2.lora_llama2_7b, lora_rank: 8, lora_alpha: 16}\n",
+            "2r",
+            {"framework": "torchtune", "base_model": "meta-llama/Llama-2-7b"},
+        ),
+        (
             "train.py",
             "from peft import LoraConfig\nimport args\n\nLoraConfig(r=args.r, lora_alpha=3)\n",
             "2r",

@@ -189,7 +189,7 @@ def test_nothing_is_left_after_ctrl_c(tree: Path, tmp_path: Path) -> None:
     code = (
         "import importlib, time\n"
         "def show(self, adapters):\n    print('going', flush=True); time.sleep(60)\n"
-        "importlib.import_module('lora_lint.cli.audit')._Progress.show = show\n"
+        "importlib.import_module('lora_lint.cli.sinks').Progress.show = show\n"
         "from lora_lint.cli import main; main()"
     )
     command = [sys.executable, "-c", code, "audit", "tree", "--engine", "ray", "--workers", "2"]

@@ -7,19 +7,24 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import count, islice
 from pathlib import Path
 
 import pytest
 
+from lora_lint.audit.local import Here
 from lora_lint.audit.remote import RemoteError, absolute, is_remote, normal, reason
+from lora_lint.audit.roots import Place
 from lora_lint.audit.rows import Row
-from lora_lint.audit.run import Audit
+from lora_lint.audit.run import Audit, apart
+from lora_lint.audit.shares import FOLDERS, ordered
+from lora_lint.audit.work import Work
 from lora_lint.settings import Settings
-from tests.audits import config
+from tests.audits import adapter, config
 from tests.buckets import BUCKET, Server, server, weights
 from tests.checkout import ROOT as CHECKOUT
 from tests.conftest import Cli, Run
-from tests.hub import REPOSITORY, hub
+from tests.hub import REPOSITORY, Hub, hub
 
 pytest.importorskip("s3fs", reason="needs the extra remote")
 pytest.importorskip("moto", reason="needs the extra test")
@@ -243,22 +248,105 @@ def test_several_roots_keep_their_names(bucket: Server) -> None:
     assert [row.adapter for row in rows] == [f"{ROOT}/a", f"{ROOT}/b"]
 
 
-def test_a_hub_is_read_with_ranges(cli: Cli, tmp_path: Path) -> None:
+def on_hub(found: Hub) -> dict[str, str]:
+    return {"HF_ENDPOINT": found.url, "HF_TOKEN": "hf_sekret", "HF_HUB_DISABLE_TELEMETRY": "1"}
+
+
+def test_a_hub_is_read_with_ranges(cli: Cli) -> None:
     files = {**{name: data for name, data in FILES.items() if name[0] in "ab"}, "tokenizer.json": b" " * 2_000_000}
-    with hub(files) as found:
-        done = cli(
-            "audit",
-            f"hf://{REPOSITORY}",
-            "--format",
-            "json",
-            "--workers",
-            "0",
-            env={"HF_ENDPOINT": found.url, "HF_TOKEN": "hf_sekret", "HF_HUB_DISABLE_TELEMETRY": "1"},
-        )
+    with hub({REPOSITORY: files}) as found:
+        done = cli("audit", f"hf://{REPOSITORY}", "--format", "json", "--workers", "0", env=on_hub(found))
     assert [(row["adapter"], row["scale"]) for row in done.data["rows"]] == [("a", 2), ("b", 1)]
     assert "sekret" not in done.out + done.err
     reads = [(path.partition("/main/")[2], part) for path, part in found.asked if "/resolve/" in path]
     assert sorted(reads) == sorted((name, f"bytes=0-{len(data) - 1}") for name, data in files.items() if "/" in name)
+
+
+OWNED = {
+    "org/whole": {"adapter_config.json": config(8, 16).encode(), "adapter_model.safetensors": weights()},
+    "other/not-asked-for": {"adapter_config.json": config(8, 1).encode()},
+    "org/build": {"seed-1/adapter_config.json": config(8, 16).encode(), "seed-2/adapter_config.json": b"{"},
+    "org/a.model": {"config.json": b'{"model_type": "llama"}', "README.md": b"# A model\n"},
+    "org/gated": {"adapter_config.json": config(4, 8).encode()},
+    "org/alpha-r": {"adapter_config.json": config(8, 8).encode()},
+}
+"""Three pages of the models of `org`, in the order of the hub."""
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_an_owner_s_models_are_audited_one_after_the_other(workers: str, cli: Cli) -> None:
+    with hub(OWNED) as found:
+        found.refused.append("/org/gated/resolve")
+        more = ("--format", "json", "--workers", workers, "--table", "t.csv", "--store", "s.db")
+        done = cli("audit", "hf://org/", *more, env=on_hub(found))
+        assert [(row["file"], row["scale"], row["problem"]) for row in done.data["rows"]] == [
+            ("whole/adapter_config.json", 2, None),
+            ("build/seed-1/adapter_config.json", 2, None),
+            ("build/seed-2/adapter_config.json", None, "not JSON: expecting property name enclosed in double quotes"),
+            ("gated/adapter_config.json", None, "can't be fetched: access is denied"),
+            ("alpha-r/adapter_config.json", 1, None),
+        ]
+        assert [row["adapter"] for row in done.data["rows"]][:2] == ["whole", "build/seed-1"]
+        assert [path for path in found.listings() if "cursor" in path] == [
+            "/api/models?author=org&cursor=2",
+            "/api/models?author=org&cursor=4",
+        ]
+        assert "sekret" not in done.out + done.err + Path("t.csv").read_text("utf-8")
+        found.asked.clear()
+        again = cli("audit", "hf://org", *more, env=on_hub(found))
+        assert again.data["rows"] == done.data["rows"]
+        assert {path.split("/")[2] for path, _ in found.asked if "/resolve/" in path} == {"gated"}
+
+
+def test_an_owner_and_one_of_its_models_are_one_root(cli: Cli) -> None:
+    with hub(OWNED) as found:
+        given = ("hf://org/whole", "hf://other", "hf://org")
+        done = cli("audit", *given, "--format", "json", "--workers", "0", env=on_hub(found))
+    assert [row["adapter"] for row in done.data["rows"]] == [
+        "hf://other/not-asked-for",
+        *(f"hf://org/{name}" for name in ("whole", "build/seed-1", "build/seed-2")),
+        *(f"hf://org/{name}" for name in ("gated", "alpha-r")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("owner", "refused", "message"),
+    [
+        ("nobody", "", "hf://nobody: the hub lists no models of such an owner"),
+        ("org", "/api/models", "hf://org: can't be listed: access is denied"),
+    ],
+)
+def test_an_owner_without_models_is_misuse(owner: str, refused: str, message: str, cli: Cli) -> None:
+    with hub(OWNED) as found:
+        found.refused += [refused] if refused else []
+        done = cli("audit", f"hf://{owner}", env=on_hub(found))
+    assert (done.status, done.out, done.err.strip().endswith(message)) == (2, "", True)
+
+
+def test_a_listing_that_breaks_off_is_a_row_and_nothing_is_forgotten(cli: Cli) -> None:
+    with hub(OWNED) as found:
+        given = ("audit", "hf://org", "--format", "json", "--workers", "0", "--store", "s.db", "--exit-zero")
+        whole = cli(*given, env=on_hub(found))
+        found.refused.append("cursor=4")
+        broken = cli(*given, "-v", env=on_hub(found))
+        found.refused.clear()
+        found.asked.clear()
+        again = cli(*given, env=on_hub(found))
+    assert (whole.status, broken.status, again.status) == (0, 2, 0)
+    assert [(row["adapter"], row["problem"]) for row in broken.data["rows"] if row["framework"] is None][1:] == [
+        ("hf://org", "could not be gone through: can't be listed: access is denied")
+    ]
+    assert "hf_secret" not in broken.out + broken.err
+    assert again.data["rows"] == whole.data["rows"]
+    assert [path for path, _ in found.asked if "/resolve/" in path] == []
+
+
+def test_what_is_coming_is_asked_for_as_it_is_needed(repository_top: Path) -> None:
+    adapter("a")
+    endless = (Place("a", "folder") for _ in count())
+    work = Work(Settings(), ("a",), ("",))
+    taken = [outcome for _, outcome in islice(ordered([(0, endless)], Here(work)), 3)]
+    assert [len(outcome.items) for outcome in taken] == [FOLDERS, FOLDERS, FOLDERS]
 
 
 @pytest.mark.parametrize(
@@ -274,7 +362,10 @@ def test_a_hub_is_read_with_ranges(cli: Cli, tmp_path: Path) -> None:
         ("hf://user:hf_sekret@org/name", "hf://: only a bucket and a path are read; credentials are the library's own"),
         ("s3://key:sekret/x", "s3://: has a part that is no name of a folder"),
         ("gs://bucket/../x", "gs://: has a part that is no name of a folder"),
-        ("hf://hf_sekret", "hf://: names no repository, as hf://ORGANISATION/NAME does"),
+        ("hf://hf_sekret", "hf://: names no repository, as hf://ORGANISATION/NAME does, nor those of an ORGANISATION"),
+        ("hf://datasets", "hf://: names no repository, as hf://ORGANISATION/NAME does"),
+        ("hf://datasets/org", "hf://: names no repository, as hf://ORGANISATION/NAME does"),
+        ("hf://org@v1", "hf://: names no repository, as hf://ORGANISATION/NAME does"),
     ],
 )
 def test_a_root_that_can_t_be_used_is_refused_without_repeating_it(root: str, message: str, run: Run) -> None:
@@ -290,7 +381,7 @@ def test_a_root_that_can_t_be_used_is_refused_without_repeating_it(root: str, me
     [
         ("s3://bucket/x", "s3fs", "s3:// needs fsspec and s3fs; the extra has it: pip install 'lora-lint[remote]'"),
         ("hf://org/name", "huggingface_hub", "hf:// needs fsspec and huggingface_hub; the extra has it: pip install"),
-        ("gs://bucket/x", "gcsfs", "gs:// needs fsspec and gcsfs"),
+        ("gs://bucket/x", "gcsfs", "gs:// needs fsspec and gcsfs; the extra has it: pip install"),
         ("s3://bucket/x", "fsspec", "s3:// needs fsspec and s3fs; the extra has it"),
     ],
 )
@@ -311,10 +402,27 @@ def test_a_root_that_isn_t_there_is_misuse(bucket: Server, run: Run) -> None:
 
 @pytest.mark.parametrize(
     ("given", "known"),
-    [("s3://b/x/", "s3://b/x"), ("hf://org/name@v1/", "hf://org/name@v1"), ("gs://b//x", "gs://b/x")],
+    [
+        ("s3://b/x/", "s3://b/x"),
+        ("hf://org/name@v1/", "hf://org/name@v1"),
+        ("hf://org/", "hf://org"),
+        ("gs://b//x", "gs://b/x"),
+    ],
 )
 def test_what_a_root_is_known_as(given: str, known: str) -> None:
     assert (is_remote(given), absolute(given)) == (True, known)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (["hf://org/name", "hf://org/"], ["hf://org"]),
+        (["hf://org", "hf://org/name@v1"], ["hf://org", "hf://org/name@v1"]),
+        (["s3://b/x@v1", "s3://b"], ["s3://b"]),
+    ],
+)
+def test_what_lies_below_another_root_is_named_once(given: list[str], kept: list[str]) -> None:
+    assert list(apart(given)) == kept
 
 
 class ReadTimeoutError(Exception): ...
@@ -325,6 +433,7 @@ class ReadTimeoutError(Exception): ...
     [
         (FileNotFoundError("https://x/?Signature=s"), "there is no such object"),
         (PermissionError("sekret"), "access is denied"),
+        (OSError("Forbidden: sekret"), "access is denied"),
         (OSError(5, "sekret"), "input/output error"),
         (OSError("sekret"), "OSError"),
         (ReadTimeoutError("sekret"), "no answer came in time"),

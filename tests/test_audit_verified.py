@@ -53,6 +53,22 @@ def test_verdicts_are_findings_of_the_row(workers: int, tree: str) -> None:
     assert "(1 of 2 modules, model.layers.0.self_attn.q_proj first)" in message
 
 
+@pytest.mark.parametrize(
+    ("settings", "severities"),
+    [
+        ({}, ["error"]),
+        ({"ignore": ["values-not-finite"]}, []),
+        ({"severity": {"values-not-finite": "warning"}}, ["warning"]),
+        ({"select": ["scaling"]}, []),
+    ],
+)
+def test_the_users_settings_hold_for_what_the_tensors_do(
+    settings: dict[str, object], severities: list[str], tree: str
+) -> None:
+    rows = [row for rows in Audit([tree], Settings.model_validate(settings), 0, verify=True) for row in rows]
+    assert [one.severity for row in rows for one in row.findings] == severities
+
+
 def test_nothing_is_verified_unless_asked(tree: str) -> None:
     rows = [row for rows in Audit([tree], Settings(), 0) for row in rows]
     assert found(rows) == {"bad": [], "bare": [], "good": []}

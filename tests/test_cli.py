@@ -622,3 +622,4 @@ def test_a_check_of_json_imports_no_more_than_it_needs(imported: Callable[[str],
     loaded = imported("wrong.json")
     assert "lora_lint.frameworks.peft" in loaded
     assert loaded.isdisjoint({"torch", "numpy", "yaml", "tree_sitter", "ray", "lora_lint.frameworks.axolotl"})
+    assert loaded.isdisjoint({"lora_lint.update", "lora_lint.checks.tensors", "lora_lint.checks.checkpoint.agreement"})

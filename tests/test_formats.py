@@ -37,6 +37,7 @@ from lora_lint.readers.gguf import read_header as gguf_header
 from lora_lint.readers.opcodes import follow
 from lora_lint.readers.pickle import read_tensors, tensors_in
 from lora_lint.readers.weights import read_numbers
+from tests.conftest import Run
 from tests.tensors import Table, write_gguf, write_pickled, write_safetensors
 from tests.test_lone import SCALAR, Said, said
 
@@ -283,6 +284,24 @@ def test_a_sound_file_without_a_config_is_no_integrity_finding(file: str, tmp_pa
     assert not report.failures
 
 
+@pytest.mark.parametrize("file", ALONE)
+def test_the_halves_of_every_file_pair_up(file: str, tmp_path: Path, run: Run) -> None:
+    table, metadata, values, *_ = ALONE[file]
+    path = write_safetensors(tmp_path / "lora.safetensors", table, metadata, values)
+    found = json.loads(run("verify", str(path), "--device", "cpu", "--format", "json").out or '{"modules": []}')
+    assert not [one for one in found["modules"] if one["status"] == "failed"]
+
+
+def test_a_core_between_the_halves_is_not_left_out_of_a_measurement(tmp_path: Path, run: Run) -> None:
+    table, metadata, values, *_ = ALONE["LyCORIS LoCon with a core between the halves"]
+    path = write_safetensors(tmp_path / "lora.safetensors", table, metadata, values)
+    model = write_safetensors(tmp_path / "model.safetensors", {f"{UNET}.weight": ("F32", (64, 64, 3, 3))})
+    outcome = run("verify", str(path), "--base", str(model), "--merged", str(model), "--format", "json")
+    (found,) = json.loads(outcome.out)["modules"]
+    assert (found["status"], found["measured"]) == ("undecided", None)
+    assert found["message"] == "not measured: a core lies between A and B"
+
+
 class Net(torch.nn.Module):  # type: ignore[misc, name-defined]
     def __init__(self, size: int = 3) -> None:
         super().__init__()
@@ -298,7 +317,7 @@ HUB_CONFIG = {
     "model_name": "bert-base-uncased",
     "version": "adapters.1.2.0",
 }
-HUB_TABLE = halves("bert.encoder.layer.0.attention.self.query.loras.sst", RAW, (8, 64), (64, 8))
+HUB_TABLE = halves("bert.encoder.layer.0.attention.self.query.loras.sst", RAW, (8, 768), (768, 8))
 MLX_CONFIG = {"fine_tune_type": "lora", "num_layers": 1, "lora_parameters": {"rank": 8, "scale": 2.0, "dropout": 0.0}}
 LIT_CONFIG = {"checkpoint_dir": "c", "precision": "bf16-true", "lora_r": 8, "lora_alpha": 16, "lora_query": True}
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from inspect import getmembers, isfunction
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -64,7 +65,8 @@ def _of_values(example: Example, folder: Path, select: list[str] | None) -> Iter
     setup, _ = checkpoint_setup(str(folder))
     base, merged = (Weights.open(folder / name) if (folder / name).is_dir() else None for name in ("base", "merged"))
     linter = Linter(example.settings(), select)
-    for verdict in verify(claims(setup, folder), base=base, merged=merged, spectrum=True, linter=linter, setup=setup):
+    how: dict[str, Any] = {"spectrum": True, "expect": example.expect, "linter": linter, "setup": setup}
+    for verdict in verify(claims(setup, folder), base=base, merged=merged, **how):
         yield from verdict.diagnostics
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lora_lint.reference import verify
 from lora_lint.reference.merged import Factors, Pair, best_moments
-from lora_lint.reference.sampled import foreseen, neighbours, quick_moments
+from lora_lint.reference.sampled import foreseen, neighbours, row_moments, sum_moments
 from lora_lint.reference.stored import Plain
 from lora_lint.reference.verdict import EPSILON, ROUNDING
 from tests.test_merges import SCALE, Made
@@ -35,12 +35,13 @@ def weight(made: Made, dtype: torch.dtype = torch.bfloat16) -> Tensor:
 def test_a_sound_merge_is_measured_on_one_row_in_64(made: Made, dtype: torch.dtype, spread: float) -> None:
     before, (a, b) = weight(made, dtype), made.pair(WIDTH, WIDTH, spread=spread)
     after = (before.float() + SCALE * b @ a).to(dtype)
-    quick = quick_moments(Plain(before), Plain(after), Factors(b, a))
-    whole = best_moments(Plain(before), Plain(after), Pair(a, b)).measurement()
-    assert quick.rows.n == WIDTH * WIDTH // 64
-    for found in (quick.sums, quick.rows):
+    given = Plain(before), Plain(after), Factors(b, a)
+    whole = best_moments(*given[:2], Pair(a, b)).measurement()
+    rows, sums = row_moments(*given), sum_moments(*given)
+    assert (rows.n, sums.n) == (WIDTH * WIDTH // 64, WIDTH * WIDTH // 512)
+    for found in (rows, sums):
         assert found.measurement().scale == pytest.approx(whole.scale, rel=0.005)
-    assert quick.rows.measurement().residual == pytest.approx(whole.residual, rel=0.1, abs=4e-3)
+    assert rows.measurement().residual == pytest.approx(whole.residual, rel=0.1, abs=4e-3)
 
 
 def unapplied(after: Tensor, before: Tensor) -> Tensor:

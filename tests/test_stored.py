@@ -64,6 +64,13 @@ FLOAT8 = torch.tensor([[1.0, 2.0, 4.0], [8.0, -1.0, 0.5]]).to(torch.float8_e4m3f
             {"weight_block_size": [1, 2]},
             [[1, 2, 40], [800, -100, 500]],
         ),
+        # as many blocks as rows, as in an o_proj of DeepSeek-V3: 7168 rows, 16384 columns, blocks of 128
+        (
+            torch.cat((FLOAT8[:, :2], FLOAT8[:, 1:])),
+            {"weight_scale_inv": torch.tensor([[1.0, 10.0], [100.0, 1000.0]])},
+            {"weight_block_size": [2, 1]},
+            [[1, 20], [8, -10], [200, 4000], [-100, 500]],
+        ),
     ],
 )
 def test_codes_of_a_weight(
@@ -176,9 +183,21 @@ def test_what_is_not_a_weight_says_why(
     ("beside", "config", "reason"),
     [
         (GPTQ, {}, "a method that no config names"),
-        (GPTQ, {"quant_method": "gptq", "bits": 3}, "packed by gptq with 3 bits"),
+        (GPTQ, {"quant_method": "gptq", "bits": 5}, "packed by gptq with 5 bits"),
+        (GPTQ, {"quant_method": "gptq", "bits": 3, "format": "gptq_p"}, "with 3 bits in the form gptq_p"),
+        (GPTQ, {"quant_method": "gptq", "bits": 4, "is_marlin_format": True}, "in the form marlin"),
+        (
+            GPTQ,
+            {"quant_method": "auto-round", "bits": 4, "packing_format": "auto_round:exllamav2"},
+            "packed by auto-round with 4 bits in the form auto_round:exllamav2",
+        ),
         (GPTQ | {"scales": torch.ones(1, 7)}, {"quant_method": "gptq", "bits": 4}, "another shape"),
-        (AWQ, {"quant_method": "awq", "bits": 4, "version": "gemv"}, "packed by awq"),
+        (
+            AWQ,
+            {"quant_method": "awq", "bits": 4, "version": "gemv_fast"},
+            "packed by awq with 4 bits in the form gemv_fast",
+        ),
+        (AWQ, {"quant_method": "awq", "bits": 4, "version": "gemv"}, "groups of an unknown size"),
         (GPTQ | {"qweight": GPTQ["qweight"].flatten()}, {"quant_method": "gptq", "bits": 4}, "no matrices"),
         (
             GPTQ | {"g_idx": words(0, 0, 0, 0, 0, 0, 0, 9)},
@@ -190,7 +209,8 @@ def test_what_is_not_a_weight_says_why(
         (PACKED, {"config_groups": [4]}, "an unknown number of bits"),
         (PACKED, {"config_groups": {"a": {"weights": 4}}}, "an unknown number of bits"),
         (PACKED, {}, "an unknown number of bits"),
-        (PACKED | {"weight_zero_point": torch.zeros(1)}, FOUR_BITS, "isn't read here"),
+        (PACKED | {"weight_zero_point": torch.zeros(1)}, FOUR_BITS, "zero points of another shape"),
+        (PACKED | {"weight_g_idx": torch.zeros(8)}, FOUR_BITS, "isn't read here"),
     ],
 )
 def test_what_cannot_be_unpacked_says_why(beside: dict[str, Tensor], config: dict[str, Any], reason: str) -> None:

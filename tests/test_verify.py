@@ -23,6 +23,7 @@ from lora_lint.document import UnreadableError
 from lora_lint.reference import Kind, ModuleClaim, ModuleVerdict, TensorRef, Weights, likely_cause, verify
 from lora_lint.reference.stream import TensorFiles
 from lora_lint.reference.weights import core
+from tests.tensors import write_safetensors
 
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 
@@ -408,6 +409,31 @@ def test_what_cannot_be_compared_says_why(
     )
     (verdict,) = verify([claim(file)], base=before, merged=after)
     assert (verdict.status, words in verdict.message) == (status, True), verdict
+
+
+def test_a_base_in_a_dtype_that_is_not_read_is_no_fault(tmp_path: Path) -> None:
+    file = saved(pair(), tmp_path / "adapter.safetensors")
+    base = write_safetensors(tmp_path / "base.safetensors", {"q.weight": ("F4", (6, 8))})
+    merged = saved({"q.weight": torch.randn(6, 8)}, tmp_path / "merged.safetensors")
+    (verdict,) = verify([claim(file)], base=Weights.open(base), merged=Weights.open(merged))
+    assert (verdict.status, verdict.measured) == ("undecided", None)
+    assert verdict.message == "the base weight is stored as F4, which is quantised: it can't be read here"
+
+
+@pytest.mark.parametrize(
+    ("shape", "fault"), [((6, 1), ""), ((1, 8), ""), ((1, 7), "the magnitude has 7 entries for 6")]
+)
+def test_a_magnitude_of_lycoris_is_that_of_outputs_or_inputs(
+    shape: tuple[int, ...], fault: str, tmp_path: Path
+) -> None:
+    file = saved(pair() | {"q.dora_scale": torch.rand(shape) + 1}, tmp_path / "adapter.safetensors")
+    mine = claim(file, magnitude=TensorRef(file, "q.dora_scale"))
+    (verdict,) = verify([mine])
+    assert (verdict.status, verdict.message.startswith(fault)) == ("failed" if fault else "ok", True), verdict
+    if shape == (1, 8):
+        weights = Weights.open(saved({"q.weight": torch.randn(6, 8)}, tmp_path / "model.safetensors"))
+        (verdict,) = verify([mine], base=weights, merged=weights)
+        assert (verdict.status, verdict.message) == ("undecided", "not measured: the magnitude is that of the inputs")
 
 
 def test_one_of_base_and_merged_is_misuse(tmp_path: Path) -> None:

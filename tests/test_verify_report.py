@@ -90,6 +90,61 @@ def test_json_has_all_keys_and_names_the_rule(tmp_path: Path, run: Run) -> None:
     assert (modules["layers.1.v"]["status"], modules["layers.1.v"]["rule"]) == ("failed", "measured-scale-mismatch")
 
 
+def alone(a: Tensor | None = None, b: Tensor | None = None, magnitude: Tensor | None = None) -> dict[str, Tensor]:
+    """One module; None is left out, and rank 8, 16 inputs and 24 outputs are right."""
+    parts = {"lora_A.weight": a, "lora_B.weight": b, "lora_magnitude_vector": magnitude}
+    return {f"base_model.model.layers.0.q.{end}": part for end, part in parts.items() if part is not None}
+
+
+A, B = torch.linspace(1, 2, 128).view(8, 16), torch.linspace(1, 2, 192).view(24, 8)
+MERGED = {"--base": torch.zeros(24, 16), "--merged": 2 * B @ A}
+
+FAULTS: dict[str, tuple[str, dict[str, Tensor], dict[str, Any], dict[str, Tensor], list[str]]] = {
+    "no B": ("missing-tensors", alone(a=A), {}, {}, []),
+    "no A": ("missing-tensors", alone(b=B), {}, {}, []),
+    "a magnitude alone": ("missing-tensors", alone(magnitude=torch.ones(24)), {"use_dora": True}, {}, []),
+    "ranks": ("a-differs-from-b", alone(A, B[:, :7]), {}, {}, []),
+    "dimensions": ("a-differs-from-b", alone(A, B.view(24, 8, 1)), {}, {}, []),
+    "channels": ("a-differs-from-b", alone(A, B, torch.ones(23)), {"use_dora": True}, {}, []),
+    "whole numbers": ("mixed-dtypes", alone(A.char(), B), {}, {}, []),
+    "nothing saved": ("empty-tensors", alone(A[:, :0], B), {}, {}, []),
+    "rank": ("rank-differs-from-tensors", alone(A, B), {"r": 4, "lora_alpha": 8}, {}, []),
+    "alpha 0": ("alpha-missing-or-invalid", alone(A, B), {"lora_alpha": 0}, {}, []),
+    "NaN": ("values-not-finite", alone(A, B * math.nan), {}, {}, []),
+    "overflow": ("values-not-finite", alone(A, B * 1.5e38), {}, {}, []),
+    "expectation": ("scale-not-expected", alone(A, B), {}, {}, ["--expect", "4"]),
+    "another measured scale": ("measured-scale-mismatch", alone(A, B), {}, MERGED | {"--merged": 4 * B @ A}, []),
+    "not merged": ("measured-scale-mismatch", alone(A, B), {}, MERGED | {"--merged": 0 * B @ A}, []),
+    "a merged NaN": ("measured-scale-mismatch", alone(A, B), {}, MERGED | {"--merged": math.nan * B @ A}, []),
+    "another base": ("base-shape-mismatch", alone(A, B), {}, dict.fromkeys(MERGED, torch.zeros(20, 16)), []),
+    "another merged model": ("merged-shape-differs", alone(A, B), {}, MERGED | {"--merged": torch.zeros(32, 16)}, []),
+    "expectation of a merge": ("scale-not-expected", alone(A, B), {}, MERGED, ["--expect", "1"]),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_every_finding_has_a_rule_that_can_be_explained_and_silenced(fault: str, tmp_path: Path, run: Run) -> None:
+    rule, tensors, more, weights, options = FAULTS[fault]
+    config = CONFIG | {"target_modules": ["q"]} | more
+    saved(tensors, tmp_path / "adapter_model.safetensors")
+    (tmp_path / "adapter_config.json").write_text(json.dumps(config), "utf-8")
+    for option, weight in weights.items():
+        path = saved({"layers.0.q.weight": weight}, tmp_path / f"model{option}.safetensors")
+        options = [*options, option, str(path)]
+    command = ["verify", str(tmp_path), "--device", "cpu", "--format", "json", *options]
+    outcome = run(*command)
+    (found,) = json.loads(outcome.out)["modules"]
+    assert (outcome.status, found["status"], found["rule"]) == (1, "failed", rule), found
+    assert found["message"]
+    assert run("explain", rule).status == 0
+    (tmp_path / "lora-lint.toml").write_text(f'ignore = ["{rule}"]\n', "utf-8")
+    (silenced,) = json.loads(run(*command).out)["modules"]
+    assert (silenced["status"], silenced["rule"]) in {("undecided", None), ("ok", None)}, silenced
+    (tmp_path / "lora-lint.toml").write_text(f'[severity]\n{rule} = "warning"\n', "utf-8")
+    outcome = run(*command)
+    assert (outcome.status, json.loads(outcome.out)["modules"][0]["status"]) == (0, "warning")
+
+
 NAN = "base_model.model.layers.1.q.lora_B.weight"
 
 

@@ -3,6 +3,7 @@
 import posixpath
 from collections.abc import Sequence
 
+from lora_lint.audit.remote import absolute, is_remote
 from lora_lint.audit.rows import Found, Row
 from lora_lint.catalogue import load_rules
 from lora_lint.document import Position
@@ -13,7 +14,8 @@ class Findings:
     """Takes the rows of an audit; files are named as seen from here where there is one root."""
 
     def __init__(self, roots: Sequence[str], policy: str, fail_on: Severity) -> None:
-        self._root = roots[0] if len(roots) == 1 else ""
+        root = roots[0] if len(roots) == 1 else ""
+        self._root = absolute(root) if is_remote(root) else root
         self._rules = load_rules()
         self.report = Report(policy=policy, fail_on=fail_on)
 
@@ -31,7 +33,8 @@ class Findings:
     def _diagnostic(self, row: Row, found: Found) -> Diagnostic:
         rule = self._rules.get(found.rule)
         file = posixpath.join(posixpath.dirname(row.file), found.file) if found.file else row.file
-        name = file if not self._root or "://" in file else posixpath.normpath(posixpath.join(self._root, file))
+        name = file if not self._root or "://" in file else f"{self._root}/{file}"
+        name = name if "://" in name else posixpath.normpath(name)
         at = Position(found.line or 1, 1)
         return Diagnostic(
             rule=found.rule,

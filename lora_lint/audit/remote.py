@@ -11,8 +11,16 @@ PACKAGES = {"s3": "s3fs", "gs": "gcsfs", "hf": "huggingface_hub"}
 
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
 _BUCKET = re.compile(r"[A-Za-z0-9._-]+|arn:[A-Za-z0-9:._-]+")
+_MODEL = re.compile(r"(?!\.+\Z)[A-Za-z0-9._-]+")
+_OWNER = re.compile(r"(?!hf_|api_org_)[A-Za-z0-9][A-Za-z0-9._-]*")
+"""A name on the hub, but not what begins as its tokens do."""
+_OTHERS = ("datasets", "spaces", "buckets")
+"""What stands before the names of repositories that hold no models."""
 _VERSIONS = ("ETag", "etag", "generation", "md5Hash", "blob_id", "xet_hash", "mtime", "LastModified", "created")
 """Where the libraries say which of its contents an object has, the surest first."""
+
+_STATUS = ("status", "code")
+"""What errors call the status of an answer that they hold."""
 
 
 class RemoteError(Exception):
@@ -58,9 +66,19 @@ def normal(url: str) -> str:
     is_named = scheme == "hf" or _BUCKET.fullmatch(parts[0])
     if not (is_named and match["rest"].isprintable()) or "." in parts or ".." in parts:
         raise RemoteError(f"{scheme}://: has a part that is no name of a folder")
-    if scheme == "hf" and len(parts) - (parts[0] in ("datasets", "spaces", "buckets")) < 2:
-        raise RemoteError("hf://: names no repository, as hf://ORGANISATION/NAME does")
+    if scheme == "hf" and len(parts) <= 1 + (parts[0] in _OTHERS) and not _is_owner(parts):
+        raise RemoteError("hf://: names no repository, as hf://ORGANISATION/NAME does, nor those of an ORGANISATION")
     return f"{scheme}://{'/'.join(parts)}"
+
+
+def is_owner(root: str) -> bool:
+    """Whether a root names an organisation or a user of the hub, and so all their models."""
+    scheme, _, rest = root.partition("://")
+    return scheme == "hf" and is_remote(root) and _is_owner(rest.split("/"))
+
+
+def _is_owner(parts: list[str]) -> bool:
+    return len(parts) == 1 and parts[0] not in _OTHERS and _OWNER.fullmatch(parts[0]) is not None
 
 
 class Objects:
@@ -79,17 +97,49 @@ class Objects:
             # The hub's files ask for the kind of a path before each read, which its last listing answers.
             self._files: Any = fsspec.filesystem(scheme, use_listings_cache=scheme == "hf", skip_instance_cache=True)
         except ImportError:
-            extra = "" if scheme == "gs" else "; the extra has it: pip install 'lora-lint[remote]'"
-            raise RemoteError(f"{scheme}:// needs fsspec and {PACKAGES[scheme]}{extra}") from None
+            needed = f"{scheme}:// needs fsspec and {PACKAGES[scheme]}"
+            raise RemoteError(f"{needed}; the extra has it: pip install 'lora-lint[remote]'") from None
         except Exception as error:  # noqa: BLE001 - each library has errors of its own; all are told
             raise RemoteError(f"{scheme}://: can't be reached: {reason(error)}") from None
         self._takes_ranges = isinstance(self._files, AsyncFileSystem)
+
+    def repositories(self, owner: str, most: int | None = None) -> Iterator[str]:
+        """The models of an owner by the time they were made, which doesn't change; the library asks page by page.
+
+        None are left out by what the hub says of them: adapters often have no tag that tells.
+
+        Raises:
+            RemoteError: when they can't be listed, or there are none that may be seen.
+        """
+        some = False
+        for model in self._models(owner.removeprefix("hf://"), most):
+            name = str(model.id).rpartition("/")[2]
+            if not _MODEL.fullmatch(name):
+                raise RemoteError("can't be listed: the hub tells of a repository whose name can't be one")
+            some = True
+            yield f"{owner}/{name}"
+        if not some:
+            raise RemoteError("the hub lists no models of such an owner")
+
+    def _models(self, owner: str, most: int | None) -> Iterator[Any]:
+        from huggingface_hub import HfApi
+
+        try:
+            api: Any = HfApi(endpoint=self._files.endpoint, token=self._files.token)
+            yield from api.list_models(author=owner, sort="createdAt", limit=most)
+        except Exception as error:  # noqa: BLE001 - each library has errors of its own; all are told
+            raise RemoteError(f"can't be listed: {reason(error)}") from None
 
     def is_folder(self, url: str) -> bool:
         """
         Raises:
             RemoteError: when there is nothing, or it can't be asked.
         """
+        if is_owner(url):
+            try:
+                return any(self.repositories(url, 1))
+            except RemoteError as error:
+                raise RemoteError(f"{url}: {error}") from None
         try:
             return bool(self._files.info(url)["type"] == "directory")
         except Exception as error:  # noqa: BLE001 - each library has errors of its own; all are told
@@ -162,16 +212,19 @@ def _entries(found: list[dict[str, Any]], own: str) -> Iterator[Entry]:
 
 def reason(error: BaseException) -> str:
     """What kind of fault it is, in words that come from here or from the system."""
-    status = getattr(getattr(error, "response", None), "status_code", None) or getattr(error, "status", None)
+    told = getattr(getattr(error, "response", None), "status_code", None), *(getattr(error, n, None) for n in _STATUS)
+    status = next((one for one in told if isinstance(one, int)), None)
     if isinstance(error, FileNotFoundError):
         return "there is no such object"
-    if isinstance(error, PermissionError):
+    # gcsfs has no class of its own for it.
+    refused = isinstance(error, OSError) and str(error).startswith("Forbidden: ")
+    if isinstance(error, PermissionError) or refused or status in (401, 403):
         return "access is denied"
     if "Credential" in type(error).__name__:
         return "no credentials were found"
     if "timeout" in type(error).__name__.lower():
         return "no answer came in time"
-    if isinstance(status, int):
+    if status is not None:
         return f"the server answers with status {status}"
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno).lower()

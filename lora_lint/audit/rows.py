@@ -195,8 +195,12 @@ def _problem(setup: Setup) -> str | None:
 
 
 def _base_model(setup: Setup) -> str | None:
+    """What is written, or what the framework makes of something else: torchtune's builders are made for one model."""
     named = setup.base_name
-    return (named.repository or named.name or None) if named is not None else None
+    if named is not None:
+        return named.repository or named.name or None
+    fact = setup.adapter.base_model
+    return fact.value if fact is not None and fact.known and fact.origin == "derived" else None
 
 
 def _value(fact: Fact[Any] | None) -> float | None:

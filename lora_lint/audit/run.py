@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 
 import lora_lint
 from lora_lint.audit.local import Here, Processes, processors
-from lora_lint.audit.remote import absolute, is_remote
+from lora_lint.audit.remote import Objects, RemoteError, absolute, is_owner, is_remote
 from lora_lint.audit.roots import Place
-from lora_lint.audit.rows import FORMAT, Row, decoded
+from lora_lint.audit.rows import FORMAT, Names, Row, decoded, lost
 from lora_lint.audit.shares import Pool, ordered
 from lora_lint.audit.store import Store, StoreError
 from lora_lint.audit.work import Item, Outcome, Work
@@ -64,10 +64,11 @@ class Audit:
             StoreError: when the store can't be used.
             PoolError: when no process can be started.
         """
-        roots = tuple(_apart(self.roots))
+        roots = tuple(apart(self.roots))
         prefixes = tuple("" if len(roots) == 1 else f"{root.rstrip('/')}/" for root in roots)
         work = Work(self.settings, roots, prefixes, self.baseline, verify=self.verify)
-        starts = [(at, [_start(root)]) for at, root in enumerate(roots)]
+        unlisted: dict[str, str] = {}
+        starts = [(at, _starts(root, unlisted)) for at, root in enumerate(roots)]
         with ExitStack() as stack:
             if any(map(is_remote, roots)):
                 work = work._replace(scratch=stack.enter_context(TemporaryDirectory(prefix="lora-lint-")))
@@ -78,18 +79,22 @@ class Audit:
             work.worker().close()
             pool = stack.enter_context(self._pool(work))
             once = _Once()
-            for root, outcome in ordered(starts, pool):
+            for number, outcome in ordered(starts, pool):
                 self._count(outcome)
                 for item in outcome.items:
                     self.tally.failures += item.failures
                     again = once.is_repeat(item)
                     if store is not None:
-                        store.take(root, item, again=again)
+                        store.take(number, item, again=again)
                     if again:
                         self.tally.repeats += 1
                     elif found := decoded(item.rows):
                         yield found
-            if store is not None:
+            for root, problem in unlisted.items():
+                self.tally.failures.append(f"{root}: {problem}")
+                yield [lost(Names(root, root, root), f"could not be gone through: {problem}")]
+            # What wasn't listed may still be there, and isn't to be forgotten.
+            if store is not None and not unlisted:
                 store.finish()
 
     def _pool(self, work: Work) -> AbstractContextManager[Pool]:
@@ -181,17 +186,30 @@ class _Keeper:
             self._tally.unstored = self._tally.unstored or str(error)
 
 
-def _start(root: str) -> Place:
-    return Place(root, "folder" if is_remote(root) or os.path.isdir(root) else "named")
+def _starts(root: str, unlisted: dict[str, str]) -> Iterator[Place]:
+    """Where a root is gone into: itself, or the repositories of an owner; why these can't be listed goes to `unlisted`,
+    by the root.
+    """
+    if not is_owner(root):
+        yield Place(root, "folder" if is_remote(root) or os.path.isdir(root) else "named")
+        return
+    try:
+        for repository in Objects(root).repositories(root):
+            yield Place(repository, "folder")
+    except RemoteError as error:
+        unlisted[root] = str(error)
 
 
-def _apart(roots: Sequence[str]) -> Iterator[str]:
-    """The roots in the order in which they were named, without those that lie below another one."""
+def apart(roots: Sequence[str]) -> Iterator[str]:
+    """The roots in the order in which they were named, without those that lie below another one; a repository at
+    another revision doesn't.
+    """
     given = [absolute(root) if is_remote(root) else os.path.normpath(root) for root in roots]
     full = {root: os.path.join(absolute(root), "") for root in given}
     for root, path in full.items():
         others = (other for name, other in full.items() if name != root)
-        if not any(path.startswith(other) and path != other for other in others):
+        apart_anyway = path.startswith("hf://") and "@" in path
+        if apart_anyway or not any(path.startswith(other) and path != other for other in others):
             yield root
 
 

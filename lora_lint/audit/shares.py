@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 from lora_lint.audit.roots import Place
@@ -33,12 +34,18 @@ class Pool(Protocol):
 
 @dataclass(eq=False, slots=True)
 class _Stretch:
-    """A part of the walk: places that wait, or a task that is under way or done."""
+    """A part of the walk: places that wait and that are still to come, or a task that is under way or done."""
 
     root: int
     places: deque[Place]
+    coming: Iterator[Place] = field(default_factory=lambda: iter(()))
     number: int | None = None
     outcome: Outcome | None = None
+
+    def filled(self) -> bool:
+        """Whether there are places; one more than a share has is asked for of those to come."""
+        self.places.extend(islice(self.coming, max(0, FILES + 1 - len(self.places))))
+        return bool(self.places)
 
     def share(self) -> tuple[Place, ...]:
         """The next places for one task."""
@@ -47,13 +54,16 @@ class _Stretch:
 
 
 def ordered(starts: Iterable[tuple[int, Iterable[Place]]], pool: Pool) -> Iterator[tuple[int, Outcome]]:
-    """The outcomes of some roots, with the numbers of the roots, in the order of the walk."""
-    line = deque(_Stretch(root, deque(places)) for root, places in starts)
+    """The outcomes of some roots, with the numbers of the roots, in the order of the walk.
+
+    Where a root begins is asked for as far as there are hands for it.
+    """
+    line = deque(_Stretch(root, deque(), iter(places)) for root, places in starts)
     under_way: dict[int, _Stretch] = {}
     count = 0
     while line:
         count = _hand_out(line, pool, under_way, count)
-        if line[0].outcome is None:
+        if line and line[0].outcome is None:
             for number, outcome in pool.wait():
                 done = under_way.pop(number)
                 done.outcome = outcome
@@ -71,8 +81,11 @@ def _hand_out(line: deque[_Stretch], pool: Pool, under_way: dict[int, _Stretch],
     while pool.room and at < min(len(line), AHEAD * pool.size):
         stretch = line[at]
         if stretch.number is None:
+            if not stretch.filled():
+                del line[at]
+                continue
             task = Task(stretch.root, stretch.share())
-            begun = _Stretch(stretch.root, deque(), count)
+            begun = _Stretch(stretch.root, deque(), number=count)
             if stretch.places:
                 line.insert(at, begun)
             else:

@@ -7,21 +7,24 @@ from typing import TYPE_CHECKING
 from lora_lint.audit.rows import Found
 from lora_lint.document import UnreadableError
 from lora_lint.facts import Setup
+from lora_lint.linter import Linter
 from lora_lint.reading import Reading
 
 if TYPE_CHECKING:
     from lora_lint.reference import ModuleClaim, ModuleVerdict
 
-RULE = "verify"
-"""The rule that these findings are of where no page speaks of them: that of the command."""
+UNREADABLE = "syntax-error"
+"""The rule that speaks of files which can't be read."""
 SEVERITIES = {"failed": "error", "warning": "warning"}
 """Of the verdicts that are findings."""
 _SHOWN = 300
 """Characters of a message."""
 
 
-def verified(reading: Reading) -> list[Found]:
+def verified(reading: Reading, linter: Linter) -> list[Found]:
     """What is wrong with the tensors of the adapters in a file; those without weights, or unreadable ones, have none.
+
+    `linter` has the user's settings of the rules.
 
     Raises:
         ImportError: without torch.
@@ -33,9 +36,9 @@ def verified(reading: Reading) -> list[Found]:
     for setup in reading.setups:
         try:
             claims, verdicts = _claimed(setup, Path(reading.path).parent)
-            verdicts += reference.verify(claims, device=device)
+            verdicts += reference.verify(claims, device=device, linter=linter, setup=setup)
         except (UnreadableError, ValueError, OSError) as error:
-            found.append(Found(RULE, "error", f"the tensors can't be verified: {error}"[:_SHOWN]))
+            found.append(Found(UNREADABLE, "error", f"the tensors can't be verified: {error}"[:_SHOWN]))
             continue
         found += _findings(verdicts)
     return found
@@ -48,8 +51,8 @@ def _claimed(setup: Setup, folder: Path) -> "tuple[list[ModuleClaim], list[Modul
         UnreadableError: when a pickled file holds more than tensors.
     """
     from lora_lint.frameworks import setup as setup_of
-    from lora_lint.reference import ModuleVerdict
-    from lora_lint.reference.claims import claims, incomplete, unpickled
+    from lora_lint.reference import incomplete
+    from lora_lint.reference.claims import claims, unpickled
 
     weights = setup.checkpoint
     if setup.kind != "checkpoint" or weights is None or weights.unreadable or not weights.files:
@@ -59,8 +62,7 @@ def _claimed(setup: Setup, folder: Path) -> "tuple[list[ModuleClaim], list[Modul
     if not weights.tensors:
         loaded = unpickled(weights, folder)
         setup = setup_of(setup.document, [setup.framework], lambda: loaded) or setup
-    lacking = [ModuleVerdict(name, None, None, None, None, "failed", what) for name, what in incomplete(setup)]
-    return list(claims(setup, folder)), lacking
+    return list(claims(setup, folder)), list(incomplete(setup))
 
 
 def _findings(verdicts: "Sequence[ModuleVerdict]") -> Iterator[Found]:
@@ -68,9 +70,8 @@ def _findings(verdicts: "Sequence[ModuleVerdict]") -> Iterator[Found]:
     faults: dict[str, list[ModuleVerdict]] = {}
     for one in verdicts:
         if one.status in SEVERITIES:
-            faults.setdefault(getattr(one, "rule", "") or one.cause or one.message, []).append(one)
+            faults.setdefault(one.rule, []).append(one)
     for members in faults.values():
         first = members[0]
         where = f"{len(members)} of {len(verdicts)} modules, {first.module} first"
-        rule = getattr(first, "rule", "") or RULE
-        yield Found(rule, SEVERITIES[first.status], f"{first.message} ({where})"[:_SHOWN])
+        yield Found(first.rule, SEVERITIES[first.status], f"{first.message} ({where})"[:_SHOWN])

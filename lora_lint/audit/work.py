@@ -151,7 +151,9 @@ class Auditor:
         if self._verify and made and reading.setups:
             from lora_lint.audit.verified import verified
 
-            made[0] = made[0]._replace(findings=(*made[0].findings, *verified(reading)))
+            said = {one.rule for one in made[0].findings}
+            more = (one for one in verified(reading, linter) if one.rule not in said)
+            made[0] = made[0]._replace(findings=(*made[0].findings, *more))
         return made, candidate.named and reading.unopened
 
     def close(self) -> None:

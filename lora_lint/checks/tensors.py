@@ -85,10 +85,25 @@ def effective_rank_low(adapter: Adapter, *, share: float = 0.125) -> Iterator[Fi
 def update_overflows_half(adapter: Adapter) -> Iterator[Finding]:
     """Asked of single entries only where the bound on all of them is too large."""
     for update in adapter.adding:
-        scale = abs(update.scale or 0.0)
-        if scale * update.bound > FLOAT16_MAX and (largest := scale * update.largest) > FLOAT16_MAX:
+        if _overflows(update):
+            scale = abs(update.scale or 0.0)
             ends = f"float16 ends at {number(FLOAT16_MAX)}"
-            yield _at(update.b, f"the largest entry of {number(scale)} * B @ A is {largest:.3g}, {ends}")
+            yield _at(update.b, f"the largest entry of {number(scale)} * B @ A is {scale * update.largest:.3g}, {ends}")
+
+
+def _overflows(update: Update) -> bool:
+    scale = abs(update.scale or 0.0)
+    return scale * update.bound > FLOAT16_MAX and scale * update.largest > FLOAT16_MAX
+
+
+def values_too_large(adapter: Adapter, *, largest: float = 1e4) -> Iterator[Finding]:
+    """Asked of single entries only where a norm is as large; a half that makes up for the other is no fault."""
+    for update in adapter.adding:
+        if update.bound <= largest or _overflows(update):
+            continue
+        for factor in (update.a, update.b):
+            if factor.norm > largest and (peak := update.peak_of(factor)) > largest:
+                yield _at(factor, f"{factor.part} holds {peak:.3g}, where sound adapters stay below {number(largest)}")
 
 
 def modules_identical(adapter: Adapter) -> Iterator[Finding]:
@@ -105,7 +120,20 @@ def modules_identical(adapter: Adapter) -> Iterator[Finding]:
 
 
 def measured_scale_mismatch(comparison: Comparison) -> Iterator[Finding]:
-    yield Finding(comparison.fault, tensor=comparison.tensor, file=comparison.file)
+    return _spoken_by("measured-scale-mismatch", comparison)
+
+
+def merged_shape_differs(comparison: Comparison) -> Iterator[Finding]:
+    return _spoken_by("merged-shape-differs", comparison)
+
+
+def scale_not_expected(comparison: Comparison) -> Iterator[Finding]:
+    return _spoken_by("scale-not-expected", comparison)
+
+
+def _spoken_by(rule: str, comparison: Comparison) -> Iterator[Finding]:
+    if comparison.rule == rule:
+        yield Finding(comparison.fault, tensor=comparison.tensor, file=comparison.file)
 
 
 def _middle(values: list[float]) -> float:

@@ -1,18 +1,13 @@
 """`lora-lint audit`: what a folder full of adapters holds, and which of them are not what they claim."""
 
 import os
-import sys
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from datetime import datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lora_lint.cli import output
-from lora_lint.cli.options import Config, Policy, settings_for
+from lora_lint.cli.options import Config, Names, Outputs, Policy, files_of, narrowed, settings_for
 from lora_lint.cli.output import emit, fail, say
 
 if TYPE_CHECKING:
@@ -22,22 +17,21 @@ if TYPE_CHECKING:
     from lora_lint.audit.run import Audit, Tally
     from lora_lint.audit.summary import Summary
     from lora_lint.audit.table import Table
+    from lora_lint.cli.sinks import Lines, Screen
     from lora_lint.finding import Severity
 
 FORMATS = ("text", "json", "github", "gitlab", "sarif", "junit")
 """Those of `check`; `text` is the screen and `json` the rows."""
 ENGINES = ("local", "ray")
-EVERY = 0.2
-"""Seconds between two looks of the progress line."""
-_AT_ONCE = 500
-"""Rows that are written in one go."""
 
 
 def audit(
     roots: Annotated[
-        list[str], typer.Argument(help="Folders of adapters, Hugging Face caches, runs; s3://, gs://, hf://.")
+        list[str],
+        typer.Argument(help="Folders of adapters, Hugging Face caches, runs; s3://, gs://, hf://ORG/NAME, hf://ORG."),
     ],
     format_: Annotated[str, typer.Option("--format", help=", ".join(FORMATS[:-1]) + f" or {FORMATS[-1]}.")] = "text",
+    outputs: Outputs = None,
     table: Annotated[
         str | None, typer.Option(metavar="FILE", help="One row per site: F.csv, F.jsonl or F.parquet.")
     ] = None,
@@ -58,6 +52,8 @@ def audit(
         str | None, typer.Option(help="The Ray cluster, as ray.init takes it; by default one is started here.")
     ] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Read the tensors too, with torch.")] = False,
+    select: Names = None,
+    ignore: Names = None,
     policy: Policy = None,
     fail_on: Annotated[
         str | None, typer.Option(help="Lowest severity that makes status 1: error, warning, note.")
@@ -82,10 +78,9 @@ def audit(
     from lora_lint.audit.store import StoreError
     from lora_lint.audit.summary import Summary
     from lora_lint.baseline import BaselineError
-    from lora_lint.reporters import render
+    from lora_lint.cli.sinks import Screen, json_lines, page_at, save_page, table_at
 
-    if format_ not in FORMATS:
-        fail(f"there is no format {format_!r}; there are {', '.join(FORMATS)}")
+    files = files_of(format_, outputs)
     if engine not in ENGINES:
         fail(f"there is no engine {engine!r}; there are {' and '.join(ENGINES)}")
     if address and engine != "ray":
@@ -93,7 +88,7 @@ def audit(
     if verify and find_spec("torch") is None:
         fail("--verify needs torch: pip install 'lora-lint[torch]'")
     _check(roots)
-    settings = settings_for(roots, config, policy, None)
+    settings = narrowed(settings_for(roots, config, policy, None), select, ignore)
     known = baseline or (settings.baseline and os.path.join(settings.folder, settings.baseline)) or None
     cluster = (address or "local") if engine == "ray" else None
     whole = Audit(roots, settings, workers, store, known, cluster, verify)
@@ -101,18 +96,17 @@ def audit(
     threshold = _threshold(fail_on, settings.fail_on)
     try:
         earlier = Against(against, roots) if against else None
-        with _table(table) as rows, _page(report, roots) as page:
-            found = Findings(roots, settings.policy, threshold) if format_ in FORMATS[2:] else None
-            changes = _go(whole, summary, rows, page, earlier, found, as_json=format_ == "json")
-            if found is not None:
-                found.report.failures += whole.tally.failures
-                emit(render(found.report, format_))
+        with table_at(table) as rows, page_at(report, roots) as page, json_lines(format_, files) as lines:
+            by_finding = any(name in FORMATS[2:] for name in (format_, *(name for name, _ in files)))
+            found = Findings(roots, settings.policy, threshold) if by_finding else None
+            changes = _go(whole, summary, rows, page, earlier, found, lines)
+            _tell(format_, files, whole.tally, found, Screen(summary, whole.tally, changes))
             if report is not None and page is not None:
-                _save(report, page.pieces(summary, whole.tally, changes))
+                save_page(report, page.pieces(summary, whole.tally, changes))
     except (BaselineError, StoreError, PoolError, ImportError) as error:
         fail(str(error))
     except OSError as error:
-        fail(f"{table or error.filename}: can't be written: {(error.strerror or str(error)).lower()}")
+        fail(f"{error.filename or table or 'a file'}: can't be written: {(error.strerror or str(error)).lower()}")
     if verbose:
         for failure in whole.tally.failures:
             say(failure)
@@ -150,14 +144,13 @@ def _go(
     page: "Page | None",
     earlier: "Against | None",
     found: "Findings | None",
-    *,
-    as_json: bool,
+    written: "list[Lines]",
 ) -> "Changes | None":
     """Go through all rows, and say what they come to."""
+    from lora_lint.cli.sinks import Progress
     from lora_lint.reporters import audit as reporter
 
-    progress = _Progress(whole.tally)
-    lines = _Lines() if as_json else None
+    progress = Progress(whole.tally)
     for rows in whole:
         summary.add(rows)
         if earlier is not None:
@@ -168,118 +161,33 @@ def _go(
             page.add(rows)
         if found is not None:
             found.add(rows)
-        if lines is not None:
+        for lines in written:
             lines.add(reporter.json_rows(rows))
         progress.show(summary.adapters.total)
     progress.clear()
     changes = earlier.finish() if earlier is not None else None
-    if lines is not None:
+    for lines in written:
         lines.end(reporter.json_tail(summary, whole.tally, changes))
-    elif found is None:
-        _show(summary, whole.tally, changes)
     return changes
 
 
-def _show(summary: "Summary", tally: "Tally", changes: "Changes | None") -> None:
-    """The screen, or the same for a pipe."""
-    from lora_lint.reporters import audit as reporter
+def _tell(
+    format_: str, files: list[tuple[str, str]], tally: "Tally", found: "Findings | None", screen: "Screen"
+) -> None:
+    """The reports that aren't written row by row."""
+    from lora_lint.reporters import render
 
-    if output.on_terminal():
-        drawn = (sys.stdout.encoding or "").lower().startswith("utf")
-        size = {"width": output.width(), "height": output.height()}
-        emit(reporter.for_terminal(summary, tally, changes, **size, color=output.colour(), drawn=drawn))
-    else:
-        emit(reporter.plain(summary, tally, changes))
-
-
-class _Lines:
-    """Rows as JSON, written while they come."""
-
-    def __init__(self) -> None:
-        from lora_lint.reporters.audit import json_head
-
-        self._pending = [json_head()]
-        self._between = ""
-
-    def add(self, rows: Iterable[str]) -> None:
-        for row in rows:
-            self._pending.append(f"{self._between}\n  {row}")
-            self._between = ","
-        if len(self._pending) > _AT_ONCE:
-            self._write()
-
-    def end(self, tail: str) -> None:
-        self._pending.append(tail)
-        self._write()
-        emit("\n")
-
-    def _write(self) -> None:
-        output.put("".join(self._pending))
-        self._pending.clear()
-
-
-class _Progress:
-    """A line on standard error, where that is a terminal, that says how far the audit has come."""
-
-    def __init__(self, tally: "Tally") -> None:
-        self._tally = tally
-        self._begun = self._last = time.monotonic()
-        self._shown = False
-        self._possible = sys.stderr.isatty()
-
-    def show(self, adapters: int) -> None:
-        now = time.monotonic()
-        if not self._possible or now - self._last < EVERY:
-            return
-        self._last, self._shown = now, True
-        rate = self._tally.files / (now - self._begun)
-        sys.stderr.write(f"\r\x1b[K{self._tally.files:,} files, {adapters:,} adapters, {rate:,.0f} files/s")
-        sys.stderr.flush()
-
-    def clear(self) -> None:
-        if self._shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-
-
-@contextmanager
-def _table(path: str | None) -> "Iterator[Table | None]":
-    """The table to write, which is there when all of it is."""
-    from lora_lint.audit.table import FORMATS
-
-    if path is None:
-        yield None
-        return
-    kind = FORMATS.get(path.rpartition(".")[2].lower())
-    if kind is None:
-        fail(f"--table is {path!r}; its name must end in {', '.join(f'.{name}' for name in FORMATS)}")
-    with output.replacing(path) as file:
-        table = kind(file)
-        yield table
-        table.finish()
-
-
-@contextmanager
-def _page(path: str | None, roots: list[str]) -> "Iterator[Page | None]":
-    """The page to make, where one is wanted."""
-    if path is None:
-        yield None
-        return
-    from lora_lint.audit.report.page import Page
-
-    if not os.path.isdir(os.path.dirname(path) or "."):
-        fail(f"--report is {path!r}; there is no such folder")
-    with Page(roots, datetime.now().astimezone()) as page:
-        yield page
-
-
-def _save(path: str, pieces: Iterable[bytes]) -> None:
-    """Write a page whole, or say why not and end."""
-    try:
-        with output.replacing(path) as file:
-            file.writelines(pieces)
-    except OSError as error:
-        fail(f"{path}: can't be written: {(error.strerror or str(error)).lower()}")
+    if found is not None:
+        found.report.failures += tally.failures
+    if format_ == "text":
+        screen.show()
+    elif format_ != "json" and found is not None:
+        emit(render(found.report, format_))
+    for name, path in files:
+        if name == "text":
+            output.save(path, f"{screen.plain()}\n")
+        elif name != "json" and found is not None:
+            output.save(path, render(found.report, name))
 
 
 def _status(tally: "Tally", worst: "Severity | None", threshold: "Severity", *, exit_zero: bool) -> int:

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lora_lint.cli import output
-from lora_lint.cli.options import Config, FrameworkName, Paths, Policy, StdinName, settings_for, standard_input
+from lora_lint.cli.options import (
+    Config,
+    FrameworkName,
+    Names,
+    Outputs,
+    Paths,
+    Policy,
+    StdinName,
+    files_of,
+    narrowed,
+    settings_for,
+    standard_input,
+)
 from lora_lint.cli.output import emit, fail, say
 
 if TYPE_CHECKING:
@@ -16,16 +28,11 @@ if TYPE_CHECKING:
     from lora_lint.settings import Settings
     from lora_lint.since import Since
 
-Names = Annotated[list[str] | None, typer.Option(help="Rules or families, comma-separated or repeated.")]
-
 
 def check(
     paths: Paths = None,
     format_: Annotated[str, typer.Option("--format", help="text, json, github, gitlab, sarif or junit.")] = "text",
-    outputs: Annotated[
-        list[str] | None,
-        typer.Option("--output", metavar="FORMAT=FILE", help="Also write a report to a file; repeatable."),
-    ] = None,
+    outputs: Outputs = None,
     fix: Annotated[bool, typer.Option("--fix", help="Write safe fixes.")] = False,
     unsafe_fixes: Annotated[
         bool, typer.Option("--unsafe-fixes", help="With --fix or --diff: also fixes that change training.")
@@ -67,11 +74,10 @@ def check(
     """
     from lora_lint.finding import Severity
     from lora_lint.linter import Linter
-    from lora_lint.reporters import FORMATS
 
     roots = paths or ["."]
     settings = settings_for(roots, config, policy, framework)
-    settings = _narrowed(settings, select, ignore)
+    settings = narrowed(settings, select, ignore)
     if show_settings:
         _show(settings)
         return
@@ -79,10 +85,7 @@ def check(
         threshold = Severity(fail_on) if fail_on else settings.fail_on
     except ValueError:
         fail(f"--fail-on is {fail_on!r}; it can be error, warning or note")
-    files = [_output(item) for item in outputs or ()]
-    for name in (format_, *(name for name, _ in files)):
-        if name not in FORMATS:
-            fail(f"there is no format {name!r}; there are {', '.join(FORMATS)}")
+    files = files_of(format_, outputs)
     linter = Linter(settings, None, since=_since(roots, since) if since else None)
     report, unreadable = _run(linter, roots, stdin_filename, fix=fix, unsafe=unsafe_fixes, diff=diff)
     report.fail_on = threshold
@@ -133,28 +136,6 @@ def _status(report: "Report", threshold: str, exit_zero: bool, require_setup: bo
     if worst is not None and worst.rank >= Severity(threshold).rank and not exit_zero:
         return output.FOUND
     return output.NO_SETUP if require_setup and not report.summary.setups else output.CLEAN
-
-
-def _narrowed(settings: "Settings", select: list[str] | None, ignore: list[str] | None) -> "Settings":
-    from lora_lint.catalogue import resolve
-
-    for flag, given in (("select", select), ("ignore", ignore)):
-        names = [name.strip() for item in given or () for name in item.split(",") if name.strip()]
-        for name in names:
-            if resolve(name) is None:
-                fail(f"--{flag}: there is no rule or family {name!r}; lora-lint rules lists them")
-        if names:
-            value = names if flag == "select" else [*settings.ignore, *names]
-            settings = settings.model_copy(update={flag: value})
-            settings.remember(flag, f"--{flag}")
-    return settings
-
-
-def _output(item: str) -> tuple[str, str]:
-    name, equals, path = item.partition("=")
-    if not equals or not path:
-        fail(f"--output is {item!r}; it needs FORMAT=FILE")
-    return name, path
 
 
 def _run(

@@ -17,6 +17,10 @@ Paths = Annotated[list[str] | None, typer.Argument(help="Files and folders; - is
 Policy = Annotated[str | None, typer.Option(help="What s or alpha ought to be: 2r, r, scale:S or fixed:N.")]
 FrameworkName = Annotated[str | None, typer.Option("--framework", help="Read every file as this framework's.")]
 Config = Annotated[str | None, typer.Option(help="Settings file to use instead of the nearest one.")]
+Names = Annotated[list[str] | None, typer.Option(help="Rules or families, comma-separated or repeated.")]
+Outputs = Annotated[
+    list[str] | None, typer.Option("--output", metavar="FORMAT=FILE", help="Also write a report to a file; repeatable.")
+]
 StdinName = Annotated[str, typer.Option("--stdin-filename", help="Name, and so the syntax, of standard input.")]
 
 
@@ -54,6 +58,40 @@ def _with(settings: "Settings", name: str, value: str) -> "Settings":
     )
     changed.remember(name, f"--{name}")
     return changed
+
+
+def narrowed(settings: "Settings", select: list[str] | None, ignore: list[str] | None) -> "Settings":
+    """The settings with the rules of the command line: `select` in place of theirs, `ignore` besides theirs."""
+    from lora_lint.catalogue import resolve
+
+    for flag, given in (("select", select), ("ignore", ignore)):
+        names = [name.strip() for item in given or () for name in item.split(",") if name.strip()]
+        for name in names:
+            if resolve(name) is None:
+                fail(f"--{flag}: there is no rule or family {name!r}; lora-lint rules lists them")
+        if names:
+            value = names if flag == "select" else [*settings.ignore, *names]
+            settings = settings.model_copy(update={flag: value})
+            settings.remember(flag, f"--{flag}")
+    return settings
+
+
+def files_of(format_: str, outputs: list[str] | None) -> list[tuple[str, str]]:
+    """The formats and the files of `--output`, all of them, like that of `--format`, formats that there are."""
+    from lora_lint.reporters import FORMATS
+
+    files = [_output(item) for item in outputs or ()]
+    for name in (format_, *(name for name, _ in files)):
+        if name not in FORMATS:
+            fail(f"there is no format {name!r}; there are {', '.join(FORMATS)}")
+    return files
+
+
+def _output(item: str) -> tuple[str, str]:
+    name, equals, path = item.partition("=")
+    if not equals or not path:
+        fail(f"--output is {item!r}; it needs FORMAT=FILE")
+    return name, path
 
 
 def standard_input(linter: "Linter", name: str) -> "Reading":

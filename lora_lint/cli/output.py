@@ -77,22 +77,40 @@ def replacing(path: str) -> Iterator[BinaryIO]:
     """
     target = os.path.realpath(path)
     if os.path.exists(path) and not os.path.isfile(path):
-        with open(path, "wb") as device:  # a pipe or /dev/stdout, which can't be replaced
+        with naming(path):
+            device = open(path, "wb")  # noqa: SIM115 - a pipe or /dev/stdout, which can't be replaced
+        try:
             yield device
+        finally:
+            with naming(path):
+                device.close()
         return
-    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".lora-lint-")
+    with naming(path):
+        descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".lora-lint-")
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            with naming(path):
+                file.flush()
+                os.fsync(file.fileno())
         try:
             os.chmod(temporary, os.stat(target).st_mode & 0o7777)
         except FileNotFoundError:
             os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
+        with naming(path):
+            os.replace(temporary, target)
     except BaseException:
         os.unlink(temporary)
+        raise
+
+
+@contextmanager
+def naming(path: str) -> Iterator[None]:
+    """Errors of the system that name no file, or one beside it, name this one."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = path
         raise
 
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,7 +49,7 @@ def verify(
         fail(str(error))
     try:
         devices = reference.pick_devices(device)
-        setup, folder = checkpoint_setup(checkpoint)
+        setup, folder = checkpoint_setup(checkpoint, bare=True)
         weights = _weights(base, merged, also or [], setup, folder)
         wanted = _wanted(expect, setup)
         verdicts = _verdicts(setup, folder, weights, wanted, also=also or [], devices=devices, spectrum=spectrum)
@@ -86,22 +85,25 @@ def _verdicts(
     from lora_lint.cli.options import settings_for
     from lora_lint.cli.progress import progress
     from lora_lint.linter import Linter
+    from lora_lint.reference import incomplete
     from lora_lint.reference import verify as verified
 
-    others = [claim for other in also for claim in _claims(*checkpoint_setup(other))]
+    linter = Linter(settings_for([setup.document.source.name], None, None, None), None)
+    others = [claim for other in also for claim in _claims(*checkpoint_setup(other, bare=True))]
     with progress("verifying") as tell:
         found = verified(
-            [_expected(claim, wanted) for claim in _claims(setup, folder)],
+            _claims(setup, folder),
             device=devices,
             base=weights[0],
             merged=weights[1],
             also=others,
             spectrum=spectrum,
-            linter=Linter(settings_for([setup.document.source.name], None, None, None), None),
+            expect=wanted,
+            linter=linter,
             setup=setup,
             progress=tell,
         )
-        return [*_incomplete(setup), *(_as_expected(verdict, wanted) for verdict in found)]
+        return [*incomplete(setup, linter), *found]
 
 
 def _ending(plot: str | None) -> str:
@@ -131,8 +133,10 @@ def _picture(path: str, ending: str, verdicts: "list[ModuleVerdict]", title: str
         fail(f"{path}: can't be written: {(error.strerror or str(error)).lower()}")
 
 
-def checkpoint_setup(checkpoint: str) -> "tuple[Setup, Path]":
+def checkpoint_setup(checkpoint: str, *, bare: bool = False) -> "tuple[Setup, Path]":
     """The setup of a folder, or of the folder of a file that was named, and that folder.
+
+    With `bare`, a folder may have no config if it has a single file of weights.
 
     Raises:
         UnreadableError: when it holds no LoRA checkpoint, or one whose config or headers can't be read.
@@ -145,7 +149,7 @@ def checkpoint_setup(checkpoint: str) -> "tuple[Setup, Path]":
     folder = path if path.is_dir() else path.parent
     # A file of weights that no config speaks of says by itself what it can.
     lone = (path.name,) if path.is_file() and path.suffix == ".safetensors" else ()
-    for name in (*lone, *CONFIGS):
+    for name in (*lone, *CONFIGS, *(_only_weights(folder) if bare else ())):
         if not (folder / name).is_file():
             continue
         reading = read_file(str(folder / name), named=True, limit=100_000_000)
@@ -154,6 +158,12 @@ def checkpoint_setup(checkpoint: str) -> "tuple[Setup, Path]":
         for setup in reading.setups:
             return _with_tensors(setup, folder), folder
     raise UnreadableError(f"holds no LoRA setup: no {' or '.join(CONFIGS)} with one")
+
+
+def _only_weights(folder: Path) -> tuple[str, ...]:
+    """The file that an adapter without a config is, where the folder has no other weights."""
+    names = [path.name for path in folder.glob("*.safetensors")]
+    return tuple(names) if len(names) == 1 else ()
 
 
 def _with_tensors(setup: "Setup", folder: Path) -> "Setup":
@@ -178,14 +188,6 @@ def _claims(setup: "Setup", folder: Path) -> "Iterator[ModuleClaim]":
     from lora_lint.reference.claims import claims
 
     return claims(setup, folder)
-
-
-def _incomplete(setup: "Setup") -> "Iterator[ModuleVerdict]":
-    from lora_lint.reference import ModuleVerdict
-    from lora_lint.reference.claims import incomplete
-
-    for module, missing in incomplete(setup):
-        yield ModuleVerdict(module, None, None, None, None, "failed", missing, missing)
 
 
 def _weights(
@@ -229,17 +231,3 @@ def _wanted(expect: str, setup: "Setup") -> float | None:
     if not math.isfinite(scale):
         raise ValueError(f"--expect is {expect!r}; it can be declared, policy or a number")
     return scale
-
-
-def _expected(claim: "ModuleClaim", wanted: float | None) -> "ModuleClaim":
-    return claim if wanted is None or claim.declared is not None else replace(claim, declared=wanted)
-
-
-def _as_expected(verdict: "ModuleVerdict", wanted: float | None) -> "ModuleVerdict":
-    """The verdict, failed where the scale isn't the one that `--expect` asks for."""
-    from lora_lint.scaling import number
-
-    scale = verdict.measured if verdict.measured is not None else verdict.declared
-    if wanted is None or scale is None or verdict.status == "failed" or math.isclose(scale, wanted, rel_tol=0.01):
-        return verdict
-    return replace(verdict, status="failed", message=f"scale is {number(scale)}, {number(wanted)} was expected")

@@ -1,7 +1,7 @@
 """AdapterHub's adapters: an adapter_config.json with everything under `config`, and `LoRAConfig(r=, alpha=)`."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -32,6 +32,7 @@ class Config(Schema):
         "r",
         "alpha",
     )
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": ".model_name"}
 
     r: PositiveInt = 8
     alpha: Number = 8

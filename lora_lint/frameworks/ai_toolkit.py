@@ -16,7 +16,7 @@ NAME = "ai_toolkit"
 TITLE = "ai-toolkit"
 DOCS = "https://github.com/ostris/ai-toolkit"
 CONVENTION = "r"
-SAYS = ("learning_rate",)
+SAYS = ("learning_rate", "base_model")
 
 
 class Config(Schema):
@@ -74,16 +74,20 @@ def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
         yield Config, path
 
 
-_TRAIN = {"learning_rate": "lr", "optim": "optimizer"}
-"""toolkit/config_modules.py, `TrainConfig`; the section stands beside the network's."""
+_BESIDE: Mapping[str, Path] = {
+    "learning_rate": ("train", "lr"),
+    "optim": ("train", "optimizer"),
+    "base_model": ("model", "name_or_path"),
+}
+"""toolkit/config_modules.py, `TrainConfig` and `ModelConfig`; the sections stand beside the network's."""
 
 
 def says(config: View[Config], word: str) -> Fact[Any] | None:
     if word == "stage":
         return Fact("diffusion", (), "derived")
-    path = (*config.path[:-1], "train", _TRAIN.get(word, ""))
+    path = (*config.path[:-1], *_BESIDE.get(word, ()))
     try:
-        return Fact(lookup(config.document.data, path), path) if word in _TRAIN else None
+        return Fact(lookup(config.document.data, path), path) if word in _BESIDE else None
     except KeyError:
         return None
 

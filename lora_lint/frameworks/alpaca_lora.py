@@ -27,6 +27,7 @@ class Config(Schema):
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
     MEANT: ClassVar[Mapping[str, str]] = {"lora_rank": "lora_r"}
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": ".base_model"}
 
     lora_r: PositiveInt = 8
     lora_alpha: Number = 16

@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import create_model
 
-from lora_lint.document import Document, Path
+from lora_lint.document import Document, Path, Unknown
+from lora_lint.facts import Fact
 from lora_lint.schema import Schema
 
 _MOST_MAPPINGS = 2_000
@@ -71,6 +72,17 @@ def _mappings(data: object) -> Iterator[tuple[Path, Mapping[Any, Any]]]:
             yield path, value
             if len(path) < _DEEPEST:
                 pending += [((*path, key), inner) for key, inner in reversed(list(value.items()))]
+
+
+def at(document: Document, *names: str) -> Fact[Any] | None:
+    """What stands under the first of some dotted names that is written; commands have each as one key."""
+    for name in names:
+        path: Path = (name,) if document.syntax == "shell" else tuple(name.split("."))
+        owner = block(document.data, path[:-1])
+        if path[-1] in owner:
+            value = owner[path[-1]]
+            return Fact(value, path, "unknown" if isinstance(value, Unknown) else "written")
+    return None
 
 
 def _dotted(owner: str, keys: tuple[str, ...]) -> Iterator[str]:

@@ -1,7 +1,9 @@
 """DeepSpeed-Chat and -VisualChat: `--lora_dim N` and its siblings; the scale is 1 / N and there is no alpha."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
+
+from pydantic import AliasChoices, Field
 
 from lora_lint.document import Document
 from lora_lint.facts import Fact, Site, State
@@ -25,6 +27,11 @@ class Config(Schema):
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
 
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": "model_name_or_path"}
+
+    model_name_or_path: Any = Field(
+        None, validation_alias=AliasChoices("model_name_or_path", "actor_model_name_or_path")
+    )
     lora_dim: Int = 0
     actor_lora_dim: Int = 0
     critic_lora_dim: Int = 0

@@ -23,7 +23,11 @@ class Config(Schema):
     Three scripts have `--lora_alpha` since f0dba33d82, 1bc6f3dc0f and 6760300202, all first in 0.34.0.
     """
 
-    SPELLED: ClassVar[Mapping[str, str]] = {"optim": "optimizer", "image_model": "pretrained_model_name_or_path"}
+    SPELLED: ClassVar[Mapping[str, str]] = {
+        "optim": "optimizer",
+        "base_model": "pretrained_model_name_or_path",
+        "image_model": "pretrained_model_name_or_path",
+    }
 
     pretrained_model_name_or_path: Any = None
     learning_rate: Any = None

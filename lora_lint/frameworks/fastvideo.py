@@ -1,11 +1,11 @@
 """FastVideo: `--lora_training True` with `--lora_rank`, and the `lora` block of a model's role in YAML."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from lora_lint.document import Document, Path
 from lora_lint.facts import Fact, Site
-from lora_lint.frameworks.blocks import block
+from lora_lint.frameworks.blocks import at, block
 from lora_lint.frameworks.commands import flags
 from lora_lint.frameworks.derivation import from_rank
 from lora_lint.frameworks.gates import at_gate, state_of
@@ -25,6 +25,8 @@ class Flags(Schema):
 
     An alpha that isn't given is the rank (pipelines/lora_pipeline.py:154).
     """
+
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": ".pretrained_model_name_or_path"}
 
     lora_training: bool = False
     lora_rank: PositiveInt | None = None
@@ -64,6 +66,15 @@ def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
         return
     for path in _roles(document.data):
         yield Config, path
+
+
+SAYS = ("base_model",)
+
+
+def says(config: View[Any], word: str) -> Fact[Any] | None:
+    """`init_from` of the role: fastvideo/train/models/wan/wan.py:65."""
+    path = ".".join(map(str, (*config.path[:-1], "init_from")))
+    return at(config.document, path) if word == "base_model" and config.path else None
 
 
 def sites(config: View[Any]) -> Iterator[Site]:

@@ -1,6 +1,7 @@
 """finetrainers: `--training_type lora` with `--rank` and `--lora_alpha`, and its older CogVideoX scripts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
 
 from lora_lint.document import Document
 from lora_lint.facts import Site
@@ -19,6 +20,8 @@ class Config(Schema):
     """finetrainers/trainer/sft_trainer/config.py:25-45 at f476c371, the control trainer's and
     examples/_legacy/training/cogvideox/args.py:166-172 with the same defaults.
     """
+
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": ".pretrained_model_name_or_path"}
 
     training_type: str = ""
     rank: PositiveInt = 64

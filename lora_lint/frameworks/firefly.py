@@ -1,6 +1,6 @@
 """Firefly: the JSON of `train.py --train_args_file`, with `train_mode`, `lora_rank` and `lora_alpha`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from lora_lint.document import Document
@@ -19,6 +19,7 @@ class Config(Schema):
 
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": ".model_name_or_path"}
 
     train_mode: str = "qlora"
     lora_rank: PositiveInt = 64

@@ -1,7 +1,7 @@
 """Fireworks: `firectl ... --lora-rank N`, provisioning YAML, the training SDK, and the archived cookbook's YAML."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site, State
@@ -25,6 +25,8 @@ class Config(Schema):
 
 class Command(Schema):
     """`firectl` and the jobs of the older SDK: the service chooses alpha, and its choice isn't documented."""
+
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": ".base_model"}
 
     lora_rank: Int = 0
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site, State
+from lora_lint.frameworks.blocks import at
 from lora_lint.frameworks.gates import GATES, NAMED_RANKS, is_open
 from lora_lint.frameworks.guessed import Pair, number_at, opened, pairs, value_at
 from lora_lint.scaling import classic, rslora
@@ -44,6 +45,30 @@ def recognises(document: Document) -> tuple[str, ...]:
 def sites(config: View[Config]) -> Iterator[Site]:
     for pair in pairs(config.document):
         yield _site(config.document, pair)
+
+
+SAYS = ("base_model",)
+_BASES = (
+    "base_model",
+    "base_model_name",
+    "base_model_name_or_path",
+    "model_name_or_path",
+    "pretrained_model_name_or_path",
+)
+"""Keys that say by themselves that they name the model; `model` or `path` may be anything."""
+
+
+def says(config: View[Config], word: str) -> Fact[Any] | None:
+    """The model beside the rank or in the mapping around it, else in the root."""
+    pair = next(pairs(config.document), None)
+    if word != "base_model" or pair is None:
+        return None
+    for named in (pair.named, pair.outer):
+        path = next((named[key] for key in _BASES if key in named), None)
+        if path is not None:
+            value = value_at(config.document, path)
+            return Fact(value, path, "unknown" if isinstance(value, Unknown) else "written")
+    return at(config.document, *_BASES)
 
 
 def _site(document: Document, pair: Pair) -> Site:

@@ -24,7 +24,7 @@ class Config(Schema):
     UNKNOWN_KEYS: ClassVar[str] = "ignores it without a word"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
 
-    SPELLED: ClassVar[Mapping[str, str]] = {"optim": "optimizer"}
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": ".llm_backbone", "optim": "optimizer"}
 
     learning_rate: Number | None = None
     optimizer: Any = None

@@ -1,7 +1,7 @@
 """HCP-Diffusion: `lora_unet` and `lora_text_encoder` with `rank` and `alpha`, and plugins made of LyCORIS' blocks."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -27,6 +27,8 @@ class Plugin(Schema):
     all its modules.
     """
 
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": "model.pretrained_model_name_or_path"}
+
     dim: Number | None = None
     alpha: Number | None = None
 
@@ -36,6 +38,8 @@ class Config(Schema):
 
     Its alpha is divided by the rank unless `alpha_auto_scale` is off, and 0 stays 0.
     """
+
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": "model.pretrained_model_name_or_path"}
 
     rank: int | float = 1
     alpha: Number = 1.0

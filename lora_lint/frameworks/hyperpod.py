@@ -6,7 +6,7 @@ from typing import Any
 from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site, State
 from lora_lint.frameworks import verl
-from lora_lint.frameworks.blocks import block, blocks, overrides
+from lora_lint.frameworks.blocks import at, block, blocks, overrides
 from lora_lint.scaling import classic
 from lora_lint.schema import Number, PositiveInt, Schema, Words
 from lora_lint.view import View
@@ -57,6 +57,18 @@ def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
     yield from blocks(document, Config, ("r", "lora_alpha"), *_LLMFT)
     yield from blocks(document, Nova, ("lora_tuning",), *_NOVA)
     yield from verl.models(document, *_VERL)
+
+
+SAYS = ("base_model",)
+
+
+def says(config: View[Any], word: str) -> Fact[Any] | None:
+    """That of Nova is a name of the service's."""
+    if word != "base_model":
+        return None
+    keys = ("model_config.model_name_or_path", "model.model_name")
+    names = [f"{base}{key}" for base in _BASES for key in keys]
+    return at(config.document, *names, "run.model_name_or_path") or verl.base_model(config, *_BASES)
 
 
 def sites(config: View[Any]) -> Iterator[Site]:

@@ -7,7 +7,7 @@ from pydantic import AliasChoices, Field
 
 from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site
-from lora_lint.frameworks.blocks import block
+from lora_lint.frameworks.blocks import at, block
 from lora_lint.frameworks.commands import flags, runs, unless_in_file, unless_set_by
 from lora_lint.scaling import classic
 from lora_lint.schema import Int, NonNegativeInt, Number, PositiveInt, Schema
@@ -87,6 +87,13 @@ def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
         yield Config, () if shell else ("peft",)
     if any(flag in data for flag in _POLICY_FLAGS) if shell else _speaks("policy", data.get("policy")):
         yield (MolmoAct if _kind(document) == "molmoact2" else Policy), () if shell else ("policy",)
+
+
+SAYS = ("base_model",)
+
+
+def says(config: View[Any], word: str) -> Fact[Any] | None:
+    return at(config.document, "policy.path", "policy.pretrained_path") if word == "base_model" else None
 
 
 def sites(config: View[Any]) -> Iterator[Site]:

@@ -1,6 +1,6 @@
 """Levanter: `lora: {r, alpha}` beside `trainer:` in a YAML, `--lora.r` on the command line, its own LoraConfig."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from pydantic import AliasChoices, Field
@@ -21,6 +21,7 @@ class Config(Schema):
 
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     POSITIONAL: ClassVar[tuple[str, ...]] = ("target_modules", "r", "alpha", "dropout")
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": ".initialize_from_hf"}
 
     target_modules: list[str] | str | None = Field(
         None, validation_alias=AliasChoices("target_modules", "lora.target_modules")

@@ -28,6 +28,7 @@ class Config(Schema):
     MEANT: ClassVar[Mapping[str, str]] = {"lora_rank": "lora_r", "lora_dim": "lora_r"}
 
     SPELLED: ClassVar[Mapping[str, str]] = {
+        "base_model": ".checkpoint_dir",
         "learning_rate": "optimizer.init_args.lr",
         "optim": "optimizer.class_path",
     }

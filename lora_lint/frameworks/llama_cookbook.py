@@ -1,7 +1,7 @@
 """llama-cookbook, once llama-recipes: `finetuning.py --use_peft --lora_config.r N`, and `lora_config()` in Python."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from pydantic import AliasChoices, Field
 
@@ -24,6 +24,8 @@ class Config(Schema):
     A flag may name the class, `--lora_config.r`, or not (utils/config_utils.py:22-40). An adapter to go on from keeps
     its own settings.
     """
+
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": ".model_name"}
 
     r: PositiveInt = Field(8, validation_alias=AliasChoices("lora_config.r", "r"))
     lora_alpha: Number = Field(32, validation_alias=AliasChoices("lora_config.lora_alpha", "lora_alpha"))

@@ -101,6 +101,7 @@ class Plugin(Schema):
 
     EXPONENTS: ClassVar[bool] = True
     TARGETS: ClassVar[TargetSyntax] = "peft"
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": ".model"}
 
     name: str = "lora"
     r: PositiveInt = 8

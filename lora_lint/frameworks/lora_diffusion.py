@@ -1,6 +1,7 @@
 """cloneofsimo's lora: `lora_pti` with `--lora_rank` and `--lora_scale`, which is the multiplier itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
 
 from lora_lint.document import Document
 from lora_lint.facts import Site
@@ -20,6 +21,8 @@ class Config(Schema):
 
     The layer multiplies by the scale and nothing else (lora_diffusion/lora.py:52-58).
     """
+
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": ".pretrained_model_name_or_path"}
 
     lora_rank: PositiveInt = 4
     lora_scale: Number = 1.0

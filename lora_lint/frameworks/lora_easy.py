@@ -1,7 +1,7 @@
 """derrian-distro's LoRA_Easy_Training_Scripts: the TOML of its window, and what it hands to sd-scripts for it."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -22,6 +22,8 @@ SAYS = ("loraplus_lr_ratio",)
 
 class Config(Schema):
     """main_ui_files/NetworkUI.py:12-13 at ae5ce07: what the window shows for a key that the file doesn't have."""
+
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": "general_args.args.pretrained_model_name_or_path"}
 
     network_dim: PositiveInt = 32
     network_alpha: Number = 16.0

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from lora_lint.document import Document, Path
 from lora_lint.facts import Fact, Site, State
-from lora_lint.frameworks.blocks import block
+from lora_lint.frameworks.blocks import at, block
 from lora_lint.scaling import classic
 from lora_lint.schema import Int, Schema
 from lora_lint.view import View
@@ -46,6 +46,14 @@ def recognises(document: Document) -> tuple[str, ...]:
 
 def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
     yield Config, ("lora",)
+
+
+SAYS = ("base_model",)
+
+
+def says(config: View[Any], word: str) -> Fact[Any] | None:
+    """`model_source` is LTX-Video-Trainer's (config.py:17)."""
+    return at(config.document, "model.model_path", "model.model_source") if word == "base_model" else None
 
 
 def sites(config: View[Config]) -> Iterator[Site]:

@@ -38,7 +38,7 @@ class Config(peft.Config):
     }
 
     SPELLED: ClassVar[Mapping[str, str]] = {
-        "base_model": "base_model",
+        "base_model": ".base_model",
         "learning_rate": "trainer.learning_rate",
         "optim": "trainer.optimizer.type",
     }
@@ -55,6 +55,8 @@ class Config(peft.Config):
 
 class Other(Schema):
     """An adapter of another type, some of which have a rank of their own."""
+
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": ".base_model"}
 
     type: str = ""
     r: PositiveInt | None = None

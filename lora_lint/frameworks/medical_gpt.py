@@ -1,6 +1,6 @@
 """MedicalGPT: `training/supervised_finetuning.py --use_peft True --lora_rank N --lora_alpha M` and its other stages."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from lora_lint.document import Document, Path, Unknown
@@ -23,6 +23,7 @@ class Config(Schema):
     ARGPARSE: ClassVar[tuple[str, ...]] = ("shell",)
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": ".model_name_or_path"}
 
     use_peft: bool = True
     target_modules: str = "all"

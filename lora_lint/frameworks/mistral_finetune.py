@@ -24,7 +24,7 @@ class Config(Schema):
 
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
 
-    SPELLED: ClassVar[Mapping[str, str]] = {"learning_rate": "optim.lr"}
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": ".model_id_or_path", "learning_rate": "optim.lr"}
 
     enable: bool = True
     rank: PositiveInt = 16

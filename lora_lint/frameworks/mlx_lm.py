@@ -57,6 +57,8 @@ class Config(Schema):
     A command with `--lora-layers` is of March to September 2024, when the default came to 20 and, from June on, to 10.
     """
 
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": ".model"}
+
     rank: PositiveInt = 8
     scale: Number = 20.0
 

@@ -1,6 +1,6 @@
 """mlx-vlm: `mlx_vlm.lora --lora-rank --lora-alpha`, and the flat adapter_config.json that it saved until May 2026."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from lora_lint.document import Document, Path, Unknown
@@ -17,6 +17,8 @@ DOCS = "https://github.com/Blaizzy/mlx-vlm/blob/main/mlx_vlm/LORA.MD"
 
 class Config(Schema):
     """The flags: mlx_vlm/lora.py:306-308 at 9b13f522; before 2026-02-19 the defaults were 10 and 0.1."""
+
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": ".model_path"}
 
     lora_rank: PositiveInt = 8
     lora_alpha: Number = 16.0

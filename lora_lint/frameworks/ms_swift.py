@@ -113,9 +113,10 @@ class Megatron(Config):
 
 
 class MegatronFile(Config):
-    """A file of `megatron sft`, which says that it trains LoRA."""
+    """A file of `megatron sft`, which says that it trains LoRA; the model is in the root where groups override it."""
 
     LAYERS_OF: ClassVar[str] = "megatron"
+    SPELLED: ClassVar[Mapping[str, str]] = {**Config.SPELLED, "base_model": ".model"}
 
 
 class Tuner(peft.Config):

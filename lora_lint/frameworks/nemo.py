@@ -1,8 +1,8 @@
 """NeMo 1: `model.peft.peft_scheme: lora` and `model.peft.lora_tuning.adapter_dim`, in YAML or as overrides."""
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site, State
@@ -32,6 +32,8 @@ class Config(Schema, strict=False):
     has the rank's interpolation as alpha, those of Mamba and Griffin have 32 (language_modeling/tuning/conf:
     megatron_gpt_finetuning_config.yaml:106-107, megatron_mamba_finetuning_config.yaml:106-107).
     """
+
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": "model.restore_from_path"}
 
     adapter_dim: PositiveInt = 32
     alpha: Number | None = None

@@ -21,7 +21,11 @@ class Config(Schema):
 
     POSITIONAL: ClassVar[tuple[str, ...]] = ("target_modules", "exclude_modules", "match_all_linear", "dim", "alpha")
 
-    SPELLED: ClassVar[Mapping[str, str]] = {"learning_rate": "optimizer.lr", "optim": "optimizer._target_"}
+    SPELLED: ClassVar[Mapping[str, str]] = {
+        "base_model": "model.pretrained_model_name_or_path",
+        "learning_rate": "optimizer.lr",
+        "optim": "optimizer._target_",
+    }
 
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True

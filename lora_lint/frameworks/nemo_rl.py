@@ -1,7 +1,7 @@
 """NeMo-RL: `policy.dtensor_cfg.lora_cfg` and `policy.megatron_cfg.peft` with `enabled`, `dim` and `alpha`."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site
@@ -19,6 +19,8 @@ DOCS = "https://docs.nvidia.com/nemo/rl/latest/guides/lora.html"
 
 class Config(Schema):
     """DTensor: nemo_rl/models/automodel/setup.py:663-672 at 7ea279ab, into Automodel's PeftConfig with 8 and 32."""
+
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": "policy.model_name"}
 
     enabled: bool = False
     dim: PositiveInt | None = 8

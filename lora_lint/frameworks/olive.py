@@ -7,6 +7,7 @@ from pydantic import AliasChoices, Field
 
 from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site, State
+from lora_lint.frameworks.blocks import at
 from lora_lint.frameworks.derivation import from_rank
 from lora_lint.scaling import classic
 from lora_lint.schema import Number, PositiveInt, Schema
@@ -87,6 +88,13 @@ def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
         one = data["passes"][path[1]]
         nested = isinstance(one, dict) and isinstance(one.get("config"), dict)
         yield (Diffusion if kind == "sdlora" else Config), ((*path, "config") if nested else path)
+
+
+SAYS = ("base_model",)
+
+
+def says(config: View[Any], word: str) -> Fact[Any] | None:
+    return at(config.document, "model_name_or_path", "input_model.model_path") if word == "base_model" else None
 
 
 def sites(config: View[Config]) -> Iterator[Site]:

@@ -1,8 +1,8 @@
 """OpenRLHF: `openrlhf.cli.train_sft --ds.lora.rank N --ds.lora.alpha M`, before April 2026 `--lora_rank N`."""
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from pydantic import AliasChoices, Field
 
@@ -24,6 +24,11 @@ class Config(Schema):
     LoRA is used where the rank is above 0 (models/actor.py:177).
     """
 
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": "pretrain"}
+
+    pretrain: Any = Field(
+        None, validation_alias=AliasChoices("actor.model_name_or_path", "model.model_name_or_path", "pretrain")
+    )
     learning_rate: Any = Field(None, validation_alias=AliasChoices("adam.lr", "learning_rate"))
     optim: Any = None
     lora_rank: Int = Field(0, validation_alias=AliasChoices("ds.lora.rank", "lora_rank"))

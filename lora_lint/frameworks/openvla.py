@@ -29,6 +29,7 @@ class Config(Schema):
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
     MEANT: ClassVar[Mapping[str, str]] = {"lora_r": "lora_rank"}
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": ".vla_path"}
 
     use_lora: bool = True
     lora_rank: PositiveInt = 32

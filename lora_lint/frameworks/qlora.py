@@ -1,6 +1,6 @@
 """QLoRA, the repository of the paper: `qlora.py --bits 4 --lora_r N --lora_alpha M`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from lora_lint.document import Document
@@ -22,6 +22,7 @@ class Config(Schema):
 
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": ".model_name_or_path"}
 
     full_finetune: bool = False
     bits: int = 4

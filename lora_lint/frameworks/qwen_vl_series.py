@@ -27,6 +27,7 @@ class Config(Rates):
     MEANT: ClassVar[Mapping[str, str]] = {"lora_r": "lora_rank"}
 
     SPELLED: ClassVar[Mapping[str, str]] = {
+        "base_model": ".model_id",
         "must_freeze_llm": "freeze_llm",
         "must_freeze_vision": "freeze_vision_tower",
     }

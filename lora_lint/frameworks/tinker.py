@@ -27,6 +27,7 @@ class Config(Schema):
 
     POSITIONAL: ClassVar[tuple[str, ...]] = ("base_model", "rank")
 
+    base_model: Any = Field(None, validation_alias=AliasChoices("base_model", "model_name"))
     rank: NonNegativeInt = Field(32, validation_alias=AliasChoices("lora_rank", "rank"))
     alpha: Number | None = None
 

@@ -1,6 +1,6 @@
 """TinyLLaVA Factory: `tinyllava/train/train.py --training_recipe lora --tune_type_llm lora` with LLaVA's flags."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from lora_lint.document import Document
@@ -21,6 +21,7 @@ class Config(Schema):
 
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": ".model_name_or_path"}
 
     training_recipe: str = "common"
     tune_type_llm: str = "frozen"

@@ -1,7 +1,7 @@
 """Together: `together fine-tuning create --lora-r N`, `client.fine_tuning.create(lora_r=N)`, and the API's own JSON."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site, State
@@ -24,6 +24,8 @@ COMMAND_RANK = 8
 
 class Config(Schema):
     """src/together/resources/finetune.py:352-356 at eba5e5f0; LoRA is on unless `lora` is false."""
+
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": ".model"}
 
     lora: bool = True
     no_lora: bool = False

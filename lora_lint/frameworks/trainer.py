@@ -57,6 +57,8 @@ class LatestArguments(TrainingArguments):
 class Rates(Schema):
     """The few of them that are asked for where a script saves its adapter by itself, whatever DeepSpeed's file says."""
 
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": ".model_name_or_path"}
+
     learning_rate: Any = None
     optim: Any = None
     fp16: Any = None

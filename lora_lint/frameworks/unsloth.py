@@ -50,6 +50,8 @@ class Config(Schema):
 class Flags(Schema):
     """unsloth-cli.py:331-386 at 015bdef0."""
 
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": ".model_name"}
+
     r: PositiveInt = 16
     lora_alpha: Number = 16
     lora_dropout: float = 0.0
@@ -63,7 +65,7 @@ class Flags(Schema):
 class Section(Schema, strict=False):
     """`lora:` in Studio's files and the flags of `unsloth train`, unsloth_cli/config.py:36-50 at 015bdef0."""
 
-    SPELLED: ClassVar[Mapping[str, str]] = {"learning_rate": "training.learning_rate"}
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": ".model", "learning_rate": "training.learning_rate"}
 
     lora_r: PositiveInt = 64
     lora_alpha: Number = 16

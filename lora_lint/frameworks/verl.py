@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from lora_lint.document import Document, Path, Unknown
 from lora_lint.facts import Fact, Site, State, TargetSyntax
-from lora_lint.frameworks.blocks import block, blocks, overrides
+from lora_lint.frameworks.blocks import at, block, blocks, overrides
 from lora_lint.frameworks.commands import unless_set_by
 from lora_lint.frameworks.derivation import from_rank
 from lora_lint.scaling import classic
@@ -90,6 +90,19 @@ def models(document: Document, *owners: str) -> Iterator[tuple[type[Schema], Pat
     for owner in owners:
         yield from blocks(document, Megatron, _MEGATRON, f"{owner}.lora".lstrip("."))
         yield from blocks(document, Config, _FSDP, owner)
+
+
+SAYS = ("base_model",)
+
+
+def says(config: View[Any], word: str) -> Fact[Any] | None:
+    return base_model(config) if word == "base_model" else None
+
+
+def base_model(config: View[Any], *bases: str) -> Fact[Any] | None:
+    """`path` of the model, or `partial_pretrain` of the SFT trainer's, in the order of `OWNERS`."""
+    names = [f"{owner}.{key}" for owner in OWNERS for key in ("path", "partial_pretrain")]
+    return at(config.document, *(f"{base}{name}" for base in bases or ("",) for name in names))
 
 
 def sites(config: View[Any]) -> Iterator[Site]:

@@ -1,7 +1,7 @@
 """VideoX-Fun, EasyAnimate and CogVideoX-Fun: `train_lora.py` and its kin with `--rank` and `--network_alpha`."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from lora_lint.document import Document
 from lora_lint.facts import Fact, Site
@@ -19,6 +19,8 @@ CONVENTION = "r"
 
 class Config(Schema):
     """scripts/wan2.1/train_lora.py:551-568 at 804a425; the 29 scripts with a LoRA have the same defaults."""
+
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": ".pretrained_model_name_or_path"}
 
     rank: PositiveInt = 128
     network_alpha: Int = 64

@@ -1,7 +1,7 @@
 """XLabs' x-flux: the YAML of its LoRA trainer, with `rank`, `single_blocks` and `double_blocks`."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 from lora_lint.document import Document, Unknown
 from lora_lint.facts import Fact, Site
@@ -19,6 +19,8 @@ class Config(Schema):
     """train_flux_lora_deepspeed.py:108-139 at 47495425: only the rank is handed on, and without `network_alpha` the
     update isn't scaled (src/flux/modules/layers.py:107).
     """
+
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": ".model_name"}
 
     rank: PositiveInt | None = None
     single_blocks: Any = None

@@ -27,6 +27,7 @@ class Config(Schema):
     UNKNOWN_KEYS: ClassVar[str] = "refuses to start"
     UNKNOWN_KEYS_NEAR: ClassVar[bool] = True
     MEANT: ClassVar[Mapping[str, str]] = {"lora_rank": "lora_r"}
+    SPELLED: ClassVar[Mapping[str, str]] = {"base_model": ".model_name_or_path"}
 
     use_lora: bool = False
     lora_r: PositiveInt = 64

@@ -11,9 +11,10 @@ from lora_lint.reference.layer import Geometry, Kind, ReferenceLoRA
 from lora_lint.reference.measure import Measurement, assert_scale, measure_scale
 from lora_lint.reference.merged import merged_scale
 from lora_lint.reference.model import assert_policy, measure_scales
+from lora_lint.reference.module_verdict import ModuleVerdict, incomplete
 from lora_lint.reference.stream import TensorRef
 from lora_lint.reference.verdict import likely_cause
-from lora_lint.reference.verify import ModuleVerdict, verify
+from lora_lint.reference.verify import verify
 from lora_lint.reference.weights import Weights
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Weights",
     "assert_policy",
     "assert_scale",
+    "incomplete",
     "likely_cause",
     "measure_scale",
     "measure_scales",

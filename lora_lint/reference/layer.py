@@ -9,7 +9,8 @@ from torch.nn import functional
 
 from lora_lint.scaling import classic, rslora
 
-Kind = Literal["linear", "conv", "embedding", "experts"]
+Kind = Literal["linear", "conv", "embedding", "experts", "fused"]
+"""What is adapted; `fused` are several linear layers in one weight, whose A has the rows of each."""
 
 
 class Geometry(NamedTuple):

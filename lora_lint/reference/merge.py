@@ -1,20 +1,22 @@
 """A base model and what it was merged into: the scale of every update between the two."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from lora_lint.reference.adapter import ModuleClaim
+from lora_lint.reference.adapter import ModuleClaim, is_of_inputs, tensors_of
 from lora_lint.reference.blocks import Passed, nobody
 from lora_lint.reference.merged import Moments, Pair, best_moments, layouts, shown, stretched_moments
-from lora_lint.reference.places import Place, comparable, is_tied, place
-from lora_lint.reference.sampled import foreseen, neighbours, quick_moments
+from lora_lint.reference.named import Place
+from lora_lint.reference.places import comparable, is_tied, place
+from lora_lint.reference.sampled import foreseen, neighbours, row_moments, sum_moments
 from lora_lint.reference.stored import Rows
 from lora_lint.reference.stream import TensorFiles
-from lora_lint.reference.verdict import EPSILON, ROUNDING, Evidence, Fault, Terms, judge
+from lora_lint.reference.verdict import EPSILON, ROUNDING, Evidence, Fault, NotMeasuredError, Terms, judge
 from lora_lint.reference.weights import Weights, core
 
 
@@ -38,12 +40,12 @@ class Merge:
 
     @cached_property
     def _heights(self) -> dict[str, int]:
-        """Rows of B by module, for where several modules are in one weight."""
+        """Outputs of B by module, for where several modules are in one weight."""
         found = {}
         for claim in self._claims:
             file = self._files.open(claim.b.file)
             if claim.b.name in file.names:
-                found[claim.module] = file.tensor(claim.b.name).shape[0]
+                found[claim.module] = tensors_of(claim, self._files)[1].shape[0]
         return found
 
     def terms(self, claim: ModuleClaim) -> Terms | None:
@@ -58,18 +60,26 @@ class Merge:
         """The scale that lies between the two weights of a claim's module.
 
         Raises:
-            Fault: when they can't be compared.
+            Fault: when they don't fit each other.
+            NotMeasuredError: when they can't be compared.
             UnreadableError: when they can't be read.
         """
-        base = place(claim, self._base, "base", self._heights)
-        merged = place(claim, self._merged, "merged", self._heights)
+        claim = self._chosen(claim)
+        base = self._place(claim, "base")
+        merged = self._place(claim, "merged")
         comparable(base, merged)
         pair, *magnitude = self._tensors(claim, device)
         if claim.kind == "conv" and pair.b.shape[1] != pair.a.shape[0]:
-            raise Fault("the update of a grouped convolution can't be merged", undecided=True)
+            raise NotMeasuredError("the update of a grouped convolution can't be merged")
+        if claim.core is not None:
+            raise NotMeasuredError("not measured: a core lies between A and B")
+        if claim.kind == "fused":
+            raise NotMeasuredError("not measured: the file doesn't tell which outputs are those of each A")
+        if magnitude and is_of_inputs(claim, pair.a, magnitude[0]):
+            raise NotMeasuredError("not measured: the magnitude is that of the inputs")
         others = [self._tensors(other, device)[0] for other in self._others(claim, merged)]
         if magnitude and others:
-            raise Fault("under DoRA updates of several adapters can't be told apart", undecided=True)
+            raise NotMeasuredError("under DoRA updates of several adapters can't be told apart")
         terms = self.terms(claim)
         quick = device.type == "cpu" and not magnitude and not others and claim.kind == "linear"
         if terms is not None and quick and not (base.quantised or merged.quantised):
@@ -83,11 +93,34 @@ class Merge:
                 else self._straight(pair, others, base.rows, merged.rows)
             )
         except ValueError as error:
-            raise Fault(str(error), "another shape") from error
+            raise Fault(str(error), "base-shape-mismatch", "another shape") from error
         return _with_errors(seen, base, merged, under_dora=bool(magnitude))
 
+    def _place(self, claim: ModuleClaim, role: str) -> Place:
+        weights = self._base if role == "base" else self._merged
+        return place(claim, weights, role, self._heights, self._base.config or self._merged.config)
+
+    def _chosen(self, claim: ModuleClaim) -> ModuleClaim:
+        """The claim with the parameter that is adapted; of several only one may have the shape of the update.
+
+        Raises:
+            NotMeasuredError: when none or more of them have.
+        """
+        if len(claim.choices) < 2:
+            return replace(claim, parameter=claim.choices[0]) if claim.choices else claim
+        a, b, *_ = tensors_of(claim, self._files)
+        fitting = []
+        for name in claim.choices:
+            chosen = replace(claim, parameter=name)
+            if sorted(self._place(chosen, "base").rows.shape[1:]) == sorted((b.shape[0], a.shape[1])):
+                fitting.append(chosen)
+        if len(fitting) != 1:
+            names = " and ".join(claim.choices)
+            raise NotMeasuredError(f"not measured: shapes don't tell which of {names} this is")
+        return fitting[0]
+
     def _tensors(self, claim: ModuleClaim, device: torch.device) -> "tuple[Pair, *tuple[Tensor, ...]]":
-        a, b, *magnitude = (self._files.tensor(ref).to(device) for ref in claim.refs)
+        a, b, *magnitude = (tensor.to(device) for tensor in tensors_of(claim, self._files))
         return (Pair(a, b, claim.kind), *magnitude)
 
     def _others(self, claim: ModuleClaim, merged: Place) -> list[ModuleClaim]:
@@ -104,14 +137,14 @@ class Merge:
     def _name(self, claim: ModuleClaim) -> str:
         """Under which name the merged weights hold the weight of a claim, empty where they don't."""
         try:
-            return place(claim, self._merged, "merged", self._heights).name
-        except Fault:
+            return self._place(claim, "merged").name
+        except NotMeasuredError:
             return ""
 
     def size(self, claim: ModuleClaim) -> int:
         """Bytes that there are to read of a claim's two weights, as far as their names tell."""
         refs = [(weights.files, weights.find(claim.module, claim.parameter)) for weights in (self._base, self._merged)]
-        return sum(files.tensor(ref).nbytes for files, ref in refs if ref is not None)
+        return sum(files.size(ref) for files, ref in refs if ref is not None)
 
     def _passed(self, size: int) -> None:
         self._base.files.passed(size)
@@ -122,11 +155,13 @@ class Merge:
         """What a quick look shows, if that is all as declared; whatever it may be otherwise is measured in full."""
         together = neighbours(base.rows, merged.rows)
         for factors in layouts(pair, base.rows.shape) if together else ():
-            hopes = [foreseen(base.rows, factors, terms.declared)]
-            if _as_declared(terms, hopes, base, merged):
-                quick = quick_moments(base.rows, merged.rows, factors, together, self._passed)
-                if seen := _as_declared(terms, quick, base, merged):
-                    return seen
+            if not _as_declared(terms, foreseen(base.rows, factors, terms.declared), base, merged):
+                continue
+            seen = _as_declared(terms, row_moments(base.rows, merged.rows, factors), base, merged)
+            if seen is None:
+                continue
+            sums = sum_moments(base.rows, merged.rows, factors, together, self._passed)
+            return seen if _as_declared(terms, sums, base, merged) else None
         return None
 
     def _straight(self, pair: Pair, others: Sequence[Pair], base: Rows, merged: Rows) -> Evidence:
@@ -148,14 +183,10 @@ class Merge:
         )
 
 
-def _as_declared(terms: Terms, found: Iterable[Moments], base: Place, merged: Place) -> Evidence | None:
-    """The last of several pieces of evidence, if each of them is that of a sound merge."""
-    seen = None
-    for moments in found:
-        seen = _with_errors(_evidence(moments), base, merged, under_dora=False)
-        if judge(terms, seen).status != "ok":
-            return None
-    return seen
+def _as_declared(terms: Terms, found: Moments, base: Place, merged: Place) -> Evidence | None:
+    """The evidence of a sound merge, None where it is that of another."""
+    seen = _with_errors(_evidence(found), base, merged, under_dora=False)
+    return seen if judge(terms, seen).status == "ok" else None
 
 
 def _evidence(sums: Moments) -> Evidence:

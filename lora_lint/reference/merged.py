@@ -10,7 +10,7 @@ from lora_lint.reference.blocks import Block, Passed, nobody, sweep
 from lora_lint.reference.device import widest
 from lora_lint.reference.layer import Kind
 from lora_lint.reference.measure import Measurement, stretched_scale
-from lora_lint.reference.stored import Plain, Rows
+from lora_lint.reference.stored import Plain, Rows, of_experts
 
 STRIDE = 8
 """Of the base only the size is asked, to know how coarse it is rounded: one row in so many tells it."""
@@ -156,10 +156,10 @@ def update_products(together: Sequence[Factors]) -> Tensor:
 def _expert_moments(base: Rows, merged: Rows, pair: Pair, passed: Passed) -> Moments:
     """Sums over experts."""
     experts, a, b = base.shape[0], pair.a, pair.b
-    if len(base.shape) != 3 or a.shape[0] % experts or not (isinstance(base, Plain) and isinstance(merged, Plain)):
+    if len(base.shape) != 3 or a.shape[0] % experts:
         raise ValueError(f"the weight is {shown(base.shape)}, lora_A has {a.shape[0]} rows")
-    by_expert = zip(base.tensor, merged.tensor, experts_of(a, b, experts), strict=True)
-    parts = [best_moments(Plain(w), Plain(m), Pair(*one), passed) for w, m, one in by_expert]
+    by_expert = zip(of_experts(base), of_experts(merged), experts_of(a, b, experts), strict=True)
+    parts = [best_moments(w, m, Pair(*one), passed) for w, m, one in by_expert]
     return Moments(*map(sum, zip(*parts, strict=True)))
 
 

@@ -1,100 +1,124 @@
 """Where the weight of an adapted module lies in a model: under its name, fused with its neighbours, or tied."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
 
 from lora_lint.reference.adapter import ModuleClaim
+from lora_lint.reference.experts import containers
+from lora_lint.reference.heads import rows_of
 from lora_lint.reference.merged import shown
-from lora_lint.reference.packed import packed
-from lora_lint.reference.quantised import quantised
-from lora_lint.reference.stored import Joined, NotComparableError, Part, Plain, Rows
-from lora_lint.reference.verdict import EPSILON, ROUNDING, Fault
+from lora_lint.reference.named import Place, named
+from lora_lint.reference.stored import Joined, Part, Picked, Stacked
+from lora_lint.reference.verdict import Fault, NotMeasuredError
 from lora_lint.reference.weights import Weights
 
 FUSED: Sequence[tuple[tuple[str, ...], tuple[str, ...]]] = (
-    (("q_proj", "k_proj", "v_proj"), ("qkv_proj", "W_pack", "qkv", "Wqkv", "query_key_value")),
+    (("q_proj", "k_proj", "v_proj"), ("qkv_proj", "W_pack", "qkv", "Wqkv", "wqkv", "query_key_value")),
+    (("wq", "wk", "wv"), ("wqkv",)),
     (("query", "key", "value"), ("query_key_value", "qkv", "Wqkv")),
     (("to_q", "to_k", "to_v"), ("to_qkv", "qkv")),
     (("gate_proj", "up_proj"), ("gate_up_proj",)),
     (("w1", "w3"), ("w13",)),
 )
-"""Modules that other code of the same model keeps in one weight, in the order of its rows."""
+"""Modules that other code of the same model keeps in one weight, in the order of its rows: query, key and value where
+there are three."""
 
 TIED = (("lm_head", "embed_out", "output"), ("embed_tokens", "wte", "word_embeddings", "embed_in", "tok_embeddings"))
 """Output heads and the embeddings whose weight they share; files hold one of the two."""
 
 
-@dataclass(frozen=True, eq=False)
-class Place:
-    """A weight, and how exact its numbers are: the norm of their rounding error over that of the weight."""
-
-    rows: Rows
-    error: float
-    name: str = ""
-    """Of the tensor, where it is one whole tensor."""
-    quantised: bool = False
-    fused: bool = False
-
-
-def place(claim: ModuleClaim, weights: Weights, role: str, heights: Mapping[str, int]) -> Place:
-    """The weight of a claim's module; `heights` are the rows of B of every module of the adapter.
+def place(
+    claim: ModuleClaim, weights: Weights, role: str, heights: Mapping[str, int], config: Mapping[str, Any]
+) -> Place:
+    """The weight of a claim's module; `heights` are the rows of B of every module of the adapter, and `config` is that
+    of the model.
 
     Raises:
-        Fault: when it isn't there, or can't be turned into numbers.
+        NotMeasuredError: when it isn't there, or can't be turned into numbers.
         UnreadableError: when it can't be read.
     """
-    for found in _candidates(claim, weights, role, heights):
+    for found in _candidates(claim, weights, role, heights, config):
         return found
-    raise Fault(f"the {role} weights hold no {claim.module}.{claim.parameter}", undecided=True)
+    raise NotMeasuredError(f"the {role} weights hold no {claim.module}.{claim.parameter}")
 
 
-def _candidates(claim: ModuleClaim, weights: Weights, role: str, heights: Mapping[str, int]) -> Iterator[Place]:
-    named = _named(claim.module, claim.parameter, weights, role)
-    if named is not None:
-        yield named
-    if claim.parameter == "weight" and named is None:
-        yield from _fused(claim.module, weights, role, heights)
+def _candidates(
+    claim: ModuleClaim, weights: Weights, role: str, heights: Mapping[str, int], config: Mapping[str, Any]
+) -> Iterator[Place]:
+    own = named(claim.module, claim.parameter, weights, role)
+    if own is not None:
+        yield own
+    elif claim.kind == "experts":
+        yield from _one_by_one(claim.module, claim.parameter, weights, role)
+    elif claim.parameter == "weight":
+        yield from _fused(claim.module, weights, role, heights, config)
         yield from _tied(claim.module, weights, role)
 
 
-def _named(module: str, parameter: str, weights: Weights, role: str) -> Place | None:
-    """The weight under a module's own name."""
-
-    beside = partial(weights.beside, module)
-    ref = weights.find(module, parameter)
-    dtype = weights.files.holding(ref).dtype(ref.name) if ref is not None else "I32"
-    try:
-        if ref is None:
-            found = packed(beside, weights.quantisation)
-            return None if found is None else Place(found, found.error, quantised=True)
-        tensor = weights.files.tensor(ref)
-        if dtype in EPSILON:
-            return Place(Plain(tensor), ROUNDING * EPSILON[dtype])
-        found = quantised(tensor, beside, weights.quantisation)
-        return Place(found, found.error, quantised=True)
-    except NotComparableError as error:
-        raise Fault(
-            f"the {role} weight is stored as {dtype}, which is quantised: it {error}", undecided=True
-        ) from error
+def _one_by_one(module: str, parameter: str, weights: Weights, role: str) -> Iterator[Place]:
+    """The weights of experts that have one each, as the stacked weight that the module holds."""
+    for container, parts in containers(module, parameter):
+        experts: list[Place] = []
+        while True:
+            found = [named(f"{container}.{len(experts)}.{part}", "weight", weights, role) for part in parts]
+            if not all(found):
+                break
+            experts.append(_joined([one for one in found if one is not None]))
+        if experts:
+            error, coded = max(one.error for one in experts), any(one.quantised for one in experts)
+            yield Place(Stacked([one.rows for one in experts], error), error, quantised=coded)
+            return
 
 
-def _fused(module: str, weights: Weights, role: str, heights: Mapping[str, int]) -> Iterator[Place]:
+def _joined(parts: Sequence[Place]) -> Place:
+    if len(parts) == 1:
+        return parts[0]
+    error, coded = max(one.error for one in parts), any(one.quantised for one in parts)
+    return Place(Joined([one.rows for one in parts]), error, quantised=coded, fused=True)
+
+
+def _fused(
+    module: str, weights: Weights, role: str, heights: Mapping[str, int], config: Mapping[str, Any]
+) -> Iterator[Place]:
     parent, _, name = module.rpartition(".")
     stem = f"{parent}." if parent else ""
     for parts, wholes in FUSED:
         if name in parts:
             for whole in wholes:
-                found = _named(f"{stem}{whole}", "weight", weights, role)
-                if found is not None and (span := _span(name, parts, found.rows.shape[0], stem, heights)) is not None:
-                    yield Place(Part(found.rows, *span), found.error, quantised=found.quantised, fused=True)
+                found = named(f"{stem}{whole}", "weight", weights, role)
+                if found is not None:
+                    order = rows_of(config, whole, found.rows.shape[0]) if len(parts) == 3 else None
+                    yield from _part(found, name, parts, stem, heights, order)
         if name in wholes:
-            split = [_named(f"{stem}{part}", "weight", weights, role) for part in parts]
+            split = [named(f"{stem}{part}", "weight", weights, role) for part in parts]
             if all(split):
-                sound = [one for one in split if one is not None]
-                rows = Joined([one.rows for one in sound])
-                error, coded = max(one.error for one in sound), any(one.quantised for one in sound)
-                yield Place(rows, error, quantised=coded, fused=True)
+                joined = _joined([one for one in split if one is not None])
+                order = rows_of(config, name, joined.rows.shape[0]) if len(parts) == 3 else None
+                if order is not None:
+                    index = torch.cat([order[part] for part in "qkv"]).argsort()
+                    joined = replace(joined, rows=Picked(joined.rows, index), fused=False)
+                yield joined
+
+
+def _part(
+    whole: Place,
+    name: str,
+    parts: tuple[str, ...],
+    stem: str,
+    heights: Mapping[str, int],
+    order: Mapping[str, Tensor] | None,
+) -> Iterator[Place]:
+    """The rows of one part of a fused weight, in the order of its model where that is known to mix them."""
+    if order is not None:
+        index = order["qkv"[parts.index(name)]]
+        if len(index) == heights.get(f"{stem}{name}"):
+            yield replace(whole, rows=Picked(whole.rows, index), name="")
+    elif (span := _span(name, parts, whole.rows.shape[0], stem, heights)) is not None:
+        yield replace(whole, rows=Part(whole.rows, *span), name="", fused=True)
 
 
 def _span(
@@ -124,7 +148,7 @@ def _tied(module: str, weights: Weights, role: str) -> Iterator[Place]:
             suffixes = tuple(f".{other}.weight" for other in others)
             matching = [key for key in weights.tensors if f".{key}".endswith(suffixes)]
             if len(matching) == 1:
-                found = _named(matching[0].removesuffix(".weight"), "weight", weights, role)
+                found = named(matching[0].removesuffix(".weight"), "weight", weights, role)
                 if found is not None:
                     yield found
 
@@ -135,7 +159,8 @@ def comparable(base: Place, merged: Place) -> None:
         Fault: when the two weights have different shapes, or are no matrices.
     """
     if len(base.rows.shape) < 2:
-        raise Fault(f"the base weight is {shown(base.rows.shape)}, which B @ A doesn't fit", "another shape")
+        message = f"the base weight is {shown(base.rows.shape)}, which B @ A doesn't fit"
+        raise Fault(message, "base-shape-mismatch", "another shape")
     if base.rows.shape != merged.rows.shape:
         shapes = f"base weight is {shown(base.rows.shape)}, merged weight is {shown(merged.rows.shape)}"
-        raise Fault(shapes, "another shape")
+        raise Fault(shapes, "merged-shape-differs", "another shape")

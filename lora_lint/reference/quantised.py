@@ -8,14 +8,16 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor
 
-from lora_lint.reference.stored import Beside, NotComparableError, Quantised
+from lora_lint.reference.microscaled import microscaled
+from lora_lint.reference.mlx import experts_of_mlx, of_mlx
+from lora_lint.reference.stored import Beside, NotComparableError, Quantised, Stacked
 
 ERRORS = {"nf4": 0.092, "fp4": 0.122, "int8": 0.0087}
 """The norm of the rounding error over that of a weight of normal values, measured with bitsandbytes 0.50.2, blocks of
 64 and rows of 4096. Of other integer grids it is computed from the number of bits."""
 
 
-def quantised(weight: Tensor, beside: Beside, config: Mapping[str, Any]) -> Quantised:
+def quantised(weight: Tensor, beside: Beside, config: Mapping[str, Any]) -> Quantised | Stacked:
     """A module's `weight` that isn't floating point, or is 8-bit floating point, as numbers.
 
     `config` is the `quantization_config` of the model, empty where there is none.
@@ -23,12 +25,21 @@ def quantised(weight: Tensor, beside: Beside, config: Mapping[str, Any]) -> Quan
     Raises:
         NotComparableError: when the format isn't known, or its parts are missing.
     """
+    if weight.dim() == 3 and weight.dtype == torch.uint32:
+        experts = [of_mlx(*parts, config) for parts in experts_of_mlx(weight, beside)]
+        return Stacked(experts, max(one.error for one in experts))
+    if weight.dtype == torch.uint32:
+        return of_mlx(weight, beside("scales"), beside("biases"), config)
     if weight.dim() < 2 or not weight.numel():
         raise NotComparableError(f"has the shape {tuple(weight.shape)}")
+    if beside("pre_quant_scale") is not None:
+        raise NotComparableError("has a scale for its inputs, pre_quant_scale, which isn't read here")
     if weight.dtype == torch.uint8 and (state := _state_of_4_bit(beside)) is not None:
         return _bitsandbytes_4_bit(weight, beside, *state)
     if weight.dtype == torch.int8 and (scale := beside("SCB")) is not None and scale.numel() == weight.shape[0]:
         return _by_row(weight, scale.float() / 127, ERRORS["int8"])
+    if weight.dtype == torch.uint8 and (scales := beside("weight_scale")) is not None:
+        return _modelopt(weight, scales, beside("weight_scale_2"), config)
     if weight.is_floating_point() or weight.dtype == torch.int8:
         return _scaled(weight, beside, config)
     raise NotComparableError("has none of the tensors beside it that are known here")
@@ -91,6 +102,14 @@ def _nested(absmax: Tensor, beside: Beside, state: Mapping[str, Any]) -> Tensor:
     return table[absmax.int()] * sizes[which] + offset
 
 
+def _modelopt(codes: Tensor, scales: Tensor, factor: Tensor | None, config: Mapping[str, Any]) -> Quantised:
+    """4-bit floating point under the name `weight`: modelopt/torch/export/unified_export_hf.py at 0.47.0."""
+    method = str(config.get("quant_method") or "a method that no config names")
+    if factor is None and not method.startswith("modelopt"):
+        raise NotComparableError(f"is packed by {method}")
+    return microscaled(codes, scales, factor)
+
+
 def _by_row(codes: Tensor, scale: Tensor, error: float) -> Quantised:
     column = scale.float().reshape(-1, 1)
 
@@ -110,9 +129,11 @@ def _scaled(codes: Tensor, beside: Beside, config: Mapping[str, Any]) -> Quantis
         raise NotComparableError("has neither SCB nor weight_scale beside it")
     if beside("weight_zero_point") is not None:
         raise NotComparableError("has zero points, which aren't read here")
+    if scale.dtype not in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
+        return microscaled(codes, scale)
     if scale.numel() == 1:
         return _by_row(codes, scale.float().reshape(1).expand(codes.shape[0]), error)
-    if scale.numel() == codes.shape[0]:
+    if scale.numel() == codes.shape[0] == scale.shape[0]:  # there may be as many blocks as rows
         return _by_row(codes, scale, error)
     rows, columns = _block(codes, scale, config)
     by_block = scale.float().repeat_interleave(columns, 1)[:, : codes.shape[1]]

@@ -29,13 +29,6 @@ ONE_IN = 64
 """One row of so many of a block is looked at one by one."""
 
 
-class Quick(NamedTuple):
-    """The moments of the sums, which leave out no number, and those of the entries of some rows, which are exact."""
-
-    sums: Moments
-    rows: Moments
-
-
 def neighbours(base: Rows, merged: Rows) -> int:
     """How many entries of a row to add up, 0 where a quick look tells too little of the two weights."""
     together = math.gcd(base.shape[1:].numel(), NEIGHBOURS)
@@ -47,46 +40,67 @@ def neighbours(base: Rows, merged: Rows) -> int:
 def foreseen(base: Rows, factors: Factors, scale: float) -> Moments:
     """The moments of the sums where `scale` is all that was merged, by the size of some rows of the base."""
     left, right, _ = in_working_precision(base, factors)
-    few = base.rows(0, ENTRIES // ONE_IN // right.shape[1] + 1).to(left)
-    ww = torch.linalg.vector_norm(few).square().item() * base.shape.numel() / few.numel()
     vv = ((left.T @ left) * (right @ right.T)).sum().item()
-    return Moments(scale * vv, vv, scale**2 * vv, ww * AGAIN**2, base.shape.numel())
+    return Moments(scale * vv, vv, scale**2 * vv, _rounded(base, left), base.shape.numel())
 
 
 @torch.no_grad()
-def quick_moments(
-    base: Rows, merged: Rows, factors: Factors, together: int = NEIGHBOURS, passed: Passed = nobody
-) -> Quick:
-    """Both kinds of moments of one update, in one pass over two weights on the CPU.
+def row_moments(base: Rows, merged: Rows, factors: Factors) -> Moments:
+    """The exact moments of one row in `ONE_IN`, for one update of two weights on the CPU."""
+    left, right, _ = in_working_precision(base, factors)
+    a = _Factor(right, right @ right.T)
+    found, entries = [], 0
+    for start, length in _blocks(base):
+        few = max(1, length // ONE_IN)
+        rows = [weight.rows(start, few).to(left) for weight in (base, merged)]
+        found.append(_moments(rows, left.narrow(0, start, few), a))
+        entries += rows[0].numel()
+    return Moments(*_total(found, left), n=entries)
 
-    `together` neighbours in a row, (in,), are added up; it divides their number. What changes neither such a sum nor
-    an entry of the sampled rows isn't seen.
+
+@torch.no_grad()
+def sum_moments(
+    base: Rows, merged: Rows, factors: Factors, together: int = NEIGHBOURS, passed: Passed = nobody
+) -> Moments:
+    """The moments of sums of `together` neighbours in a row, which divide it, for one update of two weights on the CPU.
+
+    They leave out no number. What changes no such sum isn't seen. `ww` is that of `foreseen`.
     """
     left, right, _ = in_working_precision(base, factors)
-    wide = widest(left.device)
-    a = [_Factor(one, one @ one.T) for one in (_added(right, together), right)]
-    count, columns = base.shape[0], right.shape[1]
-    step = max(ONE_IN, ENTRIES // columns)
-    starts = range(0, count, step)
-    size = (base.nbytes + merged.nbytes) / count
+    short = _added(right, together)
+    a = _Factor(short, short @ short.T)
+    size = (base.nbytes + merged.nbytes) / base.shape[0]
+    blocks = _blocks(base)
 
-    def sampled(start: int) -> int:
-        return max(1, min(step, count - start) // ONE_IN)
-
-    def look(start: int) -> Tensor:
-        length, few = min(step, count - start), sampled(start)
-        weights = [weight.rows(start, length) for weight in (base, merged)]
-        b = left.narrow(0, start, length)
-        of_sums = _moments([_added(rows, together).to(left) for rows in weights], b, a[0])
-        of_rows = _moments([rows.narrow(0, 0, few).to(left) for rows in weights], b.narrow(0, 0, few), a[1])
+    def look(block: int) -> Tensor:
+        start, length = blocks[block]
+        sums = [_added(weight.rows(start, length), together).to(left) for weight in (base, merged)]
+        found = _moments(sums, left.narrow(0, start, length), a)
         passed(int(size * length))
-        return torch.stack((of_sums, of_rows)).to(wide)
+        return found
 
-    blocks = in_shares(starts, left.device, lambda own: [look(start) for start in own])
-    of_sums, of_rows = (Moments(*found) for found in torch.stack(blocks).sum(0).tolist())
-    total, seen = base.shape.numel(), sum(map(sampled, starts)) * columns
-    rounded = of_rows.ww * total / seen * AGAIN**2
-    return Quick(of_sums._replace(ww=rounded, n=total // together), of_rows._replace(n=seen))
+    found = in_shares(range(len(blocks)), left.device, lambda own: [look(block) for block in own])
+    dv, vv, dd, _ = _total(found, left)
+    return Moments(dv, vv, dd, _rounded(base, left), base.shape.numel() // together)
+
+
+def _rounded(base: Rows, like: Tensor) -> float:
+    """The `ww` that tells how coarse sums are rounded, by the size of the first rows."""
+    few = base.rows(0, ENTRIES // ONE_IN // base.shape[1:].numel() + 1).to(like)
+    ww: float = torch.linalg.vector_norm(few).square().item()
+    return ww * base.shape.numel() / few.numel() * AGAIN**2
+
+
+def _blocks(base: Rows) -> list[tuple[int, int]]:
+    """Where blocks of rows begin, and how many rows they have."""
+    count = base.shape[0]
+    step = max(ONE_IN, ENTRIES // base.shape[1:].numel())
+    return [(start, min(step, count - start)) for start in range(0, count, step)]
+
+
+def _total(found: Sequence[Tensor], like: Tensor) -> tuple[float, float, float, float]:
+    dv, vv, dd, ww = torch.stack(list(found)).to(widest(like.device)).sum(0).tolist()
+    return dv, vv, dd, ww
 
 
 def _added(rows: Tensor, together: int) -> Tensor:

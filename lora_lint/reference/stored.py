@@ -75,6 +75,27 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
+class Picked:
+    """Rows of another weight in another order, or some of them: the query of every head."""
+
+    whole: Rows
+    index: Tensor
+
+    @property
+    def shape(self) -> torch.Size:
+        return torch.Size((len(self.index), *self.whole.shape[1:]))
+
+    @property
+    def nbytes(self) -> int:
+        return self.whole.nbytes * len(self.index) // self.whole.shape[0]
+
+    def rows(self, start: int, length: int) -> Tensor:
+        wanted = self.index[start : start + length]
+        runs = wanted.tensor_split((wanted.diff() != 1).nonzero().flatten() + 1)
+        return torch.cat([self.whole.rows(int(run[0]), len(run)) for run in runs])
+
+
+@dataclass(frozen=True, eq=False)
 class Joined:
     """Weights on top of each other: query, key and value where the adapter has them fused."""
 
@@ -96,6 +117,34 @@ class Joined:
                 found.append(part.rows(low, high - low))
             first += part.shape[0]
         return torch.cat(found)
+
+
+@dataclass(frozen=True, eq=False)
+class Stacked:
+    """A weight of experts, (experts, ...), that don't lie in one plain tensor."""
+
+    experts: Sequence[Rows]
+    error: float = 0.0
+    """Of quantising once more, over the norm of the weight."""
+
+    @property
+    def shape(self) -> torch.Size:
+        return torch.Size((len(self.experts), *self.experts[0].shape))
+
+    @property
+    def nbytes(self) -> int:
+        return sum(expert.nbytes for expert in self.experts)
+
+    def rows(self, start: int, length: int) -> Tensor:
+        return torch.stack([one.rows(0, one.shape[0]).flatten() for one in self.experts[start : start + length]])
+
+
+def of_experts(weight: Rows) -> Sequence[Rows]:
+    """The weight of each expert, of one that stacks them in a tensor or otherwise."""
+    if isinstance(weight, Stacked):
+        return weight.experts
+    assert isinstance(weight, Plain)
+    return [Plain(expert) for expert in weight.tensor]
 
 
 class NotComparableError(Exception):

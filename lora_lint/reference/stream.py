@@ -29,6 +29,8 @@ DTYPES = {
     "I8": torch.int8,
     "U8": torch.uint8,
     "BOOL": torch.bool,
+    "U32": torch.uint32,
+    "F8_E8M0": getattr(torch, "float8_e8m0fnu", torch.uint8),
 }
 WINDOW = 64 * 2**20
 """Bytes that may stay mapped behind the reader.

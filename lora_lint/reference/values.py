@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from lora_lint.document import UnreadableError
-from lora_lint.reference.adapter import ModuleClaim, check, sample_forward
+from lora_lint.reference.adapter import ModuleClaim, check, sample_forward, tensors_of
 from lora_lint.reference.blocks import single_threaded
 from lora_lint.reference.merged import experts_of
 from lora_lint.reference.stream import TensorFiles, TensorRef
-from lora_lint.reference.verdict import Fault, Verdict
+from lora_lint.reference.verdict import Fault, Verdict, unreadable
 from lora_lint.update import Factor, Rows, Spectrum, Update
 
 CHUNK = 2**16
@@ -42,11 +42,11 @@ def _update(claim: ModuleClaim, files: TensorFiles, device: torch.device, *, wit
         if all(math.isfinite(factor.norm) for factor in factors) and _may_overflow(factors, device):
             output = sample_forward(tensors[0], tensors[1], claim.kind, device)
             if not math.isfinite(output.item()):
-                return Fault("the output is not finite, though A and B are", "not finite").verdict
+                return Fault("the output is not finite, though A and B are", "values-not-finite", "not finite").verdict
     except Fault as fault:
         return fault.verdict
     except UnreadableError as error:
-        return Verdict("failed", str(error), "unreadable")
+        return unreadable(error)
     files.passed(sum(tensor.nbytes for tensor in tensors))
     a, b, *magnitude = factors
     return Update(
@@ -57,6 +57,7 @@ def _update(claim: ModuleClaim, files: TensorFiles, device: torch.device, *, wit
         magnitude[0] if magnitude else None,
         partial(_spectrum, claim, files, device),
         partial(_largest, claim, files, device),
+        lambda factor: _peak(files, claim, factor),
         lambda other: _same(files, claim, other),
         with_spectrum,
     )
@@ -142,10 +143,8 @@ def _zero_directions(matrix: Tensor, *, is_a: bool) -> frozenset[int]:
 
 
 def _pair(claim: ModuleClaim, files: TensorFiles, device: torch.device) -> tuple[Tensor, Tensor]:
-    return (
-        files.tensor(claim.a).to(device, torch.float32).flatten(1),
-        files.tensor(claim.b).to(device, torch.float32).flatten(1),
-    )
+    a, b, *_ = (tensor.to(device, torch.float32) for tensor in tensors_of(claim, files))
+    return a.flatten(1), b.flatten(1)
 
 
 def _spectrum(claim: ModuleClaim, files: TensorFiles, device: torch.device) -> Spectrum | None:
@@ -184,6 +183,11 @@ def largest(a: Tensor, b: Tensor, *, entries: int = 2**20) -> Tensor:
     """The largest absolute entry of `b @ a`, a block of rows at a time."""
     blocks = torch.split(b, max(1, entries // max(1, a.shape[1])))
     return torch.stack([(block @ a).abs().amax() for block in blocks]).amax()
+
+
+def _peak(files: TensorFiles, claim: ModuleClaim, factor: Factor) -> float:
+    values = files.tensor(claim.a if factor.name == claim.a.name else claim.b).flatten()
+    return max(chunk.float().abs().amax().item() for chunk in torch.split(values, CHUNK))
 
 
 def _same(files: TensorFiles, claim: ModuleClaim, other: Update) -> bool:

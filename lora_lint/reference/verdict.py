@@ -15,6 +15,9 @@ EPSILON = {"F64": 2.0**-52, "F32": 2.0**-23, "F16": 2.0**-10, "BF16": 2.0**-7}
 ROUNDING = math.sqrt(0.375 / math.log(2) / 12)
 """The norm of a weight's rounding error over epsilon times its own, for mantissas spread evenly over an octave."""
 
+OTHER_SCALE = "measured-scale-mismatch"
+"""The rule whose findings failures of measured scales are."""
+
 NOT_APPLIED = "not applied"
 ANOTHER = "another adapter or another base"
 NO_MAGNITUDE = "merged as plain LoRA, without DoRA's magnitude"
@@ -24,7 +27,8 @@ class Evidence(NamedTuple):
     """What was measured on one module: scale and residual, and the norms of the change, of `B @ A` and of rounding.
 
     `before` is the norm of what the base lost when it was quantised, and `entries` its size. `fused` says that the
-    weight is part of another one, in an order of rows that is usual and not certain. `plain` is how much the update
+    weight is part of another one, in an order of rows that is usual and not certain: without an explanation nothing was
+    measured. `plain` is how much the update
     would leave if a magnitude were left out.
     """
 
@@ -55,17 +59,32 @@ class Terms(NamedTuple):
 
 
 class Verdict(NamedTuple):
+    """`rule` is the name of the rule whose finding a failure is."""
+
     status: Status
     message: str = ""
     cause: str = ""
+    rule: str = ""
 
 
 class Fault(Exception):  # noqa: N818 - a finding on the way to its verdict
-    """Why a module fails, or with `undecided` why it can't be compared."""
+    """Why a module fails, as the finding of a rule."""
 
-    def __init__(self, message: str, cause: str = "broken tensors", *, undecided: bool = False) -> None:
+    def __init__(self, message: str, rule: str, cause: str = "broken tensors") -> None:
         super().__init__(message)
-        self.verdict = Verdict("undecided" if undecided else "failed", message, "" if undecided else cause)
+        self.verdict = Verdict("failed", message, cause, rule)
+
+
+class NotMeasuredError(Exception):
+    """Why a module can't be compared, which is no finding."""
+
+    @property
+    def verdict(self) -> Verdict:
+        return Verdict("undecided", str(self))
+
+
+def unreadable(error: Exception) -> Verdict:
+    return Verdict("failed", str(error), "unreadable", "syntax-error")
 
 
 def judge(terms: Terms, seen: Evidence) -> Verdict:
@@ -76,14 +95,14 @@ def judge(terms: Terms, seen: Evidence) -> Verdict:
     """
     declared = terms.declared
     if not math.isfinite(seen.change) or not math.isfinite(seen.scale):
-        return Verdict("failed", "the weights hold values that are not finite", "not finite")
+        return Verdict("failed", "the weights hold values that are not finite", "not finite", OTHER_SCALE)
     noise = seen.rounding / max(abs(declared) * seen.update, abs(seen.scale) * seen.update, 1e-300)
     if noise > 0.5:
         return Verdict(
             "undecided", f"the update is {1 / noise:.2g} times the rounding of the weights, too little to measure"
         )
     if seen.change <= 1.5 * seen.rounding:
-        return Verdict("failed", f"{NOT_APPLIED}: the merged weight is the base weight", NOT_APPLIED)
+        return Verdict("failed", f"{NOT_APPLIED}: the merged weight is the base weight", NOT_APPLIED, OTHER_SCALE)
     if seen.residual > min(0.9, 0.05 + 1.5 * max(noise, seen.rounding / seen.change)):
         return _unexplained(declared, seen)
     tolerance = 0.01 + 0.5 * noise**4
@@ -92,9 +111,8 @@ def judge(terms: Terms, seen: Evidence) -> Verdict:
         return Verdict("ok")
     cause = " or ".join(causes(ratio, terms, max(tolerance, 0.02)))
     explanation = cause or f"{ratio:.3g} times the declared"
-    return Verdict(
-        "failed", f"scale is {number(seen.scale)}, declared {number(declared)}: {explanation}", cause or "another scale"
-    )
+    message = f"scale is {number(seen.scale)}, declared {number(declared)}: {explanation}"
+    return Verdict("failed", message, cause or "another scale", OTHER_SCALE)
 
 
 def _unexplained(declared: float, seen: Evidence) -> Verdict:
@@ -107,10 +125,10 @@ def _unexplained(declared: float, seen: Evidence) -> Verdict:
             return Verdict("ok")
         return Verdict("undecided", f"{explained}: was it merged into the base before that was quantised?")
     if seen.fused:
-        return Verdict("undecided", f"{explained}: the fused weight may have its rows in another order")
+        return Verdict("undecided", f"not measured: {explained}, the fused weight may have its rows in another order")
     if seen.plain < 0.1:
-        return Verdict("failed", f"{NO_MAGNITUDE}: scale * B @ A alone was added", NO_MAGNITUDE)
-    return Verdict("failed", f"{ANOTHER}: {explained}", ANOTHER)
+        return Verdict("failed", f"{NO_MAGNITUDE}: scale * B @ A alone was added", NO_MAGNITUDE, OTHER_SCALE)
+    return Verdict("failed", f"{ANOTHER}: {explained}", ANOTHER, OTHER_SCALE)
 
 
 def causes(ratio: float, terms: Terms, tolerance: float) -> Iterator[str]:

@@ -3,57 +3,30 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import replace
 from itertools import repeat
 
 import torch
 
-from lora_lint.catalogue import load_rules
 from lora_lint.document import UnreadableError
 from lora_lint.facts import Setup
-from lora_lint.finding import Diagnostic, Severity
 from lora_lint.linter import Linter
 from lora_lint.reference.adapter import ModuleClaim
 from lora_lint.reference.blocks import single_threaded
 from lora_lint.reference.device import shares
 from lora_lint.reference.merge import Merge
+from lora_lint.reference.module_verdict import ModuleVerdict, verdict_on
 from lora_lint.reference.said import Said
 from lora_lint.reference.stream import Reading, TensorFiles
 from lora_lint.reference.values import updates
-from lora_lint.reference.verdict import Evidence, Fault, Status, Terms, Verdict, judge
+from lora_lint.reference.verdict import Evidence, Fault, NotMeasuredError, Terms, Verdict, judge, unreadable
 from lora_lint.reference.weights import Weights
 from lora_lint.settings import Settings
-from lora_lint.update import Adapter, Comparison, Update
+from lora_lint.update import Adapter, Update
 
 CPU = torch.device("cpu")
 
 UNSETTLED = Verdict("undecided", "the config doesn't settle the scale")
-
-STATUSES: dict[Severity, Status] = {Severity.ERROR: "failed", Severity.WARNING: "warning", Severity.NOTE: "ok"}
-GRAVITY: tuple[Status, ...] = ("ok", "undecided", "warning", "failed")
-
-
-@dataclass(frozen=True, slots=True)
-class ModuleVerdict:
-    """What was found of one module.
-
-    `cause` is the short name of a fault, for counting, and `diagnostics` are what the rules said, the worst first.
-    """
-
-    module: str
-    rank: float | None
-    declared: float | None
-    measured: float | None
-    residual: float | None
-    status: Status
-    message: str = ""
-    cause: str = ""
-    effective_rank: float | None = None
-    diagnostics: tuple[Diagnostic, ...] = field(default=(), repr=False)
-
-    @property
-    def rule(self) -> str:
-        return self.diagnostics[0].rule if self.diagnostics else ""
 
 
 def verify(
@@ -64,6 +37,7 @@ def verify(
     merged: Weights | None = None,
     also: Iterable[ModuleClaim] = (),
     spectrum: bool = False,
+    expect: float | None = None,
     linter: Linter | None = None,
     setup: Setup | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -73,7 +47,8 @@ def verify(
     Without `base` and `merged` the adapter is checked alone: its rank, shapes and values, and a forward pass. With
     both, the scale that was really merged is measured as well, in row blocks on `device`, or on each of several for a
     range of the modules; `also` are claims of other adapters that were merged too. With `spectrum` the effective rank
-    of every update is computed. `linter` has the user's settings of the rules, and `setup` says where the claims come
+    of every update is computed. Every scale is held to `expect`, which stands for the ones that no config settles.
+    `linter` has the user's settings of the rules, and `setup` says where the claims come
     from. `progress` is told the bytes read so far and those in all.
 
     Raises:
@@ -81,12 +56,12 @@ def verify(
     """
     if (base is None) != (merged is None):
         raise ValueError("base and merged weights are compared with each other: both are needed")
-    claims = list(claims)
+    claims = [claim if claim.declared is not None else replace(claim, declared=expect) for claim in claims]
     devices = [device] if isinstance(device, torch.device) else list(device)
     reading = Reading(progress)
     merge = None if base is None or merged is None else Merge(claims, list(also), base, merged, reading.told)
-    rules = Said(linter or Linter(Settings.model_construct(), ["tensors"]), setup)
-    return _verdicts(claims, devices, merge, spectrum, rules, reading)
+    rules = Said(linter or Linter(Settings.model_construct(), None), setup)
+    return _verdicts(claims, devices, merge, spectrum, rules, reading, expect)
 
 
 def _verdicts(
@@ -96,6 +71,7 @@ def _verdicts(
     spectrum: bool,
     rules: Said,
     reading: Reading,
+    expect: float | None,
 ) -> Iterator[ModuleVerdict]:
     files = TensorFiles(reading.told)
     sizes = [merge.size(claim) if merge is not None else 0 for claim in claims]
@@ -108,8 +84,10 @@ def _verdicts(
         if isinstance(seen, Verdict):
             found = seen
         elif seen is not None and merge is not None:
-            found = _held(merge.terms(claim), claim, seen, rules)
-        yield _said(claim, update, found, seen if isinstance(seen, Evidence) else None, rules.of(claim))
+            found = _held(merge.terms(claim), seen)
+        # Rows that aren't those of the module give a number, which isn't its scale.
+        known = seen if isinstance(seen, Evidence) and not (seen.fused and found.status == "undecided") else None
+        yield verdict_on(claim, update, found, known, rules, expect)
 
 
 def _compared(
@@ -132,10 +110,10 @@ def _compared(
             return None
         try:
             return merge.evidence(claim, device)
-        except Fault as fault:
-            return fault.verdict
+        except (Fault, NotMeasuredError) as reason:
+            return reason.verdict
         except UnreadableError as error:
-            return Verdict("failed", str(error), "unreadable")
+            return unreadable(error)
 
     with ExitStack() as stack:
         # Held over all modules: torch's own threads, once woken, spin for a while and take the time of ours.
@@ -162,33 +140,8 @@ def _step(claims: list[ModuleClaim]) -> int | None:
     return None
 
 
-def _held(terms: Terms | None, claim: ModuleClaim, seen: Evidence, rules: Said) -> Verdict:
-    """The evidence held against the declared scale; the rule says what is wrong, in its own severity."""
+def _held(terms: Terms | None, seen: Evidence) -> Verdict:
+    """The evidence held against the declared scale."""
     if terms is None:
         return UNSETTLED
-    found = judge(terms, seen)
-    if found.status != "failed":
-        return found
-    rules.ask(Comparison(found.message, claim.b.name, claim.b.file.name))
-    return Verdict("ok", "", found.cause)
-
-
-def _said(
-    claim: ModuleClaim, update: Update | Verdict, found: Verdict, seen: Evidence | None, diagnostics: list[Diagnostic]
-) -> ModuleVerdict:
-    """The gravest of what was found and what the rules said, and all of it in words."""
-    statuses = [found.status, *(STATUSES[one.severity] for one in diagnostics)]
-    messages = [found.message, *(one.message for one in diagnostics)]
-    known = update.spectrum if isinstance(update, Update) and update.with_spectrum and update.adds else None
-    return ModuleVerdict(
-        claim.module,
-        claim.rank,
-        claim.declared,
-        seen.scale if seen else None,
-        seen.residual if seen else None,
-        max(statuses, key=GRAVITY.index),
-        "; ".join(dict.fromkeys(filter(None, messages))),
-        found.cause or (load_rules()[diagnostics[0].rule].title if diagnostics else ""),
-        known.effective if known else None,
-        tuple(diagnostics),
-    )
+    return judge(terms, seen)

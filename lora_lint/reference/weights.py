@@ -13,6 +13,10 @@ from lora_lint.reference.stream import TensorFiles, TensorRef, first_line
 
 LARGEST_INDEX = 100_000_000
 
+QUANTISERS = {"quantize_config.json": "gptq", "quant_config.json": "awq"}
+"""Files that AutoGPTQ and AutoAWQ wrote beside the weights, at first without the method, which was the only one:
+auto_gptq/quantization/config.py:66 at 9f7d370, awq/models/_config.py:10 at 88e4c76."""
+
 PREFIXES = frozenset(("base_model", "model", "language_model", "module", "transformer"))
 """Leading parts in which checkpoints of the same model differ, by the class that saved them."""
 
@@ -54,18 +58,30 @@ class Weights:
         ref = self.find(module, end)
         return None if ref is None else self.files.tensor(ref)
 
+    def quantisation_of(self, module: str) -> Mapping[str, Any]:
+        """The same for one module, which MLX may name in it with settings of its own: mlx_lm/utils.py:378."""
+        own = self.quantisation.get(module)
+        return {**self.quantisation, **own} if isinstance(own, dict) else self.quantisation
+
     @cached_property
     def quantisation(self) -> Mapping[str, Any]:
-        """The `quantization_config` of the config beside the weights, empty where there is none."""
-        folder = next((ref.file.parent for ref in self.tensors.values()), None)
-        if folder is None:
-            return {}
-        for name in ("config.json", "quantize_config.json", "quant_config.json"):
-            found = _json(folder / name)
-            given = found.get("quantization_config", {}) if name == "config.json" else found
-            if isinstance(given, dict) and given:
-                return given
+        """The `quantization_config` of the config beside the weights, or MLX's `quantization`; empty without one."""
+        given = self.config.get("quantization_config") or self.config.get("quantization")
+        if isinstance(given, dict) and given:
+            return given
+        for name, method in QUANTISERS.items():
+            if found := self._beside(name):
+                return {"quant_method": method, **found}
         return {}
+
+    @cached_property
+    def config(self) -> Mapping[str, Any]:
+        """The config.json beside the weights, empty where there is none."""
+        return self._beside("config.json")
+
+    def _beside(self, name: str) -> dict[str, Any]:
+        folder = next((ref.file.parent for ref in self.tensors.values()), None)
+        return {} if folder is None else _json(folder / name)
 
     @cached_property
     def _by_core(self) -> dict[str, TensorRef | None]:

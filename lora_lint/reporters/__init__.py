@@ -5,6 +5,7 @@ from importlib import import_module
 
 from lora_lint.finding import Diagnostic, Report
 
+_REMOTE = ("s3://", "gs://", "hf://")
 FORMATS = ("text", "json", "github", "gitlab", "sarif", "junit")
 
 
@@ -33,8 +34,15 @@ def related_file(diagnostic: Diagnostic) -> str:
     return diagnostic.document.source.name if diagnostic.document is not None else diagnostic.file
 
 
+def is_url(file: str) -> bool:
+    """Whether a file is in a bucket or on the hub."""
+    return file.startswith(_REMOTE)
+
+
 def relative(file: str) -> str | None:
-    """The path from the working directory, with forward slashes; None for a file outside it."""
+    """The path from the working directory, with forward slashes; None for a file outside it, or behind a URL."""
+    if is_url(file):
+        return None
     root, full = os.getcwd(), os.path.abspath(file)
     if full != root and not full.startswith(os.path.join(root, "")):
         return None

@@ -10,7 +10,7 @@ from lora_lint import __version__
 from lora_lint.catalogue import load_rules
 from lora_lint.finding import Diagnostic, Range, Report, Safety
 from lora_lint.printable import printable, printable_json
-from lora_lint.reporters import placed, related_file, relative
+from lora_lint.reporters import is_url, placed, related_file, relative
 from lora_lint.reporters.fingerprint import fingerprints
 from lora_lint.rule import PAGES_URL, Rule
 
@@ -130,6 +130,8 @@ def _artifact(file: str) -> Json:
     inside = relative(file)
     if inside is not None:
         return {"uri": quote(_bytes(inside)), "uriBaseId": _ROOT}
+    if is_url(file):
+        return {"uri": quote(_bytes(file), safe="/:@")}
     full = os.path.abspath(file).replace(os.sep, "/").lstrip("/")
     return {"uri": f"file:///{quote(_bytes(full), safe='/:')}"}
 

@@ -65,8 +65,10 @@ def audit(folder: Path, runs: int) -> Iterator[Row]:
         yield Row(what, peaks[large], f"{small:,}", peaks[small], "the same", unit="MB")
     yield from _again(folder, top, runs)
     from tests.bench.engines import engines
+    from tests.bench.sentry import sentry
 
     yield from engines(folder, runs)
+    yield from sentry(folder, runs)
 
 
 def _again(folder: Path, top: Path, runs: int) -> Iterator[Row]:

@@ -3,9 +3,12 @@
 import subprocess
 import tempfile
 import venv
+from collections.abc import Sequence
 from pathlib import Path
 
 PEERS = ("check-jsonschema", "yamllint")
+SENTRY = ("adaptersentry==2.0.2",)
+"""A scanner of adapters that reads all tensors; with its libraries it takes 330 MB."""
 
 SMALLEST = """
 import json
@@ -54,11 +57,11 @@ if __name__ == "__main__":
 """One command and one model of 20 fields: what typer and pydantic cost before anything is linted."""
 
 
-def installed() -> Path:
+def installed(peers: Sequence[str] = PEERS, name: str = "lora-lint-bench-peers") -> Path:
     """The programs of an environment with the peers, made once and kept in the system's temporary folder."""
-    home = Path(tempfile.gettempdir()) / "lora-lint-bench-peers"
+    home = Path(tempfile.gettempdir()) / name
     programs = home / "bin"
-    if not all((programs / peer).exists() for peer in PEERS):
+    if not all((programs / peer.partition("=")[0]).exists() for peer in peers):
         venv.create(home, with_pip=True, clear=True)
-        subprocess.run([programs / "pip", "install", "--quiet", *PEERS], check=True)
+        subprocess.run([programs / "pip", "install", "--quiet", *peers], check=True)
     return programs

@@ -43,13 +43,15 @@ _ROUTERS = ("gate", "router")
 
 
 def moe_experts_not_adapted(setup: Setup) -> Iterator[Finding]:
+    if setup.trained or not setup.active or not setup.target_syntax:
+        return
     targets = setup.targets
     every = targets.all_linear
     stacked, otherwise = setup.adapter.target_parameters, setup.adapter.adapts_experts
     if every is None and stacked is None and targets.lasts.isdisjoint(IN_EXPERTS):
         return
     named = {last: name for name in targets.names if (last := name.value.rpartition(".")[2]) in IN_EXPERTS}
-    if not (named or every or stacked) or not setup.active or not setup.target_syntax or setup.trained:
+    if not (named or every or stacked):
         return
     if (base := setup.base) is None or not base.architecture.experts or (otherwise is not None and otherwise.value):
         return
