@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Origin = Literal["written", "default", "derived", "unknown"]
 State = Literal["active", "off", "not-lora"]
+Level = Literal["error", "warning", "note"]
 Kind = Literal["training", "checkpoint", "source", "serving"]
 TargetSyntax = Literal["", "peft", "unwrapped", "words", "comma", "glob"]
 """How target modules are written: a list of names or one regular expression (`peft`), the same where a list of one is
@@ -188,7 +189,7 @@ class Setup:
     recognised_by: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
     convention: str = "2r"
-    most: Literal["error", "warning", "note"] = "error"
+    most: Level = "error"
     """The highest severity of findings about it, lower where the reading is a guess."""
     sites: tuple[Site, ...] = ()
     bad_values: tuple[BadValue, ...] = ()

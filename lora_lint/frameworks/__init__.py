@@ -247,7 +247,7 @@ def setup(document: Document, names: list[str], beside: Callable[[], Checkpoint 
         recognised_by=marks,
         also=tuple(other for other, others in recognised[1:] if len(others) >= len(marks)),
         convention=getattr(module, "CONVENTION", "2r"),
-        most=getattr(module, "MOST", "error"),
+        most=optional.most(document) if hasattr(module, "most") else getattr(module, "MOST", "error"),
         checkpoint=checkpoint,
     )
     configs: list[tuple[type[Schema], Path]] = (

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lora_lint.document import Document, Path, Unknown
-from lora_lint.facts import Fact, Site, State
+from lora_lint.facts import Fact, Level, Site, State
 from lora_lint.frameworks.blocks import at
 from lora_lint.frameworks.gates import GATES, NAMED_RANKS, is_open
 from lora_lint.frameworks.guessed import Pair, number_at, opened, pairs, value_at
@@ -16,8 +16,6 @@ from lora_lint.view import View
 NAME = "generic"
 TITLE = "a framework that lora-lint doesn't know"
 DOCS = "https://arxiv.org/abs/2106.09685"
-MOST = "warning"
-"""What the keys mean is guessed from their names, so no finding is an error."""
 
 
 class Config(Schema):
@@ -40,6 +38,16 @@ def recognises(document: Document) -> tuple[str, ...]:
         return ()
     paths = [path for path in (pair.rank, pair.alpha) if path is not None] or [(gate,) for gate in opened(document)]
     return tuple(".".join(str(part) for part in path) for path in paths)
+
+
+_OF_RECORDS = ("log_history", "eval_loss", "eval_accuracy", "eval_runtime", "train_loss", "train_runtime", "total_flos")
+"""What a trainer writes down when a run is over."""
+
+
+def most(document: Document) -> Level:
+    """What the keys mean is guessed from their names, so no finding is an error; nobody mends the record of a run."""
+    data = document.data
+    return "note" if isinstance(data, dict) and any(key in data for key in _OF_RECORDS) else "warning"
 
 
 def sites(config: View[Config]) -> Iterator[Site]:

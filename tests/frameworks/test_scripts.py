@@ -449,6 +449,7 @@ def test_a_lora_call_stands_for_the_defaults_that_it_reads(code: str) -> None:
     ("name", "text", "severity"),
     [
         ("a.yaml", "lora: {r: 8, alpha: 8}\n", Severity.WARNING),
+        ("metrics.json", '{"eval_loss": 0.26, "rank": 8, "lora_alpha": 8}', Severity.NOTE),
         ("a.py", "class A:\n    lora_r: int = 8\n    lora_alpha: int = 8", Severity.WARNING),
         ("a.sh", "deepspeed fastchat/train/train_lora.py --lora_r 8 --lora_alpha 8\n", Severity.ERROR),
     ],
