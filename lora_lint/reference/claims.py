@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from lora_lint.facts import Setup, Site
@@ -92,7 +93,12 @@ def _of_embedding(module: LoraTensors) -> bool:
 
 
 def _ref(tensor: Tensor, folder: Path) -> TensorRef:
-    return TensorRef(folder / Path(tensor.file).name, tensor.name)
+    return TensorRef(_path(folder, tensor.file), tensor.name)
+
+
+@lru_cache(maxsize=16)
+def _path(folder: Path, file: str) -> Path:
+    return folder / Path(file).name
 
 
 def kind_of(module: LoraTensors) -> Kind:

@@ -72,6 +72,7 @@ class _File(Protocol):
     @property
     def names(self) -> Collection[str]: ...
     def dtype(self, name: str) -> str: ...
+    def size(self, name: str) -> int: ...
     def tensor(self, name: str) -> Tensor: ...
     def release(self) -> None: ...
 
@@ -91,6 +92,10 @@ class MappedFile:
 
     def dtype(self, name: str) -> str:
         return self.header.tensors[name].dtype
+
+    def size(self, name: str) -> int:
+        info = self.header.tensors[name]
+        return info.end - info.start
 
     def tensor(self, name: str) -> Tensor:
         info = self.header.tensors[name]
@@ -137,6 +142,9 @@ class _UnpickledFile:
     def dtype(self, name: str) -> str:
         dtype = self._tensors[name].dtype
         return next((spelling for spelling, other in DTYPES.items() if other == dtype), str(dtype))
+
+    def size(self, name: str) -> int:
+        return self._tensors[name].nbytes
 
     def tensor(self, name: str) -> Tensor:
         tensor = self._tensors[name].detach()
@@ -215,7 +223,7 @@ class TensorFiles:
     def size(self, ref: TensorRef) -> int:
         """Bytes of a tensor, 0 where it can't be read."""
         try:
-            return self.tensor(ref).nbytes
+            return self.holding(ref).size(ref.name)
         except UnreadableError:
             return 0
 

@@ -1,7 +1,7 @@
 """The numbers of an adapter: one pass over its bytes, several tensors at a time, and more where a rule asks for it."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -19,6 +19,9 @@ from lora_lint.update import Factor, Rows, Spectrum, Update
 CHUNK = 2**16
 """Numbers that are widened at a time, few enough to stay in the cache of a core."""
 
+SHARE = 8
+"""Modules that a thread takes at a time, at most: to hand one over takes a part of what measuring a small one does."""
+
 PROBES = 16
 """Rows that are looked at before all of them are."""
 
@@ -30,9 +33,16 @@ def updates(
 
     Every thread takes modules of its own, since the threads of one long sum would wait for each other at its end.
     """
-    measure = partial(_update, files=files, device=device, with_spectrum=with_spectrum)
+
+    def measure(share: Sequence[ModuleClaim]) -> list[Update | Verdict]:
+        return [_update(claim, files=files, device=device, with_spectrum=with_spectrum) for claim in share]
+
+    claims = list(claims)
     with single_threaded() as threads, ThreadPoolExecutor(threads) as pool:
-        yield from pool.map(measure, claims)
+        size = max(1, min(SHARE, len(claims) // (4 * threads)))
+        shares = [claims[start : start + size] for start in range(0, len(claims), size)]
+        for measured in pool.map(measure, shares):
+            yield from measured
 
 
 def _update(claim: ModuleClaim, files: TensorFiles, device: torch.device, *, with_spectrum: bool) -> Update | Verdict:

@@ -44,8 +44,8 @@ def thousand(folder: Path, runs: int) -> Iterator[Row]:
             [*LORA_LINT, "check", "--quiet", top / "adapter-0000"],
         )
         what = "with one header" if alike else "no two alike"
-        over = [whole - median(one) for whole in all_]
-        yield Row(f"`check` of 1,000 adapters of 448 tensors, {what}, over the start-up", over, budget="500 ms")
+        row = f"`check` of 1,000 adapters of 448 tensors, {what}, over the start-up"
+        yield Row(row, _over(all_, one), budget="500 ms")
 
 
 _WIDTH = 4096
@@ -183,17 +183,26 @@ def _wall(runs: int, folder: Path, *commands: list[str | Path]) -> list[list[Cos
 
 def _alone(folder: Path, runs: int) -> Row:
     """Reading every tensor of an adapter once, in a process where torch is imported and the file is in memory."""
-    large = folder / "large"
-    process([PYTHON, "-c", _MAKE, large, "256", "256", str(_WIDTH)], folder)
+    large, small = folder / "large", folder / "one-module"
+    for place, modules in ((large, "256"), (small, "1")):
+        process([PYTHON, "-c", _MAKE, place, modules, "256", str(_WIDTH)], folder)
     weights = large / "adapter" / "adapter_model.safetensors"
-    ours, theirs = in_turn(
+    ours, one, theirs = in_turn(
         runs,
-        partial(_reported, folder, _VERIFY, ["verify", large / "adapter", "--device", "cpu"]),
+        *(partial(_reported, folder, _VERIFY, ["verify", place / "adapter", *_CPU]) for place in (large, small)),
         partial(_reported, folder, _SUM, ["float32", weights]),
     )
-    what = f"`verify` of a {weights.stat().st_size / 1e9:.1f} GB adapter, warm"
+    what = f"`verify` of a {weights.stat().st_size / 1e9:.1f} GB adapter, warm, over that of one module"
     shutil.rmtree(large)
-    return Row(what, ours, "torch sum over its map", theirs, "1.25x")
+    return Row(what, _over(ours, one), "torch sum over its map", theirs, "1.25x")
+
+
+_CPU = ("--device", "cpu")
+
+
+def _over(large: list[float], small: list[float]) -> list[float]:
+    """What a run takes besides reading options, settings and rules."""
+    return [whole - median(small) for whole in large]
 
 
 def _reported(folder: Path, code: str, arguments: list[str | Path]) -> float:
@@ -205,15 +214,16 @@ def _reported(folder: Path, code: str, arguments: list[str | Path]) -> float:
 
 
 def _merged(folder: Path, runs: int) -> Iterator[Row]:
-    small, large = _merge(folder, modules=16), _merge(folder, modules=128)
+    one, small, large = (_merge(folder, modules=count) for count in (1, 16, 128))
     pair = [folder / "merged-128" / place / "model.safetensors" for place in ("base", "merged")]
-    ours, theirs = in_turn(
+    ours, start, theirs = in_turn(
         runs,
-        partial(_reported, folder, _VERIFY, [*large]),
+        *(partial(_reported, folder, _VERIFY, [*given]) for given in (large, one)),
         partial(_reported, folder, _SUM, ["bfloat16", *pair]),
     )
     size = f"{sum(path.stat().st_size for path in pair) / 1e9:.1f} GB"
-    yield Row(f"`verify` of base and merged, {size}, warm", ours, "torch sums over both maps", theirs, "1.67x")
+    what = f"`verify` of base and merged, {size}, warm, over that of one module"
+    yield Row(what, _over(ours, start), "torch sums over both maps", theirs, "1.67x")
     yield Row(
         f"memory above the imports for base and merged, {size}",
         [_reported(folder, _HELD, large)],
@@ -234,7 +244,7 @@ def _merge(folder: Path, modules: int) -> list[str | Path]:
     place = folder / f"merged-{modules}"
     process([PYTHON, "-c", _MAKE, place, str(modules), str(_RANK), str(_WIDTH), "merged"], folder)
     given: list[str | Path] = ["verify", place / "adapter", "--base", place / "base", "--merged", place / "merged"]
-    return [*given, "--device", "cpu"]
+    return [*given, *_CPU]
 
 
 def possible() -> bool:
