@@ -60,6 +60,7 @@ def _pinned(folder: str, name: str) -> tuple[tuple[Pin, str], ...]:
     return _pinned(above, name)
 
 
+@lru_cache(maxsize=16)
 def installed(source: "Source", name: str) -> Pin | None:
     """The release of a package that a notebook or a script installs before it runs, where it names one."""
     if "pip" not in source.text or name not in source.text:

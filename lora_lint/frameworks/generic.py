@@ -68,8 +68,8 @@ _BASES = (
 
 def says(config: View[Config], word: str) -> Fact[Any] | None:
     """The model beside the rank or in the mapping around it, else in the root."""
-    pair = next(pairs(config.document), None)
-    if word != "base_model" or pair is None:
+    pair = next(pairs(config.document), None) if word == "base_model" else None
+    if pair is None:
         return None
     for named in (pair.named, pair.outer):
         path = next((named[key] for key in _BASES if key in named), None)
