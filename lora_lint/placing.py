@@ -103,7 +103,7 @@ def _severity(placed: Placed, chosen: Mapping[str, str]) -> Severity:
         level = finding.severity
     if document.example:
         return Severity.NOTE
-    if setup is not None and Severity(setup.most).rank < level.rank:
+    if setup is not None and setup.most != "error" and Severity(setup.most).rank < level.rank:
         return Severity(setup.most)
     if rule.family == "scaling" and level is Severity.ERROR and setup is not None and setup.convention != "2r":
         return Severity.WARNING

@@ -22,7 +22,10 @@ AGAIN = 2.0
 """How much larger the error of a sum is than that of an entry, in proportion: the sums of half precision are rounded to
 half precision on both sides, as the entries of one were."""
 
-ENTRIES = 2**22
+LEAST = 2**22
+"""Entries of a weight that is worth a quick look."""
+
+ENTRIES = 2**23
 """Entries of a block."""
 
 ONE_IN = 64
@@ -32,7 +35,7 @@ ONE_IN = 64
 def neighbours(base: Rows, merged: Rows) -> int:
     """How many entries of a row to add up, 0 where a quick look tells too little of the two weights."""
     together = math.gcd(base.shape[1:].numel(), NEIGHBOURS)
-    large = base.shape == merged.shape and base.shape.numel() >= ENTRIES
+    large = base.shape == merged.shape and base.shape.numel() >= LEAST
     return together if large and together >= LEAST_NEIGHBOURS else 0
 
 
