@@ -28,8 +28,11 @@ LEAST = 2**22
 ENTRIES = 2**23
 """Entries of a block."""
 
-ONE_IN = 64
+ONE_IN = 128
 """One row of so many of a block is looked at one by one."""
+
+SIZED = 2**14
+"""Entries that tell the size of a weight well enough to say how coarse it is rounded."""
 
 
 def neighbours(base: Rows, merged: Rows) -> int:
@@ -89,7 +92,7 @@ def sum_moments(
 
 def _rounded(base: Rows, like: Tensor) -> float:
     """The `ww` that tells how coarse sums are rounded, by the size of the first rows."""
-    few = base.rows(0, ENTRIES // ONE_IN // base.shape[1:].numel() + 1).to(like)
+    few = base.rows(0, min(base.shape[0], SIZED // base.shape[1:].numel() + 1)).to(like)
     ww: float = torch.linalg.vector_norm(few).square().item()
     return ww * base.shape.numel() / few.numel() * AGAIN**2
 

@@ -19,7 +19,7 @@ from lora_lint.update import Factor, Rows, Spectrum, Update
 CHUNK = 2**16
 """Numbers that are widened at a time, few enough to stay in the cache of a core."""
 
-SHARE = 8
+SHARE = 4
 """Modules that a thread takes at a time, at most: to hand one over takes a part of what measuring a small one does."""
 
 PROBES = 16
