@@ -46,7 +46,8 @@ def alike(names: Iterable[str]) -> tuple[str, ...]:
 
     Adapters of one base have the same tensors by name, whatever their ranks and dtypes.
     """
-    return _first_of(tuple(names))
+    found = tuple(names)
+    return _first_of(found) if len(found) <= LARGEST else found
 
 
 @lru_cache(maxsize=KEPT)
