@@ -321,7 +321,7 @@ def spoiled(tensor: Tensor, value: float) -> Tensor:
         (pair(a=torch.zeros(4, 8)), "adds nothing: lora_A is all zeros"),
         (pair(a=spoiled(torch.randn(4, 8), math.nan)), "lora_A holds values that are not finite"),
         (pair(b=spoiled(torch.randn(6, 4), -math.inf)), "lora_B holds values that are not finite"),
-        (pair(1e-36 * torch.randn(4, 8), torch.full((6, 4), 3e38)), ""),
+        (pair(1e-37 * torch.randn(4, 8), torch.full((6, 4), 3e38)), ""),
         (pair(b=torch.full((6, 4), 3e38)), "the output is not finite, though A and B are"),
         (pair(b=torch.randn(6, 3)), "lora_A is 4x8, lora_B is 6x3: they don't pair up"),
         (
