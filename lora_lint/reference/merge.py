@@ -52,9 +52,15 @@ class Merge:
         """What the declared scale of a claim is made of, and what it could be taken for; None where it isn't known."""
         if claim.declared is None:
             return None
-        ranks = frozenset(one.rank for one in self._claims if one.rank is not None)
-        scales = frozenset(one.declared for one in self._claims if one.declared is not None)
-        return Terms(claim.declared, claim.rank, claim.rslora, ranks, scales)
+        return Terms(claim.declared, claim.rank, claim.rslora, *self._of_all)
+
+    @cached_property
+    def _of_all(self) -> tuple[frozenset[float], frozenset[float]]:
+        """The ranks and the scales of all modules of the adapter."""
+        return (
+            frozenset(one.rank for one in self._claims if one.rank is not None),
+            frozenset(one.declared for one in self._claims if one.declared is not None),
+        )
 
     def evidence(self, claim: ModuleClaim, device: torch.device) -> Evidence:
         """The scale that lies between the two weights of a claim's module.

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lora_lint.reference.blocks import Passed, in_shares, nobody
 from lora_lint.reference.device import widest
-from lora_lint.reference.merged import Factors, Moments, in_working_precision
+from lora_lint.reference.merged import Factors, Moments, in_working_precision, update_products
 from lora_lint.reference.stored import Rows
 
 NEIGHBOURS = 512
@@ -45,9 +45,9 @@ def neighbours(base: Rows, merged: Rows) -> int:
 @torch.no_grad()
 def foreseen(base: Rows, factors: Factors, scale: float) -> Moments:
     """The moments of the sums where `scale` is all that was merged, by the size of some rows of the base."""
-    left, right, _ = in_working_precision(base, factors)
-    vv = ((left.T @ left) * (right @ right.T)).sum().item()
-    return Moments(scale * vv, vv, scale**2 * vv, _rounded(base, left), base.shape.numel())
+    ready = in_working_precision(base, factors)
+    vv = update_products([ready]).item()
+    return Moments(scale * vv, vv, scale**2 * vv, _rounded(base, ready.left), base.shape.numel())
 
 
 @torch.no_grad()
