@@ -3,11 +3,14 @@
 import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from lora_lint.audit.rows import Row
+from lora_lint.audit.run import Audit
 from lora_lint.audit.work import Outcome, Task, Tell, Work
+from lora_lint.settings import Settings
 
 PEFT = {"peft_type": "LORA", "base_model_name_or_path": "org/base", "target_modules": ["q_proj", "v_proj"]}
 
@@ -23,6 +26,19 @@ def adapter(folder: Path | str, rank: int = 8, alpha: float = 16, **others: obje
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(config(rank, alpha, **others), "utf-8")
     return path
+
+
+def laid_out(top: str, files: Mapping[str, bytes]) -> None:
+    """Files below a folder, as they lie in a bucket."""
+    for name, data in files.items():
+        path = Path(top, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def audited(root: str, workers: int = 0, store: str | None = None) -> list[Row]:
+    """The rows of all files below a root."""
+    return [row for rows in Audit([root], Settings(), workers, store) for row in rows]
 
 
 def snapshot(model: Path, revision: str, files: dict[str, bytes], ref: str = "") -> None:

@@ -4,12 +4,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from http.server import ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 from urllib.parse import unquote
 
 from tests.buckets import BUCKET
+from tests.serving import served
 
 
 @dataclass
@@ -56,12 +55,5 @@ def google() -> Iterator[Google]:
 
     storage: Any = Storage(use_memory_fs=True)
     create_bucket(BUCKET, storage)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Counted, storage))
-    found.url = f"http://127.0.0.1:{server.server_port}"
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with served(partial(Counted, storage)) as found.url:
         yield found
-    finally:
-        server.shutdown()
-        thread.join()

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha1
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.serving import served
 
 REPOSITORY = "org/adapters"
 PAGE = 2
@@ -85,15 +86,8 @@ def hub(repositories: Mapping[str, Mapping[str, bytes]]) -> Iterator[Hub]:
         def log_message(self, *_: object) -> None:
             return
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    found.url = f"http://127.0.0.1:{server.server_port}"
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with served(Answers) as found.url:
         yield found
-    finally:
-        server.shutdown()
-        thread.join()
 
 
 _REFUSAL = b'{"error": "hf_secretsecretsecretsecretsecretsecre has no access"}'

@@ -6,10 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lora_lint.audit.rows import Row
-from lora_lint.audit.run import Audit
-from lora_lint.settings import Settings
-from tests.audits import config
+from tests.audits import audited, config, laid_out
 from tests.buckets import BUCKET, weights
 from tests.conftest import Run
 from tests.gcs import Google, google
@@ -40,16 +37,9 @@ def bucket(monkeypatch: pytest.MonkeyPatch, repository_top: Path) -> Iterator[Go
         yield running
 
 
-def audited(root: str, workers: int = 0, store: str | None = None) -> list[Row]:
-    return [row for rows in Audit([root], Settings(), workers, store) for row in rows]
-
-
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_rows_are_those_of_a_folder(workers: int, bucket: Google) -> None:
-    for name, data in FILES.items():
-        path = Path("x", name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+    laid_out("x", FILES)
     rows = audited(ROOT, workers)
     assert rows == audited("x")
     assert [(row.adapter, row.scale, [found.rule for found in row.findings]) for row in rows[:2]] == [

@@ -15,12 +15,11 @@ import pytest
 from lora_lint.audit.local import Here
 from lora_lint.audit.remote import RemoteError, absolute, is_remote, normal, reason
 from lora_lint.audit.roots import Place
-from lora_lint.audit.rows import Row
 from lora_lint.audit.run import Audit, apart
 from lora_lint.audit.shares import FOLDERS, ordered
 from lora_lint.audit.work import Work
 from lora_lint.settings import Settings
-from tests.audits import adapter, config
+from tests.audits import adapter, audited, config, laid_out
 from tests.buckets import BUCKET, Server, server, weights
 from tests.checkout import ROOT as CHECKOUT
 from tests.conftest import Cli, Run
@@ -67,16 +66,9 @@ def bucket(running: Server, monkeypatch: pytest.MonkeyPatch, repository_top: Pat
     return running
 
 
-def audited(root: str, workers: int = 0, store: str | None = None) -> list[Row]:
-    return [row for rows in Audit([root], Settings(), workers, store) for row in rows]
-
-
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_rows_are_those_of_a_folder(workers: int, bucket: Server) -> None:
-    for name, data in FILES.items():
-        path = Path("x", name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+    laid_out("x", FILES)
     rows = audited(ROOT, workers)
     assert rows == audited("x")
     assert [(row.adapter, row.scale, [found.rule for found in row.findings]) for row in rows[:2]] == [
