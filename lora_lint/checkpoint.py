@@ -13,6 +13,7 @@ from lora_lint.modules import tensor_modules as tensor_modules
 from lora_lint.once import for_each
 from lora_lint.readers.weights import Shaped, read_contents
 from lora_lint.tensors import Checkpoint, Tensor
+from lora_lint.used import used
 
 LARGEST_INDEX = 32 * 2**20
 
@@ -87,6 +88,7 @@ def shards_of(path: str) -> Mapping[str, str]:
 
 
 def _size(path: str) -> int | None:
+    used(path)
     try:
         status = os.stat(path)
     except OSError:

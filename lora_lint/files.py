@@ -96,6 +96,8 @@ class Candidate(NamedTuple):
     """Whether it is known to be a regular file, and no link to another."""
     beside: frozenset[str] | None = None
     """The names in its folder, where that was listed."""
+    data: bytes | None = None
+    """What is in it, where it was read already."""
 
 
 class Top(NamedTuple):

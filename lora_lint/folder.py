@@ -9,6 +9,7 @@ from lora_lint.checkpoint import leads_out
 from lora_lint.document import Source, UnreadableError
 from lora_lint.once import once
 from lora_lint.upwards import repository
+from lora_lint.used import used
 
 LARGEST = 4 * 2**20
 """Bytes of a file that is read whole: configs and model cards are far smaller, tokenizers aren't needed whole."""
@@ -78,6 +79,7 @@ class Folder:
         path = os.path.join(self.path, name)
         if name not in self.names or leads_out(self.path, name):
             return 0
+        used(path)
         try:
             return os.path.getsize(path) if os.path.isfile(path) else 0
         except OSError:

@@ -148,10 +148,7 @@ class Linter:
         report.summary.skipped += len(walk.skipped)
 
     def read(self, candidate: Candidate) -> Reading:
-        path, named, inside, regular, names = candidate
-        only = self.effective(path).framework
-        limit = self.settings.max_file_size
-        return read_file(path, named=named, limit=limit, only=only, inside=inside, regular=regular, names=names)
+        return read_file(candidate, self.settings.max_file_size, self.effective(candidate.path).framework)
 
     def add(self, reading: Reading, report: Report) -> list[Diagnostic]:
         """Check one file into a report, and return what was found in it."""

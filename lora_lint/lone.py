@@ -11,6 +11,7 @@ from lora_lint.checkpoint import ADAPTER_CONFIG, WEIGHTS, index_of, leads_out, o
 from lora_lint.dialects import ALPHA, Dialect, dialect, holds_lora, tensor_modules
 from lora_lint.document import Document, Path, Source, Span, Unknown
 from lora_lint.facts import Fact, Setup, Site, derived
+from lora_lint.files import Candidate
 from lora_lint.folder import Folder
 from lora_lint.frameworks import framework
 from lora_lint.frameworks.llama_cpp import ALPHA as ALPHA_KEY
@@ -101,7 +102,7 @@ def claimed(path: str) -> str | None:
             continue
         if config == ADAPTER_CONFIG:
             return config
-        setups = read_file(beside, named=True, limit=LARGEST_CONFIG).setups
+        setups = read_file(Candidate(beside, named=True), LARGEST_CONFIG).setups
         if any(setup.checkpoint is not None and name in setup.checkpoint.files for setup in setups):
             return config
     return None
@@ -133,7 +134,7 @@ def _runs(folder: Folder) -> tuple[Setup, ...]:
     if len(names) > MOST_CONFIGS:
         return ()
     paths = [os.path.join(folder.path, name) for name in names]
-    found = [setups for one in paths if (setups := read_file(one, named=False, limit=LARGEST_CONFIG).setups)]
+    found = [setups for one in paths if (setups := read_file(Candidate(one, named=False), LARGEST_CONFIG).setups)]
     return tuple(found[0]) if len(found) == 1 else ()
 
 

@@ -12,7 +12,7 @@ from types import ModuleType
 from lora_lint.decoding import decode, syntax_of
 from lora_lint.document import Document, Problem, Source, Span, Syntax, UnreadableError
 from lora_lint.facts import Setup
-from lora_lint.files import PICKLED, named_as_lora
+from lora_lint.files import PICKLED, Candidate, named_as_lora
 from lora_lint.frameworks import LAST, WORDS, candidates, has_marker, holds_any, owner
 from lora_lint.leftovers import leftover
 from lora_lint.tensors import Checkpoint
@@ -53,26 +53,15 @@ class Reading:
     """Whether the file couldn't even be opened."""
 
 
-def read_file(
-    path: str,
-    *,
-    named: bool,
-    limit: int,
-    only: str | None = None,
-    inside: str = "",
-    regular: bool = False,
-    names: frozenset[str] | None = None,
-) -> Reading:
-    """Read one file; every fault of its content ends in `problem`, never in an exception.
-
-    `regular` says that it is known to be a regular file, and no link to another one; `names` are those in its folder,
-    where that was listed.
-    """
+def read_file(candidate: Candidate, limit: int, only: str | None = None) -> Reading:
+    """Read one file of at most `limit` bytes; every fault of its content ends in `problem`, never in an exception."""
+    path, named, inside, regular, names, data = candidate
     name = path if os.sep == "/" else path.replace(os.sep, "/")
     try:
         if path.endswith(_WEIGHTS) or leftover(os.path.basename(path)):
             return _header(path, name, named=named)
-        data = _content(path, limit, any_kind=named or regular)
+        if data is None:
+            data = _content(path, limit, any_kind=named or regular)
     except OSError as error:
         problem = Problem(f"can't be read: {(error.strerror or str(error)).lower()}")
         reading = Reading(path, Source(name, ""), problem=problem, unopened=True)

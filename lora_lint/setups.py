@@ -93,7 +93,7 @@ def _with_real_modules(setup: Setup) -> tuple[Site, ...]:
     if len(setup.sites) != 1 or setup.lone or checkpoint is None or not checkpoint.tensors:
         return setup.sites
     names = _names(setup.tensor_modules)
-    if not names or setup.sites[0].state != "active" or setup.sites[0].modules[0] in names:
+    if not names or setup.sites[0].state != "active" or all(one in names for one in setup.sites[0].modules):
         return setup.sites
     return (replace(setup.sites[0], modules=names),)
 

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from typing import Any
 
@@ -55,7 +55,7 @@ def stamp(path: str) -> Stamp | None:
     return status.st_size, status.st_mtime_ns, status.st_ino
 
 
-def stamped(path: str, others: set[str]) -> str:
+def stamped(path: str, others: Set[str]) -> str:
     """The folder of a file and the other paths that were used for it, with their stamps, as JSON."""
     folder = os.path.dirname(path)
     inside = os.path.join(folder, "")

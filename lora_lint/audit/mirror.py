@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -157,7 +157,7 @@ class Bucket:
     def stamp(self, path: str) -> Stamp | None:
         return self._laid.stamps.get(os.path.basename(path))
 
-    def stamped(self, path: str, others: set[str]) -> str | None:
+    def stamped(self, path: str, others: Set[str]) -> str | None:
         return self._laid.digest if not self._laid.failed and self._laid.digest else None
 
     def is_current(self, path: str, beside: str) -> bool:

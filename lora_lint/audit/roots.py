@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import NamedTuple, Protocol
 
 from lora_lint.audit.beside import Stamp, is_current, stamp, stamped
@@ -66,7 +66,7 @@ class Root(Protocol):
     def stamp(self, path: str) -> Stamp | None:
         """What changes with a file, None where there is none."""
 
-    def stamped(self, path: str, others: set[str]) -> str | None:
+    def stamped(self, path: str, others: Set[str]) -> str | None:
         """What else the rows of a file were made of; None where that can't be known again."""
 
     def is_current(self, path: str, beside: str) -> bool:
@@ -116,7 +116,7 @@ class Folder:
     def stamp(self, path: str) -> Stamp | None:
         return stamp(path)
 
-    def stamped(self, path: str, others: set[str]) -> str | None:
+    def stamped(self, path: str, others: Set[str]) -> str | None:
         return stamped(path, others)
 
     def is_current(self, path: str, beside: str) -> bool:

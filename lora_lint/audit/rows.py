@@ -76,6 +76,9 @@ def encoded(rows: Sequence[Row]) -> str:
     return json.dumps(rows, separators=(",", ":"), allow_nan=False)
 
 
+NOTHING = encoded([])
+
+
 def decoded(text: str) -> list[Row]:
     """The rows of such a line."""
     found = json.loads(text)

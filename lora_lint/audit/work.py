@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from hashlib import sha256
 from typing import NamedTuple
 
 from lora_lint.audit.beside import NOWHERE, heard
+from lora_lint.audit.copies import Copies, Made
 from lora_lint.audit.remote import RemoteError, is_remote
 from lora_lint.audit.roots import Folder, Place, Root, blobs
-from lora_lint.audit.rows import Row, encoded, lost, rows
+from lora_lint.audit.rows import NOTHING, Row, encoded, lost, rows
 from lora_lint.audit.store import Known, Record, Store
 from lora_lint.baseline import Baseline
 from lora_lint.files import Candidate, Walk
@@ -98,6 +100,9 @@ class Auditor:
         self._scopes = work.scopes
         self._verify = work.verify
         self._limit = work.settings.max_file_size
+        # A baseline, and settings for some paths, tell adapters apart that say the same.
+        alike = not (work.verify or work.baseline or work.settings.overrides)
+        self._copies = Copies() if alike else None
 
     def __call__(self, task: Task, tell: Tell) -> Outcome:
         root, report = self._roots[task.root], Report()
@@ -135,8 +140,28 @@ class Auditor:
         """What the store holds of a folder below a root."""
         return self._store.known(self._scopes[task.root], folder) if self._store is not None else {}
 
-    def read(self, candidate: Candidate, number: int, report: Report) -> tuple[list[Row], bool]:
-        """The rows of one file below a root, and whether it couldn't be opened."""
+    def made(self, candidate: Candidate, number: int, report: Report) -> Made:
+        """The rows of one file below a root, which may be those of another that says the same."""
+        root = self._roots[number]
+        copies = self._copies if isinstance(root, Folder) else None
+        config = copies.likely(candidate) if copies is not None else None
+        if copies is not None and config is not None:
+            made = copies.made(config, root.names)
+            if made is not None:
+                report.summary.files += 1
+                return made
+            candidate = candidate._replace(data=config.data)
+        before = _told(report)
+        with heard() if config is not None or self.stores else nullcontext(frozenset[str]()) as others:
+            found, unopened = self._read(candidate, number, report)
+        content = found[0].content if found and found[0].line is not None else ""
+        made = Made(encoded(found), content, frozenset(others), unopened)
+        if copies is not None and config is not None and _told(report) == before:
+            copies.remember(config, made)
+        return made
+
+    def _read(self, candidate: Candidate, number: int, report: Report) -> tuple[list[Row], bool]:
+        """The rows of one file, and whether it couldn't be opened."""
         root, linter = self._roots[number], self._linters[number]
         reading = root.reading(candidate, linter)
         if reading is None:
@@ -243,27 +268,22 @@ class _Share:
         record = None
         failed = len(self._report.failures)
         try:
-            if stores:
-                before = self._root.stamp(candidate.path)
-                with heard() as others:
-                    made, unopened = self._auditor.read(candidate, self._task.root, self._report)
-                beside = self._root.stamped(candidate.path, others)
-                if beside is not None:
-                    content = made[0].content if made and made[0].line is not None else ""
-                    record = Record(*self._place(candidate), before or NOWHERE, content, beside)
-            else:
-                made, unopened = self._auditor.read(candidate, self._task.root, self._report)
+            before = self._root.stamp(candidate.path) if stores else None
+            made = self._auditor.made(candidate, self._task.root, self._report)
+            beside = self._root.stamped(candidate.path, made.others) if stores else None
+            if beside is not None:
+                record = Record(*self._place(candidate), before or NOWHERE, made.content, beside)
         except Exception as error:  # noqa: BLE001 - one file must not end the audit; it's reported
             import traceback
 
             self.lose(candidate.path, f"{type(error).__name__}: {error}", traceback.format_exc())
             return
-        self.unopened += unopened
+        self.unopened += made.unopened
         failures = tuple(map(self._root.cleared, self._report.failures[failed:]))
-        if made or record:
+        if made.rows != NOTHING or record:
             kept = None if failures else record
             self.items.append(
-                Item(self._root.cleared(encoded(made)), record=kept, blobs=_blobs(candidate), failures=failures)
+                Item(self._root.cleared(made.rows), record=kept, blobs=_blobs(candidate), failures=failures)
             )
 
     def lose(self, path: str, problem: str, failure: str = "") -> None:
@@ -271,6 +291,11 @@ class _Share:
         told = failure or f"{self._root.address(path)}: {problem}"
         self.items.append(Item(self._root.cleared(encoded([row])), failures=(self._root.cleared(told),)))
         self._report.summary.files += 1
+
+
+def _told(report: Report) -> tuple[int, ...]:
+    """What a report says besides the findings of a file, which its rows don't hold."""
+    return report.summary.suppressed, len(report.skipped), len(report.failures)
 
 
 def _blobs(candidate: Candidate) -> str:

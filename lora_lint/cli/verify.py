@@ -141,6 +141,7 @@ def checkpoint_setup(checkpoint: str, *, bare: bool = False) -> "tuple[Setup, Pa
     Raises:
         UnreadableError: when it holds no LoRA checkpoint, or one whose config or headers can't be read.
     """
+    from lora_lint.files import Candidate
     from lora_lint.reading import read_file
 
     path = Path(checkpoint)
@@ -152,7 +153,7 @@ def checkpoint_setup(checkpoint: str, *, bare: bool = False) -> "tuple[Setup, Pa
     for name in (*lone, *CONFIGS, *(_only_weights(folder) if bare else ())):
         if not (folder / name).is_file():
             continue
-        reading = read_file(str(folder / name), named=True, limit=100_000_000)
+        reading = read_file(Candidate(str(folder / name), named=True), 100_000_000)
         if reading.problem is not None:
             raise UnreadableError(f"{name}: {reading.problem.message}")
         for setup in reading.setups:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 from typing import NamedTuple
 
 from tests.bench import corpora
@@ -52,11 +53,16 @@ def audit(folder: Path, runs: int) -> Iterator[Row]:
         found[size] = [_audited(folder, top) for _ in range(runs if size != LARGEST else 1)]
     middle = SIZES[-1]
     top = folder / f"registry-{middle}"
-    bare = [process([PYTHON, "-c", _BARE, top], folder).wall for _ in range(runs)]
-    what = f"`audit` of {middle:,} configs, {WORKERS} workers"
-    yield Row(what, [run.wall for run in found[middle]], "scandir and json in one process", bare, "10 s")
-    both = [run.processor / WORKERS for run in found[middle]]
-    yield Row(f"its processor time over {WORKERS}", both, "scandir and json in one process", bare, "10 s")
+    other = registry(folder / "alike", middle, alike=True)
+    for tree, kinds, several in (
+        (top, "no two alike", found[middle]),
+        (other, f"{middle // PER_FOLDER * 20:,} kinds", [_audited(folder, other) for _ in range(runs)]),
+    ):
+        bare = [process([PYTHON, "-c", _BARE, tree], folder).wall for _ in range(runs)]
+        what = f"`audit` of {middle:,} configs, {kinds}, {WORKERS} workers"
+        yield Row(what, [run.wall for run in several], "scandir and json in one process", bare, "10 s")
+        both = [run.processor / WORKERS for run in several]
+        yield Row(f"its processor time over {WORKERS}", both, "scandir and json in one process", bare, "10 s")
     for small, large in pairwise(sizes):
         each = {size: [run.processor / size * 1000 for run in found[size]] for size in (small, large)}
         yield Row(f"processor time for 1,000 of {large:,}", each[large], f"of {small:,}", each[small], "the same")
@@ -79,15 +85,24 @@ def _again(folder: Path, top: Path, runs: int) -> Iterator[Row]:
     yield Row(f"second `audit` of {count} with a store", again, "the first, which fills it", [first.wall], "0.2x")
 
 
-def registry(top: Path, count: int) -> Path:
-    """Adapters in folders of a thousand; texts that are all different, every tenth with another alpha than 2r."""
+def registry(top: Path, count: int, *, alike: bool = False) -> Path:
+    """Adapters in folders of a thousand, every tenth with another alpha than 2r.
+
+    Texts are all different, as where each has a base of its own; or `alike`: each folder has four bases and five ranks,
+    and the targets in any order, as PEFT writes a set.
+    """
+    shuffled = Random(0)
+    targets = list(corpora.TARGETS)
     for number in range(count):
         rank = 4 << number % 5
+        if alike:
+            shuffled.shuffle(targets)
         values = {
             **corpora.ADAPTER,
-            "base_model_name_or_path": f"org/model-{number}",
+            "base_model_name_or_path": f"org/model-{number // PER_FOLDER * 4 + number % 4 if alike else number}",
             "r": rank,
             "lora_alpha": rank if number % 10 == 9 else 2 * rank,
+            "target_modules": targets,
         }
         path = top / f"team-{number // PER_FOLDER:04}" / f"adapter-{number:07}"
         path.mkdir(parents=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from lora_lint.readers.safetensors import BITS
 from tests.tensors import framed
 
+TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj")
 ADAPTER: dict[str, object] = {
     "alpha_pattern": {},
     "auto_mapping": None,
@@ -25,7 +26,7 @@ ADAPTER: dict[str, object] = {
     "r": 16,
     "rank_pattern": {},
     "revision": None,
-    "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj"],
+    "target_modules": list(TARGETS),
     "task_type": "CAUSAL_LM",
     "use_dora": False,
     "use_rslora": False,

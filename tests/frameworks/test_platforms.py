@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from lora_lint.files import Candidate
 from lora_lint.frameworks import candidates
 from lora_lint.reading import read_file
 from tests.frameworks.rows import Row, rows, setups
@@ -408,7 +409,7 @@ def test_a_command_goes_over_its_config(
     (tmp_path / ".git").mkdir()
     (tmp_path / name).write_text(config, "utf-8")
     (tmp_path / "train.sh").write_text(f"{command}\n", "utf-8")
-    assert rows(read_file(str(tmp_path / "train.sh"), named=True, limit=10_000).setups) == expected
+    assert rows(read_file(Candidate(str(tmp_path / "train.sh"), named=True), 10_000).setups) == expected
 
 
 def test_a_rank_that_is_off_by_default_is_no_setup() -> None:
