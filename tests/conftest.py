@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -49,6 +50,11 @@ class Cli(Protocol):
 
 class Run(Protocol):
     def __call__(self, *arguments: str | Path, input: bytes | None = None) -> Outcome: ...  # noqa: A002
+
+
+def interruptible() -> None:
+    """For a new process: what a shell starts in the background ignores Ctrl-C, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def environment(home: Path) -> dict[str, str]:

@@ -23,7 +23,7 @@ from lora_lint.audit.work import Work
 from lora_lint.settings import Settings
 from tests.audits import Deadly, adapter
 from tests.buckets import weights
-from tests.conftest import Run, environment
+from tests.conftest import Run, environment, interruptible
 
 # Ray takes the words of its environment when it's imported, so not before the cluster is there.
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra ray")
@@ -194,7 +194,11 @@ def test_nothing_is_left_after_ctrl_c(tree: Path, tmp_path: Path) -> None:
     )
     command = [sys.executable, "-c", code, "audit", "tree", "--engine", "ray", "--workers", "2"]
     with subprocess.Popen(
-        command, env=environment(tmp_path), stdout=subprocess.PIPE, start_new_session=True
+        command,
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=interruptible,
     ) as running:
         assert running.stdout is not None
         assert running.stdout.readline() == b"going\n"

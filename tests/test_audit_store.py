@@ -20,7 +20,7 @@ from lora_lint.audit.store import APPLICATION, Store, StoreError
 from lora_lint.settings import Settings
 from tests.audits import adapter, config, snapshot
 from tests.checkout import write
-from tests.conftest import Cli, Run, environment
+from tests.conftest import Cli, Run, environment, interruptible
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits are POSIX's")
 
@@ -146,7 +146,7 @@ def test_other_files_are_refused_and_left_alone(make: Callable[[], object], mess
 
 def many(folder: Path, count: int = 3000) -> Path:
     for number in range(count):
-        adapter(folder / f"{number:04}", 8, 8 if number % 100 == 0 else 16)
+        adapter(folder / f"{number:04}", 8, 8 if number % 100 == 0 else 16, base_model_name_or_path=f"org/{number}")
     return folder
 
 
@@ -154,7 +154,13 @@ def begun(here: Path, *more: str) -> "subprocess.Popen[bytes]":
     """An audit of `many` under way, of which some is already stored."""
     command = [sys.executable, "-m", "lora_lint", "audit", "many", "--store", "F.db", "--workers", "1", *more]
     started = subprocess.Popen(
-        command, cwd=here, env=environment(here), stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        command,
+        cwd=here,
+        env=environment(here),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=interruptible,
     )
     end = time.monotonic() + 60
     while time.monotonic() < end and started.poll() is None and not stored(here):

@@ -20,7 +20,7 @@ from lora_lint import __version__
 from lora_lint.catalogue import load_rules
 from lora_lint.frameworks import MARKERS
 from lora_lint.reporters import FORMATS
-from tests.conftest import Cli, Run, environment
+from tests.conftest import Cli, Run, environment, interruptible
 
 RIGHT = '{"peft_type": "LORA", "r": 16, "lora_alpha": 32}\n'
 WRONG = '{"peft_type": "LORA", "r": 16, "lora_alpha": 16}\n'
@@ -330,8 +330,7 @@ def command(folder: Path, *arguments: str, stdout: int | IO[bytes] = subprocess.
         stderr=subprocess.PIPE,
         cwd=folder,
         env=environment(folder),
-        # What a shell starts in the background ignores the signal, and so would its children.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=interruptible,
     )
 
 

@@ -19,7 +19,7 @@ from lora_lint.update import Factor, Rows, Spectrum, Update
 CHUNK = 2**16
 """Numbers that are widened at a time, few enough to stay in the cache of a core."""
 
-SHARE = 4
+SHARE = 16
 """Modules that a thread takes at a time, at most: to hand one over takes a part of what measuring a small one does."""
 
 PROBES = 16
@@ -80,13 +80,18 @@ def _may_overflow(factors: list[Factor], device: torch.device) -> bool:
 
 def _factor(ref: TensorRef, tensor: Tensor, claim: ModuleClaim) -> Factor:
     is_a = ref == claim.a
+    shape = tuple(tensor.shape)
+    size = norm(tensor)
+    if len(shape) < 2:
+        return Factor(ref.name, ref.file.name, shape, size)
+    matrix = tensor if len(shape) == 2 else tensor.flatten(1)
     return Factor(
         ref.name,
         ref.file.name,
-        tuple(tensor.shape),
-        norm(tensor),
-        None if is_a or tensor.dim() < 2 else rows_with_numbers(tensor),
-        frozenset() if claim.kind == "experts" or tensor.dim() < 2 else _zero_directions(tensor.flatten(1), is_a=is_a),
+        shape,
+        size,
+        None if is_a else rows_with_numbers(matrix),
+        frozenset() if claim.kind == "experts" else _zero_directions(matrix, is_a=is_a),
     )
 
 
@@ -96,15 +101,15 @@ LARGE = 1e30
 
 def norm(tensor: Tensor) -> float:
     """The root of the sum of squares, not finite if and only if a value isn't; 0 if and only if all values are."""
-    values = tensor.flatten()
-    if values.dtype in (torch.float32, torch.float64):
-        found = torch.linalg.vector_norm(values).item()
+    if tensor.dtype in (torch.float32, torch.float64):
+        found = torch.linalg.vector_norm(tensor).item()
     else:
+        values = tensor.flatten()
         wide = torch.empty(min(CHUNK, values.numel()), dtype=torch.float32, device="cpu")
         chunks = (wide[: chunk.numel()].copy_(chunk) for chunk in torch.split(values, CHUNK))
         found = math.sqrt(sum(torch.dot(chunk, chunk).item() for chunk in chunks))
     # Squares of large numbers overflow, and squares of small ones vanish.
-    return found if math.isfinite(found) and found > 1e-15 else _wide_norm(values)
+    return found if math.isfinite(found) and found > 1e-15 else _wide_norm(tensor.flatten())
 
 
 def _wide_norm(values: Tensor) -> float:
@@ -119,7 +124,7 @@ def rows_with_numbers(tensor: Tensor) -> Rows | None:
     `tensor` is (out, ...).
     """
     total = tensor.shape[0]
-    if _all(tensor.flatten(1)[:: max(1, total // PROBES), 0]):
+    if _all(_firsts(tensor)[:: max(1, total // PROBES)]):
         return None
     probes = torch.linspace(0, total - 1, min(PROBES, total), device="cpu").long()
     if total < 2 or _nonzero(tensor[probes]).sum().item() > PROBES // 2 + 1:
@@ -131,9 +136,14 @@ def rows_with_numbers(tensor: Tensor) -> Rows | None:
     return Rows(start, end, total) if end - start == found.numel() <= (total + 1) // 2 else None
 
 
+def _firsts(tensor: Tensor) -> Tensor:
+    """The first number of every row. Each call of torch lets the other threads go on, and waits for them afterwards."""
+    return (tensor if tensor.dim() == 2 else tensor.flatten(1)).select(1, 0)
+
+
 def _all(values: Tensor) -> bool:
     """Whether no value is zero."""
-    return bool((values if values.itemsize > 1 else values.float()).all())
+    return bool((values if values.itemsize > 1 else values.float()).all().item())
 
 
 def _nonzero(rows: Tensor) -> Tensor:
@@ -142,9 +152,9 @@ def _nonzero(rows: Tensor) -> Tensor:
 
 def _zero_directions(matrix: Tensor, *, is_a: bool) -> frozenset[int]:
     """Rows of A or columns of B that are all zero; a few entries of each settle most."""
-    by_direction = matrix if is_a else matrix.T
-    if _all(by_direction[:, 0]):
+    if _all(matrix.select(1 if is_a else 0, 0)):
         return frozenset()
+    by_direction = matrix if is_a else matrix.T
     few = by_direction[:, :PROBES].float()
     candidates = (few == 0).all(1).nonzero().flatten().tolist()
     if len(candidates) == by_direction.shape[0] and not bool(by_direction.float().any()):
