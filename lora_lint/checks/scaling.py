@@ -180,7 +180,7 @@ def _changed_alone(site: Site, old: Site, policy: Policy) -> Iterator[Finding]:
 
 
 def rslora_scale(site: Site, policy: Policy) -> Iterator[Finding]:
-    if site.formula is not rslora or site.alpha is None or policy.holds(site):
+    if site.formula is not rslora or site.alpha is None or site.fixed or policy.holds(site):
         return
     wanted = number(policy.alpha(site))
     written = site.alpha.origin == "written"
@@ -304,11 +304,25 @@ def alpha_zero_replaced(site: Site, setup: Setup) -> Iterator[Finding]:
 
 
 def scale_fixed_by_framework(site: Site, policy: Policy, setup: Setup) -> Iterator[Finding]:
-    if (site.alpha is None or site.fixed) and not math.isclose(site.scale, policy.scale(site), rel_tol=1e-6):
-        alpha = site.alpha.path if site.alpha is not None and site.alpha.path != site.rank.path else ()
-        ignored = f" and doesn't read {alpha[-1]}" if alpha and setup.document.entry(alpha) is not None else ""
-        yield Finding(
-            f"{setup.title} fixes the scale at {number(site.scale)}{ignored}; policy {policy} wants "
-            f"{number(policy.scale(site))}, which can't be written here",
-            at=site.rank.path,
-        )
+    if site.alpha is not None and not site.fixed:
+        return
+    alpha = site.alpha.path if site.alpha is not None and site.alpha.path != site.rank.path else ()
+    ignored = f" and doesn't read {alpha[-1]}" if alpha and setup.document.entry(alpha) is not None else ""
+    fixed = f"{setup.title} fixes the scale at {number(site.scale)}{ignored}"
+    if not math.isclose(site.scale, policy.scale(site), rel_tol=1e-6):
+        wanted = number(policy.scale(site))
+        yield Finding(f"{fixed}; policy {policy} wants {wanted}, which can't be written here", at=site.rank.path)
+    elif ignored and (written := _other_alpha(setup, site)) is not None:
+        would = number(site.formula(written, site.rank.value))
+        yield Finding(f"{fixed}: {number(written)} would be {would}, and changes nothing", at=alpha)
+
+
+def _other_alpha(setup: Setup, site: Site) -> float | None:
+    """The alpha that is written where the framework takes another; None for none, or for a mark that none is meant."""
+    try:
+        written = lookup(setup.document.data, site.alpha.path) if site.alpha is not None else None
+    except KeyError:
+        return None
+    if isinstance(written, bool) or not isinstance(written, int | float) or not written > 0 or not site.rank.known:
+        return None
+    return written if site.alpha is not None and written != site.alpha.value else None

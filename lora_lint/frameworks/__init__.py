@@ -33,6 +33,7 @@ MARKERS: dict[str, tuple[bytes, ...]] = {
     "diffsynth": (b"lora_base_model", b"dataset_metadata_path", b"train_architecture", b"_lora.py"),
     "diffusers": (b"_lora", b"train_amused", b"train_diffusion_", b"train_realfill"),
     "diffusion_pipe": (b"[adapter]",),
+    "erniekit": (b"fine_tuning",),
     "fastchat": (b"train_lora",),
     "fastvideo": (b"lora_training", b"lora-training", b"fastvideo."),
     "finetrainers": (b"training_type", b"cogvideox_"),
@@ -83,6 +84,7 @@ MARKERS: dict[str, tuple[bytes, ...]] = {
     "onetrainer": (b"training_method",),
     "openrlhf": (b"openrlhf", b"micro_train_batch_size"),
     "openvla": (b"vla-scripts", b"vla_path"),
+    "paddlenlp": (b"LoRAConfig", b'"lora"', b"lora:", b"lora_plus_scale", b"fine_tuning"),
     "peft": (
         *(b"peft_type", b"lora_alpha", b"target_modules", b"LoraConfig", b"LoHaConfig", b"LoKrConfig"),
         *(b"PeftModel", b"PeftConfig", b"add_adapter"),

@@ -123,6 +123,7 @@ class Among(Config):
     """The same keys among those of another program, which may mean something else by the rarer of them."""
 
     UNKNOWN_KEYS: ClassVar[str] = ""
+    OLD: ClassVar[Mapping[str, Old]] = {}
 
     bias: Any = "none"
     lora_bias: Any = None

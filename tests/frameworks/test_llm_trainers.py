@@ -3,7 +3,7 @@
 import pytest
 
 from lora_lint.frameworks import candidates, framework
-from tests.frameworks.rows import Row, python, rows, setups, shell, yaml
+from tests.frameworks.rows import Row, python, rows, saved, setups, shell, yaml
 
 Table = list[tuple[tuple[str, str], list[Row]]]
 
@@ -221,6 +221,55 @@ HYPERPOD: Table = [
     (recipe("model:", "  peft: {peft_scheme: null}"), []),
 ]
 
+_NLP = {"model_name_or_path": "meta-llama/Llama-2-7b", "tensor_parallel_degree": 1, "sharding": "stage1", "lora": True}
+FORMERS = ("template_backend: custom", "tensor_model_parallel_size: 1", "fine_tuning: lora", "lora_rank: 8")
+ERNIE = ("train_dataset_type: erniekit", "compute_type: bf16", "batch_size: 1")
+
+PADDLENLP: Table = [
+    (saved("lora_argument.json", **_NLP), [Row("*", 8, 16, 2, "dc")]),
+    (saved("lora_argument.json", **_NLP, lora_rank=64), [Row("*", 64, 128, 2, "wc")]),
+    (saved("lora_argument.json", **_NLP, lora_rank=64, rslora=True), [Row("*", 64, 4, 0.5, "wc")]),
+    (saved("dpo.json", **_NLP, lora_rank=16, rslora_plus=True), [Row("*", 16, 4, 1, "wc")]),
+    (saved("pissa.json", **_NLP, lora_rank=16, pissa=True), [Row("*", 16, 32, 1, "wc")]),
+    (saved("on.json", **_NLP, lora_rank=16, lora_path="./ckpt"), [Row("*", "?", "?", "?", "uu")]),
+    (saved("sft.json", **(_NLP | {"lora": False}), lora_rank=16), [Row("*", 16, 32, 2, "wc", "off")]),
+    (saved("sft.json", **{key: value for key, value in _NLP.items() if key != "lora"}), []),
+    (yaml(*FORMERS), [Row("*", 8, 16, 2, "wc")]),
+    (yaml(*FORMERS, "lora_alpha: 32"), [Row("*", 8, 16, 2, "wc")]),
+    (yaml(*FORMERS[:2], "fine_tuning: full", "lora: true"), [Row("*", 8, 16, 2, "dc", "off")]),
+    (
+        saved(
+            "lora_config.json",
+            r=8,
+            lora_alpha=16,
+            target_modules=[".*q.*"],
+            lora_plus_scale=1.0,
+            trainable_bias=None,
+        ),
+        [Row(".*q.*", 8, 16, 2, "ww")],
+    ),
+    (
+        python("from paddlenlp.peft import LoRAConfig", "config = LoRAConfig(r=8, lora_alpha=8, rslora=True)"),
+        [Row("*", 8, 8, 2.828427, "ww")],
+    ),
+]
+
+ERNIEKIT: Table = [
+    (yaml(*ERNIE, "fine_tuning: LoRA", "lora_rank: 32"), [Row("*", 32, 64, 2, "wc")]),
+    (yaml(*ERNIE, "fine_tuning: LoRA", "lora_rank: 32", "lora_alpha: -1"), [Row("*", 32, 64, 2, "wc")]),
+    (yaml(*ERNIE, "fine_tuning: LoRA", "lora_rank: 32", "lora_alpha: 32"), [Row("*", 32, 32, 1, "ww")]),
+    (
+        yaml(*ERNIE, "fine_tuning: LoRA", "rslora: on", "lora_rank: 16", "lora_alpha: 8"),
+        [Row("*", 16, 8, 2, "ww")],
+    ),
+    (
+        yaml(*ERNIE, "fine_tuning: LoRA", "rslora_plus: on", "lora_rank: 16", "lora_alpha: 9"),
+        [Row("*", 16, 4, 1, "wc")],
+    ),
+    (yaml(*ERNIE, "fine_tuning: Full", "lora_rank: 8"), [Row("*", 8, 16, 2, "wc", "off")]),
+    (yaml(*ERNIE), []),
+]
+
 TABLES = {
     "openrlhf": OPENRLHF,
     "verl": VERL,
@@ -229,6 +278,8 @@ TABLES = {
     "nemo_automodel": NEMO_AUTOMODEL,
     "nemo_rl": NEMO_RL,
     "hyperpod": HYPERPOD,
+    "paddlenlp": PADDLENLP,
+    "erniekit": ERNIEKIT,
 }
 
 
