@@ -19,6 +19,7 @@ MARKERS: dict[str, tuple[bytes, ...]] = {
     "adapterhub": (b"attn_matrices", b"LoRAConfig", b"DoRAConfig"),
     "ai_toolkit": (b"linear:", b'"linear"', b"linear_alpha", b"sd_trainer", b"diffusion_trainer"),
     "alpaca_lora": (b"base_model", b"base-model"),
+    "autotrain": (b"peft:", b"lora_r:", b"autotrain"),
     "axolotl": (
         b"base_model:",
         b'base_model"',
@@ -94,11 +95,13 @@ MARKERS: dict[str, tuple[bytes, ...]] = {
     "qwen_vl": (b"use_lora",),
     "qwen_vl_series": (b"lora_enable", b"lora_namespan_exclude", b"num_lora_modules", b"vision_lora"),
     "qwix": (b"LoraProvider", b"LoraRule"),
+    "sat": (b"LoraMixin",),
     "script": (
         *(b"lora_alpha", b"LORA_ALPHA", b"peft.alpha", b"lora.alpha", b'"alpha"]', b"'alpha']"),
         *(b"class Lora", b"class LoRA"),
     ),
     "simpletuner": (b"model_family", b"lora_rank", b"lora_type", b"lycoris_config"),
+    "speechbrain": (b"speechbrain.nnet.adapters",),
     "tinker": (b"create_lora_training_client", b"tinker_cookbook", b"from tinker"),
     "tiny_llava": (b"tinyllava/",),
     "together": (b"fine-tuning create", b"fine_tuning.create", b'"Lora"', b"'Lora'"),

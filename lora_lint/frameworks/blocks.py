@@ -56,12 +56,17 @@ def under(model: type[Schema], owner: str) -> type[Schema]:
     return create_model(model.__name__, __base__=model, **fields)
 
 
-def instantiated(data: object, *modules: str) -> Iterator[tuple[str, Path]]:
+def instantiated(data: object, *modules: str, key: str = "_target_") -> Iterator[tuple[str, Path]]:
     """The mappings whose `_target_` is in one of the modules: the target and the path."""
-    for path, mapping in islice(_mappings(data), _MOST_MAPPINGS):
-        target = mapping.get("_target_")
+    for path, mapping in mappings(data):
+        target = mapping.get(key)
         if isinstance(target, str) and target.startswith(modules):
             yield target, path
+
+
+def mappings(data: object) -> Iterator[tuple[Path, Mapping[Any, Any]]]:
+    """All mappings with their paths, the outer ones first; of a file that nobody would write only so many."""
+    return islice(_mappings(data), _MOST_MAPPINGS)
 
 
 def _mappings(data: object) -> Iterator[tuple[Path, Mapping[Any, Any]]]:

@@ -105,6 +105,10 @@ FIREFLY = [
 ]
 
 COMMANDS = [
+    (
+        "autotrain llm --train --model a/b --data-path d --peft --lora-r 8 --lora-alpha 16\n",
+        Row("autotrain", "all-linear", 8, 16, 2, "ww"),
+    ),
     ("olive finetune --method qlora -m x --lora_r 16 --lora_alpha 32\n", Row("olive", "*", 16, 32, 2, "ww")),
     ("olive finetune -m x --lora_r 16\n", Row("olive", "*", 16, 16, 1, "wd")),
     ("olive diffusion-lora -m x -r 32 --alpha 64\n", Row("olive", "*", 32, 64, 2, "ww")),
@@ -211,13 +215,48 @@ PYTHON = [
         Row("levanter", "all-linear", 16, 32, 2, "ww"),
     ),
     (
+        "from sat.model.finetune.lora2 import LoraMixin\nLoraMixin(args.num_layers, 10, 20)\n",
+        Row("sat", "*", 10, 20, 2, "ww"),
+    ),
+    (
+        "from speechbrain.nnet.adapters import LoRA\nLoRA(layer, rank=4)\n",
+        Row("speechbrain", "*", 4, 1, 0.25, "wd"),
+    ),
+    (
         "from mistral_inference.args import LoraArgs\nLoraArgs(rank=64, scaling=2.0)\n",
         Row("mistral_finetune", "all-linear", 64, 2, 2, "ww"),
     ),
 ]
 
+_MIXIN = "model: {modules: {lora_config: {target: sat.model.finetune.lora2.LoraMixin, params: {%s}}}}\n"
+_ADAPTED = """
+adapted: !new:speechbrain.nnet.adapters.AdaptedModel
+    adapter_class: !name:speechbrain.nnet.adapters.LoRA
+    adapter_kwargs: {%s}
+"""
+
+IN_YAML = [
+    (_MIXIN % "r: 128", Row("sat", "*", 128, 1, 0.0078125, "wd")),
+    (_MIXIN % "r: 8, lora_alpha: 16", Row("sat", "*", 8, 16, 2, "ww")),
+    (_MIXIN % "lora_dropout: 0.1", Row("sat", "*", 0, 1, "?", "dd", "off")),
+    (_ADAPTED % "rank: 4", Row("speechbrain", "*", 4, 1, 0.25, "wd")),
+    (_ADAPTED % "rank: 4, alpha: 8.0", Row("speechbrain", "*", 4, 8, 2, "ww")),
+    (
+        "task: llm-sft\nbase_model: a/b\nparams: {peft: true, lora_r: 8}\n",
+        Row("autotrain", "all-linear", 8, 32, 4, "wd"),
+    ),
+    (
+        "task: vlm:vqa\nbase_model: a/b\nparams: {peft: true, target_modules: q_proj}\n",
+        Row("autotrain", "q_proj", 16, 32, 2, "dd"),
+    ),
+    (
+        "task: llm-dpo\nbase_model: a/b\nparams: {lora_r: 8, lora_alpha: 8}\n",
+        Row("autotrain", "all-linear", 8, 8, 1, "ww", "off"),
+    ),
+]
+
 TABLES = [
-    ("a.yaml", LUDWIG + H2O + LEVANTER + MISTRAL + CHATGLM + OLIVE_YAML),
+    ("a.yaml", LUDWIG + H2O + LEVANTER + MISTRAL + CHATGLM + OLIVE_YAML + IN_YAML),
     ("a.sh", COMMANDS),
     ("a.json", FIREFLY),
     ("a.py", PYTHON),
@@ -270,6 +309,13 @@ def test_a_key_of_another_library_is_named(name: str, text: str, key: str, react
         ("a.yaml", "model_type: llm\ninput_features: []\nadapter: null\n"),
         ("a.yaml", "trainer: {mp: f32}\noptimizer: {learning_rate: 1}\n"),
         ("a.yaml", "passes: {c: {type: OnnxConversion}}\n"),
+        ("a.yaml", "task: llm-sft\nbase_model: a/b\nparams: {lr: 1e-4, lora_dropout: 0.1}\n"),
+        ("a.yaml", "m: {target: sat.model.position_embedding.rotary.RotaryMixin, params: {rank: 8}}\n"),
+        (
+            "a.yaml",
+            "m: !new:speechbrain.nnet.adapters.AdaptedModel\n    adapter_kwargs: {projection_size: 8}\n"
+            "    adapter_class: !name:speechbrain.nnet.adapters.HoulsbyAdapterLinear\n",
+        ),
         ("a.yaml", "adapters: [{type: sqlite, r: 1}]\ntasks: []\ndatasets: []\n"),
         ("a.yaml", "data_config: {}\npeft_config: {peft_type: PREFIX_TUNING, num_virtual_tokens: 128}\n"),
         ("a.json", '{"train_file": "t", "max_seq_length": 8, "template_name": "q"}'),
