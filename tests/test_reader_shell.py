@@ -212,6 +212,43 @@ KNOWN = [
 ]
 
 
+WHERE_EMPTY = [
+    'if [ -z "$R" ]; then R=8; fi',
+    "if [[ -z ${R} ]]; then\n  echo 8\n  R=8\nfi",
+    'if test -z "$R"; then export R=8; fi',
+    'if [ ! "$R" ]; then R=8; fi',
+    'if [ "$R" == "" ]; then R=8; else echo $R; fi',
+    "if [ -z ${R+x} ]; then R=8; fi",
+    '[ -z "$R" ] && R=8',
+    '[[ -n "$R" ]] || R=8',
+    '[ -z "$R" ] && { R=8; }',
+    'if [ -z "$R" ]; then if a; then b; fi; R=8; fi',
+]
+
+
+@pytest.mark.parametrize("text", WHERE_EMPTY)
+@pytest.mark.parametrize(
+    ("before", "value", "origin"),
+    [("", "8", "default"), ('R=""\n', "8", ""), ("R=16\n", "16", ""), ("R=$1\n", "8", "default")],
+)
+def test_what_a_variable_gets_where_it_is_empty_is_its_default(text: str, before: str, value: str, origin: str) -> None:
+    if "+x" in text and before == 'R=""\n':
+        value = ""
+    document = only(f'{before}{text}\npython x.py --r "$R"')
+    assert isinstance(document.data, dict)
+    assert document.data["r"] == value
+    assert (("r",) in document.defaults) == (origin == "default")
+
+
+@bash
+@pytest.mark.parametrize("text", WHERE_EMPTY)
+@pytest.mark.parametrize("before", ["", 'R=""', "R=16"])
+def test_bash_gives_it_the_same(text: str, before: str, tmp_path: Path) -> None:
+    whole = f"a() {{ true; }}; b() {{ true; }}\n{before}\n{text}\n"
+    done = subprocess.run(["bash", "-c", f'{whole}echo "$R"'], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert data(f'{whole}python x.py --r "$R"')["r"] == done.stdout.splitlines()[-1]
+
+
 @pytest.mark.parametrize(("text", "value"), KNOWN, ids=[text for text, _ in KNOWN])
 def test_variables_of_the_script_are_resolved(text: str, value: str) -> None:
     assert data(text)["r"] == value
@@ -232,6 +269,14 @@ UNKNOWN = [
     ("if a; then R=8; else R=16; fi; python x.py --r $R", "$R is set only in a branch"),
     ("case $1 in a) R=8;; esac; python x.py --r $R", "$R is set only in a branch"),
     ("[ -z x ] && R=8\npython x.py --r $R", "$R is set only in a branch"),
+    ('[ -z "$S" ] && R=8\npython x.py --r $R', "$R is set only in a branch"),
+    ('[ -n "$R" ] && R=8\npython x.py --r $R', "$R is set only in a branch"),
+    ('[ -z "$R" ] && [ -n "$S" ] && R=8\npython x.py --r $R', "$R is set only in a branch"),
+    ('if [ -z "$R" ] && a; then R=8; fi; python x.py --r $R', "$R is set only in a branch"),
+    ('if a; then b; elif [ -z "$R" ]; then R=8; fi; python x.py --r $R', "$R is set only in a branch"),
+    ('if [ -z "$R" ]; then b; else R=8; fi; python x.py --r $R', "$R is set only in a branch"),
+    ('if [ -z "$R" ]; then R=8; else R=16; fi; python x.py --r $R', "$R is set only in a branch"),
+    ('case $1 in a) [ -z "$R" ]; R=8;; esac; python x.py --r $R', "$R is set only in a branch"),
     ("while a; do R=8; done; python x.py --r $R", "$R is set in a loop"),
     ("R=1; while a; do python x.py --r $R; R=$((R*2)); done", "$R changes in a loop"),
     ("f() { R=8; }; f; python x.py --r $R", "$R is set in the function f"),

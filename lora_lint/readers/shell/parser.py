@@ -150,7 +150,7 @@ class Parser:
         if word == "{":
             return self._open("{", "group")
         if word == "if":
-            return self._open("if", "branch")
+            return self._open("if", "branch", "if")
         if word in ("while", "until"):
             return self._open("loop", "loop")
         if word in ("for", "select"):

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from lora_lint.document import Span, Unknown
 from lora_lint.readers.shell.events import Block
@@ -50,6 +51,17 @@ def unknown(name: str, reason: str) -> Binding:
     return Binding((Part(f"${name}", (), nowhere, Unknown(f"${name}", reason)),))
 
 
+class Emptiness(NamedTuple):
+    """A condition that holds where a variable is empty or isn't set, or else where it is neither.
+
+    `set_is_enough` says that one which is set isn't taken for empty.
+    """
+
+    name: str
+    empty: bool
+    set_is_enough: bool
+
+
 @dataclass(slots=True)
 class _Open:
     block: Block
@@ -58,6 +70,10 @@ class _Open:
     assigned: set[str] = field(default_factory=set)
     local: set[str] = field(default_factory=set)
     outcomes: dict[str, list[Binding | None]] = field(default_factory=dict)
+    where: Emptiness | None = None
+    """The condition of the first arm, where it is about one variable alone."""
+    first: set[str] | None = None
+    """What the first arm assigned, once it has ended."""
 
 
 _REASONS: dict[Block, str] = {
@@ -124,11 +140,18 @@ class Scope:
         block = self._blocks[-1]
         if block.block != "branch":
             return
+        if block.first is None:
+            block.first = set(block.assigned)
         for name in block.assigned:
             self.spend(1)
             block.outcomes.setdefault(name, []).append(self.bindings.get(name))
             self._set(name, block.saved[name])
         block.assigned.clear()
+
+    def when_empty(self, condition: Emptiness | None) -> None:
+        """The arm that begins is gone into only where a variable is empty; None where something else is asked."""
+        if self._blocks[-1].first is None:
+            self._blocks[-1].where = condition
 
     def close(self) -> set[str]:
         """Leave a block; the variables outside of it that it may have set."""
@@ -164,6 +187,14 @@ class Scope:
     def _joined(self, name: str, block: _Open, outcomes: list[Binding | None]) -> Binding:
         """What holds after a block: what held before and what its arms may add, or unknown."""
         before = block.saved[name]
+        where = block.where
+        if (
+            where is not None
+            and name == where.name
+            and len(outcomes) == 1
+            and (block.first is None or name in block.first)
+        ):
+            return _unless_set(before, outcomes[0], where) or unknown(name, block.reason.format(name))
         result = before
         for outcome in outcomes:
             added = _added(before, outcome)
@@ -172,6 +203,15 @@ class Scope:
             self.spend(len(added.parts) + len(added.array or ()))
             result = added if result is None else _extended(result, added)
         return result or unknown(name, block.reason.format(name))
+
+
+def _unless_set(before: Binding | None, outcome: Binding | None, where: Emptiness) -> Binding | None:
+    """What `[ -z "$NAME" ] && NAME=value` leaves, as `${NAME:=value}` does; None where that isn't known."""
+    if outcome is None or outcome.array is not None or (before is not None and before.array is not None):
+        return None
+    if before is not None and before.known:
+        return outcome if before.empty and not where.set_is_enough else before
+    return replace(outcome, parts=tuple(part._replace(default=True) for part in outcome.parts))
 
 
 def _added(before: Binding | None, after: Binding | None) -> Binding | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from lora_lint.document import Document, Source, Span
 from lora_lint.readers.shell.arguments import PREFIXES, Names, document
+from lora_lint.readers.shell.conditions import Asked
 from lora_lint.readers.shell.events import (
     DECLARES,
     SETS,
@@ -82,9 +83,11 @@ class Script:
         events = list(Parser(lexer).events())
         self.scope.spend(_WORK_OF_TOKEN * lexer.tokens + 1)
         block = Lists(self.scope)
+        asked = Asked(self.scope, text)
         for index, event in enumerate(events):
             if isinstance(event, Command | Open | Changes):
                 block.connect(event.connector)
+            asked.goes_on(event)
             if isinstance(event, Command):
                 yield from self._command(event, text, depth)
                 following = events[index + 1] if index + 1 < len(events) else None
