@@ -20,6 +20,8 @@ SIZES = (10_000, 100_000)
 LARGEST = 1_000_000
 """Made only where `LORA_LINT_BENCH_MILLION` is set: it takes 4 GB of disk and some minutes."""
 PER_FOLDER = 1000
+KINDS = 20
+"""Of adapters in each folder, where there are kinds."""
 
 _BARE = """
 import json, os, sys
@@ -49,15 +51,15 @@ def audit(folder: Path, runs: int) -> Iterator[Row]:
     found: dict[int, list[Run]] = {}
     sizes = (*SIZES, LARGEST) if os.environ.get("LORA_LINT_BENCH_MILLION") else SIZES
     for size in sizes:
-        top = registry(folder / f"registry-{size}", size)
+        top = registry(folder / f"registry-{size}", size, alike=True)
         found[size] = [_audited(folder, top) for _ in range(runs if size != LARGEST else 1)]
     middle = SIZES[-1]
-    top = folder / f"registry-{middle}"
-    other = registry(folder / "alike", middle, alike=True)
-    for tree, kinds, several in (
-        (top, "no two alike", found[middle]),
-        (other, f"{middle // PER_FOLDER * 20:,} kinds", [_audited(folder, other) for _ in range(runs)]),
-    ):
+    top, other = folder / f"registry-{middle}", registry(folder / "unlike", middle)
+    trees = (
+        (top, f"{middle // PER_FOLDER * KINDS:,} kinds", found[middle]),
+        (other, "no two alike", [_audited(folder, other) for _ in range(runs)]),
+    )
+    for tree, kinds, several in trees:
         bare = [process([PYTHON, "-c", _BARE, tree], folder).wall for _ in range(runs)]
         what = f"`audit` of {middle:,} configs, {kinds}, {WORKERS} workers"
         yield Row(what, [run.wall for run in several], "scandir and json in one process", bare, "10 s")
@@ -69,7 +71,8 @@ def audit(folder: Path, runs: int) -> Iterator[Row]:
         peaks = {size: [run.peak for run in found[size]] for size in (small, large)}
         what = f"peak memory of all processes, {large:,}"
         yield Row(what, peaks[large], f"{small:,}", peaks[small], "the same", unit="MB")
-    yield from _again(folder, top, runs)
+    for tree, kinds, _ in trees:
+        yield from _again(folder, tree, kinds, runs)
     from tests.bench.engines import engines
     from tests.bench.sentry import sentry
 
@@ -77,12 +80,12 @@ def audit(folder: Path, runs: int) -> Iterator[Row]:
     yield from sentry(folder, runs)
 
 
-def _again(folder: Path, top: Path, runs: int) -> Iterator[Row]:
-    store = folder / "audit.db"
+def _again(folder: Path, top: Path, kinds: str, runs: int) -> Iterator[Row]:
+    store = folder / f"{top.name}.db"
     first = _audited(folder, top, "--store", store)
     again = [_audited(folder, top, "--store", store).wall for _ in range(runs)]
-    count = f"{int(top.name.rpartition('-')[2]):,}"
-    yield Row(f"second `audit` of {count} with a store", again, "the first, which fills it", [first.wall], "0.2x")
+    what = f"second `audit` of them with a store, {kinds}"
+    yield Row(what, again, "the first, which fills it", [first.wall], "0.2x")
 
 
 def registry(top: Path, count: int, *, alike: bool = False) -> Path:
