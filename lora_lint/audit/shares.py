@@ -9,9 +9,9 @@ from typing import Protocol
 from lora_lint.audit.roots import Place
 from lora_lint.audit.work import Outcome, Task
 
-FOLDERS = 32
+FOLDERS, MOST_FOLDERS = 32, 128
 FILES = 64
-"""Places of one share."""
+"""Places of one share; more folders where many wait, so that nobody has all the rest when the others are done."""
 AHEAD = 4
 """Shares for each worker that may be under way or done before their turn, which is what bounds the memory."""
 
@@ -47,9 +47,10 @@ class _Stretch:
         self.places.extend(islice(self.coming, max(0, FILES + 1 - len(self.places))))
         return bool(self.places)
 
-    def share(self) -> tuple[Place, ...]:
+    def share(self, workers: int) -> tuple[Place, ...]:
         """The next places for one task."""
-        most = FOLDERS if self.places[0].kind == "folder" else FILES
+        fair = len(self.places) // (2 * workers)
+        most = max(FOLDERS, min(MOST_FOLDERS, fair)) if self.places[0].kind == "folder" else FILES
         return tuple(self.places.popleft() for _ in range(min(most, len(self.places))))
 
 
@@ -84,7 +85,7 @@ def _hand_out(line: deque[_Stretch], pool: Pool, under_way: dict[int, _Stretch],
             if not stretch.filled():
                 del line[at]
                 continue
-            task = Task(stretch.root, stretch.share())
+            task = Task(stretch.root, stretch.share(pool.size))
             begun = _Stretch(stretch.root, deque(), number=count)
             if stretch.places:
                 line.insert(at, begun)
