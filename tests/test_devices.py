@@ -12,8 +12,9 @@ from lora_lint.reference import Kind, ModuleClaim, ModuleVerdict, Weights, pick_
 from lora_lint.reference import blocks as blocks_of
 from lora_lint.reference.blocks import filled, single_threaded, sweep, usual_threads
 from lora_lint.reference.device import shares
+from lora_lint.reference.heads import mixed, rows_of
 from lora_lint.reference.merged import Pair, best_moments, joint_moments, layouts, moments, stretched_moments
-from lora_lint.reference.stored import Joined, Part, Plain, Quantised, Rows
+from lora_lint.reference.stored import Joined, Part, Picked, Plain, Quantised, Rows
 from tests.test_merges import Made, split
 from tests.test_reference import DEVICES
 
@@ -133,12 +134,16 @@ def empty(*shape: int, device: str = "cuda", dtype: torch.dtype = torch.float32)
     return torch.empty(shape, dtype=dtype, device=device)
 
 
-@pytest.mark.parametrize("kind", ["plain", "quantised", "part", "joined"])
+@pytest.mark.parametrize("kind", ["plain", "quantised", "part", "joined", "picked", "mixed"])
 def test_every_kind_of_weight_goes_to_the_device_of_the_adapter(kind: str, fake: FakeTensorMode) -> None:
     plain = Plain(empty(64, 32, device="cpu", dtype=torch.bfloat16))
     coded = Quantised(plain.shape, 2048, lambda _, length: empty(length, 32, device="cpu"), 0.1)
     weights: dict[str, Rows] = {"plain": plain, "quantised": coded}
     weights |= {"part": Part(coded, 0, 64), "joined": Joined([plain])}
+    heads = rows_of({"model_type": "bloom", "n_head": 2}, "query_key_value", 192)
+    assert heads is not None
+    three = Joined([plain, coded, plain])
+    weights |= {"picked": Picked(three, heads["k"]), "mixed": Part(Picked(three, mixed(heads)), 0, 64)}
     weight = weights[kind]
     pair = Pair(empty(4, 32), empty(64, 4))
     (factors,) = layouts(pair, weight.shape)

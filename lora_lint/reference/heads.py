@@ -1,10 +1,7 @@
 """In what order one weight holds the rows of query, key and value, as the config of its model says."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
-
-import torch
-from torch import Tensor
 
 from lora_lint.reference.verdict import NotMeasuredError
 
@@ -57,7 +54,11 @@ far as is known. A model of several parts has layers of other names in the other
 _INSIDE = ("text_config", "llm_config", "language_config")
 
 
-def rows_of(config: Config, layer: str, total: int) -> dict[str, Tensor] | None:
+Runs = Sequence[range]
+"""Rows of a weight, as neighbours come."""
+
+
+def rows_of(config: Config, layer: str, total: int) -> dict[str, Runs] | None:
     """Which rows of a layer's weight are the query's, the key's and the value's; None where no order is known.
 
     Raises:
@@ -72,9 +73,23 @@ def rows_of(config: Config, layer: str, total: int) -> dict[str, Tensor] | None:
     if groups <= 0 or order.queries <= 0 or total % (groups * parts):
         raise NotMeasuredError(f"not measured: {total} rows aren't those of {groups} groups of {parts} heads")
     each = total // (groups * parts)
-    sizes = [order.queries * each if part == "q" else each for part in order.sequence]
-    places = torch.split(torch.arange(total, device="cpu").view(groups, -1), sizes, dim=1)
-    return {part: rows.flatten() for part, rows in zip(order.sequence, places, strict=True)}
+    found: dict[str, list[range]] = {part: [] for part in "qkv"}
+    at = 0
+    for _ in range(groups):
+        for part in order.sequence:
+            size = order.queries * each if part == "q" else each
+            found[part].append(range(at, at + size))
+            at += size
+    return dict(found)
+
+
+def mixed(rows: Mapping[str, Runs]) -> Runs:
+    """The rows of query, key and value one after the other, as `rows_of` says that they are mixed."""
+    placed, at = [], 0
+    for run in (run for part in "qkv" for run in rows[part]):
+        placed.append((run.start, range(at, at + len(run))))
+        at += len(run)
+    return [run for _, run in sorted(placed, key=lambda pair: pair[0])]
 
 
 def _configs(config: Config) -> Iterator[Config]:

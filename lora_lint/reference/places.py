@@ -4,12 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from lora_lint.reference.adapter import ModuleClaim
 from lora_lint.reference.experts import containers
-from lora_lint.reference.heads import rows_of
+from lora_lint.reference.heads import Runs, mixed, rows_of
 from lora_lint.reference.merged import shown
 from lora_lint.reference.named import Place, named
 from lora_lint.reference.stored import Joined, Part, Picked, Stacked
@@ -99,8 +96,7 @@ def _fused(
                 joined = _joined([one for one in split if one is not None])
                 order = rows_of(config, name, joined.rows.shape[0]) if len(parts) == 3 else None
                 if order is not None:
-                    index = torch.cat([order[part] for part in "qkv"]).argsort()
-                    joined = replace(joined, rows=Picked(joined.rows, index), fused=False)
+                    joined = replace(joined, rows=Picked(joined.rows, mixed(order)), fused=False)
                 yield joined
 
 
@@ -110,13 +106,13 @@ def _part(
     parts: tuple[str, ...],
     stem: str,
     heights: Mapping[str, int],
-    order: Mapping[str, Tensor] | None,
+    order: Mapping[str, Runs] | None,
 ) -> Iterator[Place]:
     """The rows of one part of a fused weight, in the order of its model where that is known to mix them."""
     if order is not None:
-        index = order["qkv"[parts.index(name)]]
-        if len(index) == heights.get(f"{stem}{name}"):
-            yield replace(whole, rows=Picked(whole.rows, index), name="")
+        runs = order["qkv"[parts.index(name)]]
+        if sum(map(len, runs)) == heights.get(f"{stem}{name}"):
+            yield replace(whole, rows=Picked(whole.rows, runs), name="")
     elif (span := _span(name, parts, whole.rows.shape[0], stem, heights)) is not None:
         yield replace(whole, rows=Part(whole.rows, *span), name="", fused=True)
 

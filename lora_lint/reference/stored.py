@@ -79,20 +79,24 @@ class Picked:
     """Rows of another weight in another order, or some of them: the query of every head."""
 
     whole: Rows
-    index: Tensor
+    runs: Sequence[range]
 
     @property
     def shape(self) -> torch.Size:
-        return torch.Size((len(self.index), *self.whole.shape[1:]))
+        return torch.Size((sum(map(len, self.runs)), *self.whole.shape[1:]))
 
     @property
     def nbytes(self) -> int:
-        return self.whole.nbytes * len(self.index) // self.whole.shape[0]
+        return self.whole.nbytes * self.shape[0] // self.whole.shape[0]
 
     def rows(self, start: int, length: int) -> Tensor:
-        wanted = self.index[start : start + length]
-        runs = wanted.tensor_split((wanted.diff() != 1).nonzero().flatten() + 1)
-        return torch.cat([self.whole.rows(int(run[0]), len(run)) for run in runs])
+        found, first = [], 0
+        for run in self.runs:
+            wanted = run[max(start - first, 0) : max(start + length - first, 0)]
+            if wanted:
+                found.append(self.whole.rows(wanted.start, len(wanted)))
+            first += len(run)
+        return torch.cat(found)
 
 
 @dataclass(frozen=True, eq=False)
