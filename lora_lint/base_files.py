@@ -11,6 +11,7 @@ from lora_lint.facts import Setup
 from lora_lint.folder import LARGEST
 from lora_lint.nearby import is_below
 from lora_lint.tensors import Checkpoint, Tensor
+from lora_lint.used import used
 
 _CONFIG = "config.json"
 
@@ -61,6 +62,8 @@ def base_files(setup: Setup) -> BaseFiles | None:
         return None
     for root in dict.fromkeys((setup.folder.path, os.getcwd(), setup.folder.top)) if _is_path(name) else ():
         folder = os.path.join(root, name)
+        if root == setup.folder.path and name.partition(os.sep)[0] in setup.folder.names:
+            used(folder)
         if not os.path.isdir(folder):
             continue
         folder = os.path.realpath(folder)

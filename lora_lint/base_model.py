@@ -12,6 +12,7 @@ from lora_lint.checkpoint import leads_out
 from lora_lint.facts import Setup
 from lora_lint.folder import Folder
 from lora_lint.upwards import to_the_top
+from lora_lint.used import used
 
 Kind = Literal["layer", "other", "head", "router", "expert", "tower", "former", "block", "wrapper"]
 """What a name stands for: `block` holds several layers and is none, `former` is a name of another release, `wrapper`
@@ -242,6 +243,8 @@ def _folder_inside(own: Folder, name: str) -> Folder | None:
     likely += [folder for folder in others if _holds(folder, first)]
     for folder in likely:
         inside = os.path.join(folder, parts)
+        if folder == own.path:
+            used(inside)
         if os.path.isdir(inside):
             return None if leads_out(folder, parts) else Folder(os.path.join(inside, "config.json"))
     return None

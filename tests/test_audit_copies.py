@@ -211,3 +211,16 @@ def test_the_size_of_pickled_weights_tells_adapters_apart(here: Path) -> None:
     found = audited("root")
     assert found == by_itself("root")
     assert found[0].findings != found[1].findings
+
+
+@pytest.mark.parametrize("with_weights", [False, True])
+def test_a_base_that_one_of_them_lacks_is_told_apart(with_weights: bool, here: Path) -> None:
+    for name in ("a", "b"):
+        adapter(f"root/{name}", base_model_name_or_path="base/model", target_modules=["c_attn"])
+        Path(f"root/{name}/base").mkdir()
+        if with_weights:
+            weights(f"root/{name}")
+    write({"root/b/base/model/config.json": json.dumps({"model_type": "llama", "hidden_size": 64})})
+    found = audited("root")
+    assert found == by_itself("root")
+    assert with_weights or found[0].findings != found[1].findings
