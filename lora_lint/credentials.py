@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from lora_lint.document import Span
+from lora_lint.search import holds_any
 
 
 class Credential(NamedTuple):
@@ -42,6 +43,7 @@ _FORMS = {
 """Kind -> the form of its tokens, as the services issue them and as gitleaks and GitHub's secret scanning know them."""
 
 _HINTS = [(hint, kind) for kind, form in _FORMS.items() for hint in form.hints]
+_ANY_HINT = tuple(hint.encode() for hint, _ in _HINTS)
 
 _STAND_IN = re.compile(
     r"your|token|here|example|replace|dummy|fake|placeholder|secret|redacted|xxx|abcdef|123456|qwerty", re.IGNORECASE
@@ -54,8 +56,7 @@ MOST = 20
 
 def credentials(text: str) -> Iterator[Credential]:
     """The tokens of a text; what stands in for one in a guide is none."""
-    # In one pass, which takes text that is UTF-8.
-    if text.isascii() and not _any_hint().find_matches_as_indexes(text):
+    if not holds_any(text.encode("utf-8", "surrogatepass"), _ANY_HINT):
         return
     for kind in dict.fromkeys([kind for hint, kind in _HINTS if hint in text]):
         spans = (match.span(1) for match in _pattern(_FORMS[kind]).finditer(text) if _is_real(match[1]))
@@ -67,13 +68,6 @@ def masked(text: str) -> str:
     for _, (start, end) in credentials(text):
         text = text[:start] + "*" * (end - start) + text[end:]
     return text
-
-
-@cache
-def _any_hint() -> Any:
-    from ahocorasick_rs import AhoCorasick, MatchKind
-
-    return AhoCorasick([hint for hint, _ in _HINTS], matchkind=MatchKind.LeftmostFirst)
 
 
 @cache

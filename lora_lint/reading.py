@@ -13,8 +13,9 @@ from lora_lint.decoding import decode, syntax_of
 from lora_lint.document import Document, Problem, Source, Span, Syntax, UnreadableError
 from lora_lint.facts import Setup
 from lora_lint.files import PICKLED, Candidate, named_as_lora
-from lora_lint.frameworks import LAST, WORDS, candidates, has_marker, holds_any, owner
+from lora_lint.frameworks import LAST, WORDS, candidates, has_marker, owner
 from lora_lint.leftovers import leftover
+from lora_lint.search import holds_any
 from lora_lint.tensors import Checkpoint
 
 _MAY_BE_WEIGHTS = (".safetensors", ".bin", ".pt", ".lora", ".index.json")
@@ -61,7 +62,7 @@ def read_file(candidate: Candidate, limit: int, only: str | None = None) -> Read
         if path.endswith(_WEIGHTS) or leftover(os.path.basename(path)):
             return _header(path, name, named=named)
         if data is None:
-            data = _content(path, limit, any_kind=named or regular)
+            data = content(path, limit, any_kind=named or regular)
     except OSError as error:
         problem = Problem(f"can't be read: {(error.strerror or str(error)).lower()}")
         reading = Reading(path, Source(name, ""), problem=problem, unopened=True)
@@ -89,7 +90,7 @@ _AT_END = 512
 """Bytes that are asked for where a file has likely ended."""
 
 
-def _content(path: str, limit: int, *, any_kind: bool) -> bytes:
+def content(path: str, limit: int, *, any_kind: bool) -> bytes:
     """The bytes of a file, some more than `limit` of one that is larger.
 
     Without `any_kind` only of a regular file; others found in a folder, or linked to from there, might never end or

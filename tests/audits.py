@@ -36,9 +36,11 @@ def laid_out(top: str, files: Mapping[str, bytes]) -> None:
         path.write_bytes(data)
 
 
-def audited(root: str, workers: int = 0, store: str | None = None) -> list[Row]:
+def audited(
+    root: str, workers: int = 0, store: str | None = None, settings: Mapping[str, object] | None = None
+) -> list[Row]:
     """The rows of all files below a root."""
-    return [row for rows in Audit([root], Settings(), workers, store) for row in rows]
+    return [row for rows in Audit([root], Settings.model_validate(settings or {}), workers, store) for row in rows]
 
 
 def snapshot(model: Path, revision: str, files: dict[str, bytes], ref: str = "") -> None:

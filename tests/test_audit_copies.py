@@ -11,8 +11,6 @@ import pytest
 from lora_lint.audit import copies
 from lora_lint.audit.copies import Copies, Copy, Made
 from lora_lint.audit.rows import Row
-from lora_lint.audit.run import Audit
-from lora_lint.settings import Settings
 from tests.audits import adapter, audited, config
 from tests.checkout import write
 from tests.pages import pages
@@ -41,12 +39,7 @@ def by_itself(root: str, settings: Mapping[str, object] | None = None) -> list[R
     """The rows below a root where every file is read."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Copies, "likely", lambda self, candidate: None)
-        return list(rows(root, settings))
-
-
-def rows(root: str, settings: Mapping[str, object] | None = None) -> Iterator[Row]:
-    for found in Audit([root], Settings.model_validate(settings or {}), 0):
-        yield from found
+        return audited(root, settings=settings)
 
 
 def weights(folder: str, rank: int = 8, dtype: str = "F32") -> None:
@@ -73,7 +66,7 @@ def test_every_example_and_those_beside_it_that_differ_a_little(here: Path, take
             for at, changed in enumerate(_changed(top / "a")):
                 shutil.copytree(top / "a", top / f"m{at}", symlinks=True)
                 changed(top / f"m{at}")
-    assert list(rows("root")) == by_itself("root")
+    assert audited("root") == by_itself("root")
     assert number > 50
     assert sum(name in ("b", "z") for name in taken) > 1.5 * number
 
@@ -177,7 +170,7 @@ def test_settings_for_some_paths_are_theirs_alone(here: Path, taken: list[str]) 
     for name in ("a", "b"):
         adapter(f"root/{name}", 8, 8)
     settings = {"overrides": [{"paths": ["root/b/**"], "policy": "r"}]}
-    found = list(rows("root", settings))
+    found = audited("root", settings=settings)
     assert found == by_itself("root", settings)
     assert [row.holds for row in found] == [False, True]
     assert not taken

@@ -14,7 +14,7 @@ from lora_lint.reference.blocks import filled, single_threaded, sweep, usual_thr
 from lora_lint.reference.device import shares
 from lora_lint.reference.heads import mixed, rows_of
 from lora_lint.reference.merged import Pair, best_moments, joint_moments, layouts, moments, stretched_moments
-from lora_lint.reference.stored import Joined, Part, Picked, Plain, Quantised, Rows
+from lora_lint.reference.stored import Joined, Part, Plain, Quantised, Rows, picked
 from tests.test_merges import Made, split
 from tests.test_reference import DEVICES
 
@@ -143,7 +143,7 @@ def test_every_kind_of_weight_goes_to_the_device_of_the_adapter(kind: str, fake:
     heads = rows_of({"model_type": "bloom", "n_head": 2}, "query_key_value", 192)
     assert heads is not None
     three = Joined([plain, coded, plain])
-    weights |= {"picked": Picked(three, heads["k"]), "mixed": Part(Picked(three, mixed(heads)), 0, 64)}
+    weights |= {"picked": picked(three, heads["k"]), "mixed": Part(picked(three, mixed(heads)), 0, 64)}
     weight = weights[kind]
     pair = Pair(empty(4, 32), empty(64, 4))
     (factors,) = layouts(pair, weight.shape)

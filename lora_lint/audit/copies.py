@@ -15,7 +15,10 @@ from typing import NamedTuple
 
 from lora_lint.audit.roots import CONFIG
 from lora_lint.audit.rows import Names, Row, decoded, encoded
+from lora_lint.document import UnreadableError
 from lora_lint.files import PICKLED, Candidate
+from lora_lint.readers.weights import GGUF, NEMO, SAFETENSORS
+from lora_lint.reading import content
 
 KEPT = 512
 """Kinds of adapters that are remembered."""
@@ -90,8 +93,11 @@ class Copies:
         if self._unlooked:
             self._unlooked -= 1
             return None
-        data = _beginning(candidate.path, LARGEST + 1)
-        if data is None or len(data) > LARGEST:
+        try:
+            data = content(candidate.path, LARGEST, any_kind=True)
+        except OSError:
+            return None
+        if len(data) > LARGEST:
             return None
         above = os.path.dirname(folder)
         targets = _TARGETS.search(data)
@@ -117,14 +123,14 @@ class Copies:
         for name, held in form.inside:
             if _held(os.path.join(folder, name)) != held:
                 return None
-        content = sha256(copy.data).hexdigest()
+        digest = sha256(copy.data).hexdigest()
         self._met += 1
         names = names_of(copy.path)
         begin = f"[{_json(names.adapter)},{_json(names.file)},"
         end = f",{_json(names.run)}]"
-        rows = ",".join([f'{begin}{before}"{content}"{after}{end}' for before, after in form.rows])
+        rows = ",".join([f'{begin}{before}"{digest}"{after}{end}' for before, after in form.rows])
         inside = [os.path.join(folder, name) for name, _ in form.inside]
-        return Made(f"[{rows}]", content, form.outside | set(inside) if inside else form.outside)
+        return Made(f"[{rows}]", digest, form.outside | set(inside) if inside else form.outside)
 
     def remember(self, copy: Copy, made: Made) -> None:
         """Keep what was made of a config, for those that are like it."""
@@ -147,9 +153,9 @@ def _form(first: _First) -> _Form | None:
             if held is None:
                 return None
             inside[full[len(folder) + 1 :]] = held
-    content = sha256(first.config.data).hexdigest()
+    digest = sha256(first.config.data).hexdigest()
     rows = decoded(first.made.rows)
-    if not rows or any(row.content != content for row in rows):
+    if not rows or any(row.content != digest for row in rows):
         return None
     rest = encoded([row._replace(adapter="", file="", run="") for row in rows])
     if any(json.dumps(path)[1:-1] in rest for path in (folder, first.config.path)):
@@ -176,39 +182,16 @@ def _held(path: str) -> bytes | None:
 
     None for what can't be told apart by that: large files, links, weights of other formats or without a header.
     """
-    if path.endswith((*PICKLED, ".gguf", ".nemo")):
+    if path.endswith((*PICKLED, GGUF, NEMO)) or os.path.islink(path):
         return None
-    if not path.endswith(".safetensors"):
-        data = _beginning(path, LARGEST_BESIDE + 1)
-        return sha256(data).digest() if data is not None and len(data) <= LARGEST_BESIDE else None
     try:
-        size = os.stat(path).st_size
-    except OSError:
-        return None
-    data = _beginning(path, 4096)
-    end = 8 + int.from_bytes(data[:8], "little") if data is not None and len(data) >= 8 else size + 1
-    if end > min(size, LARGEST_BESIDE):
-        return None
-    if end > 4096:
-        data = _beginning(path, end)
-    return sha256(b"%d " % size + data[:end]).digest() if data is not None and len(data) >= end else None
+        if path.endswith(SAFETENSORS):
+            from lora_lint.readers.safetensors import header_bytes
 
-
-_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
-
-
-def _beginning(path: str, most: int) -> bytes | None:
-    """So many bytes of a regular file, fewer where it ends before; None for links and what can't be read."""
-    try:
-        descriptor = os.open(path, _FLAGS | getattr(os, "O_NOFOLLOW", 0))
-    except OSError:
+            data, size = header_bytes(path)
+        else:
+            data = content(path, LARGEST_BESIDE, any_kind=False)
+            size = len(data)
+    except (OSError, UnreadableError):
         return None
-    data = b""
-    try:
-        while len(data) < most and (more := os.read(descriptor, most - len(data))):
-            data += more
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
-    return data
+    return sha256(b"%d " % size + data).digest() if len(data) <= LARGEST_BESIDE else None

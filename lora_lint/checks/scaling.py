@@ -289,10 +289,7 @@ def alpha_zero_replaced(site: Site, setup: Setup) -> Iterator[Finding]:
     alpha = site.alpha
     if alpha is None or alpha.origin != "derived" or not alpha.path or alpha.path == site.rank.path:
         return
-    try:
-        written = lookup(setup.document.data, alpha.path)
-    except KeyError:
-        return
+    written = _written(setup, alpha.path)
     if written in (0, "0", "0.0") and not isinstance(written, bool) and alpha.value:
         value = number(alpha.value)
         yield Finding(
@@ -312,17 +309,21 @@ def scale_fixed_by_framework(site: Site, policy: Policy, setup: Setup) -> Iterat
     if not math.isclose(site.scale, policy.scale(site), rel_tol=1e-6):
         wanted = number(policy.scale(site))
         yield Finding(f"{fixed}; policy {policy} wants {wanted}, which can't be written here", at=site.rank.path)
-    elif ignored and (written := _other_alpha(setup, site)) is not None:
+        return
+    written = _number(_written(setup, alpha)) if ignored else 0
+    if site.alpha is not None and written > 0 and written != site.alpha.value:
         would = number(site.formula(written, site.rank.value))
         yield Finding(f"{fixed}: {number(written)} would be {would}, and changes nothing", at=alpha)
 
 
-def _other_alpha(setup: Setup, site: Site) -> float | None:
-    """The alpha that is written where the framework takes another; None for none, or for a mark that none is meant."""
+def _written(setup: Setup, path: Path) -> object:
+    """What stands at a path, whatever the framework makes of it; None where nothing does."""
     try:
-        written = lookup(setup.document.data, site.alpha.path) if site.alpha is not None else None
+        return lookup(setup.document.data, path)
     except KeyError:
         return None
-    if isinstance(written, bool) or not isinstance(written, int | float) or not written > 0 or not site.rank.known:
-        return None
-    return written if site.alpha is not None and written != site.alpha.value else None
+
+
+def _number(value: object) -> float:
+    """A number as it is; 0 for anything else, as for the marks by which people say that none is meant."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else 0

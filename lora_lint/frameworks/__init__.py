@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from lora_lint.document import Document, Path
 from lora_lint.facts import Fact, Kind, Setup, Site
 from lora_lint.schema import Schema
+from lora_lint.search import holds_any
 from lora_lint.tensors import Checkpoint
 from lora_lint.view import View
 
@@ -184,24 +185,12 @@ def has_marker(data: bytes) -> bool:
     return holds_any(data, WORDS) and bool(candidates(data))
 
 
-def holds_any(data: bytes, words: tuple[bytes, ...]) -> bool:
-    """Whether any of some words occurs in a file."""
-    return bool(_searcher(words).find_matches_as_indexes(data))
-
-
 def candidates(data: bytes) -> list[str]:
     """The frameworks one of whose markers occurs in a file, in one pass over it."""
     automaton, owners = _markers()
     hits = {index for index, _, _ in automaton.find_matches_as_indexes(data, overlapping=True)}
     named = {name for index in hits for name in owners[index]}
     return [name for name in MARKERS if name in named] if named else []
-
-
-@cache
-def _searcher(words: tuple[bytes, ...]) -> Any:
-    from ahocorasick_rs import BytesAhoCorasick, MatchKind
-
-    return BytesAhoCorasick(words, matchkind=MatchKind.LeftmostFirst)
 
 
 @cache

@@ -44,7 +44,8 @@ def _mixins(document: Document) -> Iterator[Path]:
 def configs(document: Document) -> Iterator[tuple[type[Schema], Path]]:
     if document.syntax == "python":
         yield Config, ()
-    for path in _mixins(document) if document.syntax != "python" else ():
+        return
+    for path in _mixins(document):
         yield Config, (*path, "params")
 
 

@@ -1,5 +1,6 @@
 """SpeechBrain: `AdaptedModel` with `adapter_class: !name:speechbrain.nnet.adapters.LoRA` in HyperPyYAML."""
 
+import re
 from collections.abc import Iterator, Mapping
 
 from lora_lint.document import Document, Path
@@ -14,6 +15,7 @@ TITLE = "SpeechBrain"
 DOCS = "https://speechbrain.readthedocs.io/en/latest/API/speechbrain.nnet.adapters.html"
 
 _CLASS = "speechbrain.nnet.adapters.LoRA"
+_ADAPTERS = re.compile(r"speechbrain\.nnet\.adapters\.(\w+)")
 
 
 class Config(Schema):
@@ -27,15 +29,9 @@ def recognises(document: Document) -> tuple[str, ...]:
     if document.syntax == "python":
         return (_CLASS,) if document.callee == _CLASS else ()
     # What a tag stands for isn't in the data: a file that names this class and no other adapter means it.
-    if document.syntax != "yaml" or document.source.text.count("speechbrain.nnet.adapters.") != _named(document):
+    if document.syntax != "yaml" or {*_ADAPTERS.findall(document.source.text)} - {"AdaptedModel"} != {"LoRA"}:
         return ()
     return tuple(".".join(map(str, path)) for path in _arguments(document))
-
-
-def _named(document: Document) -> int:
-    """How often a file names the class, or the one that puts it into a model."""
-    text = document.source.text
-    return text.count(_CLASS) + text.count("speechbrain.nnet.adapters.AdaptedModel") if _CLASS in text else -1
 
 
 def _arguments(document: Document) -> Iterator[Path]:

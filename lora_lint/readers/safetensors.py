@@ -59,12 +59,23 @@ def read_header(path: str | os.PathLike[str]) -> Header:
         UnreadableError: when the file isn't what a loader would accept.
         OSError: when it can't be opened or read.
     """
+    data, size = header_bytes(path)
+    return remembered(data, size) if len(data) <= LARGEST_REMEMBERED else parse_header(data, size)
+
+
+def header_bytes(path: str | os.PathLike[str]) -> tuple[bytes, int]:
+    """The first bytes of a file, to the end of its header or of the file, and the size of the file.
+
+    Raises:
+        UnreadableError: when it can't have a header of that length.
+        OSError: when it can't be opened or read.
+    """
     with opened(path) as (descriptor, size):
         data = os.read(descriptor, _PREFIX)
         end = 8 + _header_size(data, size)
         if end > len(data):
             data += b"".join(_read(descriptor, end - len(data)))
-    return remembered(data[:end], size) if end <= LARGEST_REMEMBERED else parse_header(data, size)
+    return data[:end], size
 
 
 LARGEST_REMEMBERED = 2**18

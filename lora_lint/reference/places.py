@@ -9,7 +9,7 @@ from lora_lint.reference.experts import containers
 from lora_lint.reference.heads import Runs, mixed, rows_of
 from lora_lint.reference.merged import shown
 from lora_lint.reference.named import Place, named
-from lora_lint.reference.stored import Joined, Part, Picked, Stacked
+from lora_lint.reference.stored import Joined, Part, Stacked, picked
 from lora_lint.reference.verdict import Fault, NotMeasuredError
 from lora_lint.reference.weights import Weights
 
@@ -96,7 +96,7 @@ def _fused(
                 joined = _joined([one for one in split if one is not None])
                 order = rows_of(config, name, joined.rows.shape[0]) if len(parts) == 3 else None
                 if order is not None:
-                    joined = replace(joined, rows=Picked(joined.rows, mixed(order)), fused=False)
+                    joined = replace(joined, rows=picked(joined.rows, mixed(order)), fused=False)
                 yield joined
 
 
@@ -112,7 +112,7 @@ def _part(
     if order is not None:
         runs = order["qkv"[parts.index(name)]]
         if sum(map(len, runs)) == heights.get(f"{stem}{name}"):
-            yield replace(whole, rows=Picked(whole.rows, runs), name="")
+            yield replace(whole, rows=picked(whole.rows, runs), name="")
     elif (span := _span(name, parts, whole.rows.shape[0], stem, heights)) is not None:
         yield replace(whole, rows=Part(whole.rows, *span), name="", fused=True)
 

@@ -75,31 +75,6 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class Picked:
-    """Rows of another weight in another order, or some of them: the query of every head."""
-
-    whole: Rows
-    runs: Sequence[range]
-
-    @property
-    def shape(self) -> torch.Size:
-        return torch.Size((sum(map(len, self.runs)), *self.whole.shape[1:]))
-
-    @property
-    def nbytes(self) -> int:
-        return self.whole.nbytes * self.shape[0] // self.whole.shape[0]
-
-    def rows(self, start: int, length: int) -> Tensor:
-        found, first = [], 0
-        for run in self.runs:
-            wanted = run[max(start - first, 0) : max(start + length - first, 0)]
-            if wanted:
-                found.append(self.whole.rows(wanted.start, len(wanted)))
-            first += len(run)
-        return torch.cat(found)
-
-
-@dataclass(frozen=True, eq=False)
 class Joined:
     """Weights on top of each other: query, key and value where the adapter has them fused."""
 
@@ -121,6 +96,11 @@ class Joined:
                 found.append(part.rows(low, high - low))
             first += part.shape[0]
         return torch.cat(found)
+
+
+def picked(whole: Rows, runs: Sequence[range]) -> Joined:
+    """Rows of another weight in another order, or some of them: the query of every head."""
+    return Joined([Part(whole, run.start, len(run)) for run in runs])
 
 
 @dataclass(frozen=True, eq=False)

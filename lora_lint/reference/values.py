@@ -124,7 +124,8 @@ def rows_with_numbers(tensor: Tensor) -> Rows | None:
     `tensor` is (out, ...).
     """
     total = tensor.shape[0]
-    if _all(_firsts(tensor)[:: max(1, total // PROBES)]):
+    matrix = tensor if tensor.dim() == 2 else tensor.flatten(1)
+    if _all(matrix.select(1, 0)[:: max(1, total // PROBES)]):
         return None
     probes = torch.linspace(0, total - 1, min(PROBES, total), device="cpu").long()
     if total < 2 or _nonzero(tensor[probes]).sum().item() > PROBES // 2 + 1:
@@ -136,14 +137,9 @@ def rows_with_numbers(tensor: Tensor) -> Rows | None:
     return Rows(start, end, total) if end - start == found.numel() <= (total + 1) // 2 else None
 
 
-def _firsts(tensor: Tensor) -> Tensor:
-    """The first number of every row. Each call of torch lets the other threads go on, and waits for them afterwards."""
-    return (tensor if tensor.dim() == 2 else tensor.flatten(1)).select(1, 0)
-
-
 def _all(values: Tensor) -> bool:
     """Whether no value is zero."""
-    return bool((values if values.itemsize > 1 else values.float()).all().item())
+    return bool((values if values.itemsize > 1 else values.float()).all())
 
 
 def _nonzero(rows: Tensor) -> Tensor:
