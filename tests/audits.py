@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from lora_lint.audit.rows import Row
 from lora_lint.audit.run import Audit
-from lora_lint.audit.work import Outcome, Task, Tell, Work
+from lora_lint.audit.tasks import Outcome, Task, Tell
+from lora_lint.audit.work import Work
 from lora_lint.settings import Settings
 
 PEFT = {"peft_type": "LORA", "base_model_name_or_path": "org/base", "target_modules": ["q_proj", "v_proj"]}

@@ -11,7 +11,8 @@ from lora_lint.audit.roots import Folder, Place, run_of
 from lora_lint.audit.rows import Row, as_data, decoded, encoded, off_by
 from lora_lint.audit.run import Audit
 from lora_lint.audit.shares import ordered
-from lora_lint.audit.work import Task, Work
+from lora_lint.audit.tasks import Task
+from lora_lint.audit.work import Work
 from lora_lint.files import Walk
 from lora_lint.settings import Settings
 from tests.audits import Deadly, adapter, config, snapshot

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from lora_lint.audit import copies
-from lora_lint.audit.copies import Copies, Copy, Made
+from lora_lint.audit.copies import Copies, Copy
 from lora_lint.audit.rows import Row
+from lora_lint.audit.tasks import Made
 from tests.audits import adapter, audited, config
 from tests.checkout import write
 from tests.pages import pages

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import lora_lint
 from lora_lint.audit.local import DEATHS, Job, PoolError, Processes
-from lora_lint.audit.work import Outcome, Task, Tell
+from lora_lint.audit.tasks import Outcome, Task, Tell
 
 LOCAL = "local"
 """The address for a cluster of this machine, which lasts as long as the audit."""

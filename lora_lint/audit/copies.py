@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from lora_lint.audit.roots import CONFIG
 from lora_lint.audit.rows import Names, Row, decoded, encoded
+from lora_lint.audit.tasks import Made
 from lora_lint.document import UnreadableError
 from lora_lint.files import PICKLED, Candidate
 from lora_lint.readers.weights import GGUF, NEMO, SAFETENSORS
@@ -42,18 +43,6 @@ class Copy(NamedTuple):
     data: bytes
     kind: tuple[object, ...]
     targets: bytes
-
-
-class Made(NamedTuple):
-    """The rows of a file, encoded, and the paths of all that had a part in them besides the file.
-
-    `content` is the SHA-256 of its text; empty for files that aren't text, or none that could be opened.
-    """
-
-    rows: str
-    content: str
-    others: Set[str]
-    unopened: bool = False
 
 
 class _First(NamedTuple):

@@ -9,7 +9,7 @@ from multiprocessing import connection, get_context
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol, Self
 
-from lora_lint.audit.work import Outcome, Task, Tell
+from lora_lint.audit.tasks import Outcome, Task, Tell
 
 DEATHS = 3
 """Times that a process may die before it has begun with anything; then something else is wrong."""

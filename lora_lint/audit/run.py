@@ -15,7 +15,8 @@ from lora_lint.audit.roots import Place
 from lora_lint.audit.rows import FORMAT, Names, Row, decoded, lost
 from lora_lint.audit.shares import Pool, ordered
 from lora_lint.audit.store import Store, StoreError
-from lora_lint.audit.work import Item, Outcome, Work
+from lora_lint.audit.tasks import Item, Outcome
+from lora_lint.audit.work import Work
 from lora_lint.catalogue import root as rule_pages
 from lora_lint.settings import Settings
 

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Protocol
 
 from lora_lint.audit.roots import Place
-from lora_lint.audit.work import Outcome, Task
+from lora_lint.audit.tasks import Outcome, Task
 
 FOLDERS, MOST_FOLDERS = 32, 128
 FILES = 64

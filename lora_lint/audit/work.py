@@ -1,17 +1,18 @@
 """One share of an audit: some folders or files to rows, in whatever process it is done."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
 from hashlib import sha256
 from typing import NamedTuple
 
 from lora_lint.audit.beside import NOWHERE, heard
-from lora_lint.audit.copies import Copies, Made
+from lora_lint.audit.copies import Copies
 from lora_lint.audit.remote import RemoteError, is_remote
 from lora_lint.audit.roots import Folder, Place, Root, blobs
 from lora_lint.audit.rows import NOTHING, Row, encoded, lost, rows
 from lora_lint.audit.store import Known, Record, Store
+from lora_lint.audit.tasks import Item, Made, Outcome, Task, Tell
 from lora_lint.baseline import Baseline
 from lora_lint.files import Candidate, Walk
 from lora_lint.finding import Report
@@ -20,40 +21,6 @@ from lora_lint.settings import Settings
 
 MOST = 128
 """Files after which a share ends; what is below its folders is another."""
-
-Tell = Callable[[str], None]
-"""Told what is gone through next, so that it is known when the process doesn't survive it."""
-
-
-class Task(NamedTuple):
-    """Places of one root, in order; at those in `deadly` nothing is opened, since a process died there."""
-
-    root: int
-    places: tuple[Place, ...]
-    deadly: tuple[tuple[str, str], ...] = ()
-
-
-class Item(NamedTuple):
-    """One file: its rows as text, `known` where they come from the store, with its number there or what is new."""
-
-    rows: str
-    known: bool = False
-    kept: int | None = None
-    record: Record | None = None
-    blobs: str = ""
-    failures: tuple[str, ...] = ()
-
-
-class Outcome(NamedTuple):
-    """What was made of a task, in the order of the walk, and what is left of it: the places below its own."""
-
-    items: tuple[Item, ...]
-    left: tuple[Place, ...]
-    files: int
-    skipped: tuple[tuple[str, str], ...]
-    suppressed: int = 0
-    unopened: int = 0
-    """Files that were named and couldn't even be opened."""
 
 
 class Work(NamedTuple):

@@ -1,0 +1,53 @@
+"""What goes to those who do the shares of an audit, and what comes back: plain data, for whatever carries it."""
+
+from collections.abc import Callable, Set
+from typing import NamedTuple
+
+from lora_lint.audit.roots import Place
+from lora_lint.audit.store import Record
+
+Tell = Callable[[str], None]
+"""Told what is gone through next, so that it is known when the process doesn't survive it."""
+
+
+class Task(NamedTuple):
+    """Places of one root, in order; at those in `deadly` nothing is opened, since a process died there."""
+
+    root: int
+    places: tuple[Place, ...]
+    deadly: tuple[tuple[str, str], ...] = ()
+
+
+class Item(NamedTuple):
+    """One file: its rows as text, `known` where they come from the store, with its number there or what is new."""
+
+    rows: str
+    known: bool = False
+    kept: int | None = None
+    record: Record | None = None
+    blobs: str = ""
+    failures: tuple[str, ...] = ()
+
+
+class Outcome(NamedTuple):
+    """What was made of a task, in the order of the walk, and what is left of it: the places below its own."""
+
+    items: tuple[Item, ...]
+    left: tuple[Place, ...]
+    files: int
+    skipped: tuple[tuple[str, str], ...]
+    suppressed: int = 0
+    unopened: int = 0
+    """Files that were named and couldn't even be opened."""
+
+
+class Made(NamedTuple):
+    """The rows of a file, encoded, and the paths of all that had a part in them besides the file.
+
+    `content` is the SHA-256 of its text; empty for files that aren't text, or none that could be opened.
+    """
+
+    rows: str
+    content: str
+    others: Set[str]
+    unopened: bool = False
