@@ -121,7 +121,8 @@ def trained(config: View[Any], *, reads_alpha: bool) -> Iterator[Site]:
     written: Fact[Any] = config.fact("lora_alpha")
     stabilised = model.rslora or model.rslora_plus
     path = written.path if written.origin == "written" else ()
-    if reads_alpha and not model.rslora_plus and written.origin == "written" and written.value != -1:
+    given = not written.known or (bool(path) and written.value != -1)
+    if reads_alpha and given and not model.rslora_plus:
         alpha, fixed = written, False
     else:
         alpha = derived(RSLORA_ALPHA, path or rank.path) if stabilised else from_rank(rank, path, factor=ALPHA_PER_RANK)

@@ -258,6 +258,7 @@ ERNIEKIT: Table = [
     (yaml(*ERNIE, "fine_tuning: LoRA", "lora_rank: 32"), [Row("*", 32, 64, 2, "wc")]),
     (yaml(*ERNIE, "fine_tuning: LoRA", "lora_rank: 32", "lora_alpha: -1"), [Row("*", 32, 64, 2, "wc")]),
     (yaml(*ERNIE, "fine_tuning: LoRA", "lora_rank: 32", "lora_alpha: 32"), [Row("*", 32, 32, 1, "ww")]),
+    (yaml(*ERNIE, "fine_tuning: LoRA", "lora_rank: 32", "lora_alpha: ${A}"), [Row("*", 32, "?", "?", "wu")]),
     (
         yaml(*ERNIE, "fine_tuning: LoRA", "rslora: on", "lora_rank: 16", "lora_alpha: 8"),
         [Row("*", 16, 8, 2, "ww")],
