@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from lora_lint.audit.local import PoolError, Processes
-from lora_lint.audit.roots import Folder, Place, run_of
-from lora_lint.audit.rows import Row, as_data, decoded, encoded, off_by
+from lora_lint.audit.roots import Folder, Place
+from lora_lint.audit.rows import Names, Row, as_data, decoded, encoded, off_by, run_of
 from lora_lint.audit.run import Audit
 from lora_lint.audit.shares import ordered
 from lora_lint.audit.tasks import Task
@@ -131,8 +131,18 @@ def test_the_content_is_the_hash_of_the_file(repository_top: Path) -> None:
 def test_rows_travel_as_text(repository_top: Path) -> None:
     adapter("root/a", 8, 8)
     rows = audited("root")
-    assert decoded(encoded(rows)) == rows
+    names, content = Names(rows[0].adapter, rows[0].file, rows[0].run), rows[0].content
+    assert decoded(encoded(rows, content), names, content) == rows
+    assert decoded(encoded(rows), names) == rows
     assert rows[0].findings[0].rule == "alpha-not-2r"
+
+
+def test_files_that_say_the_same_have_the_same_text(repository_top: Path) -> None:
+    adapter("root/a", 8, 8)
+    adapter("root/b", 8, 8)
+    adapter("root/c", 16, 16)
+    first, second, third = (encoded([row], row.content) for row in audited("root"))
+    assert first == second != third
 
 
 @pytest.mark.parametrize(
@@ -238,7 +248,9 @@ def deaths(tree: Path, word: str, mark: str = "") -> list[Row]:
     job = Deadly(Work(Settings(), (str(tree),), ("",)), word, mark)
     with Processes(job, 2) as pool:
         outcomes = list(ordered([(0, [Place(str(tree), "folder")])], pool))
-    return [row for _, outcome in outcomes for item in outcome.items for row in decoded(item.rows)]
+    return [
+        row for _, outcome in outcomes for item in outcome.items for row in decoded(item.rows, item.names, item.content)
+    ]
 
 
 def test_what_a_killed_worker_did_is_done_again(tree: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from lora_lint.audit.cluster import Cluster
 from lora_lint.audit.local import PoolError, Processes
 from lora_lint.audit.roots import Place
-from lora_lint.audit.rows import decoded
+from lora_lint.audit.rows import Row
 from lora_lint.audit.run import Audit
 from lora_lint.audit.shares import Pool, ordered
 from lora_lint.audit.work import Work
@@ -76,10 +76,10 @@ def tree(repository_top: Path) -> Path:
     return Path("tree")
 
 
-def texts(pool: Pool, root: str = "tree") -> list[str]:
-    """The rows of an audit by a pool, as they travel."""
+def found(pool: Pool, root: str = "tree") -> list[Row]:
+    """The rows of an audit by a pool."""
     outcomes = ordered([(0, [Place(root, "folder")])], pool)
-    return [item.rows for _, outcome in outcomes for item in outcome.items]
+    return [row for _, outcome in outcomes for item in outcome.items for row in item.found]
 
 
 def deadly(word: str, mark: str = "") -> Deadly:
@@ -90,10 +90,10 @@ def deadly(word: str, mark: str = "") -> Deadly:
 def test_a_cluster_gives_the_rows_of_processes(gpus: bool, address: str, tree: Path) -> None:
     work = Work(Settings(), ("tree",), ("",))
     with Processes(work, 2) as pool:
-        local = texts(pool)
+        local = found(pool)
     with Cluster(work, 2, address, gpus=gpus) as pool:
         assert pool.size == (1 if gpus else 2)
-        assert texts(pool) == local
+        assert found(pool) == local
     assert len(local) == 200
 
 
@@ -101,19 +101,19 @@ def test_a_cluster_gives_the_rows_of_processes(gpus: bool, address: str, tree: P
 def test_what_a_killed_worker_did_is_done_again(gpus: bool, address: str, tree: Path, tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     with Cluster(deadly("adapter-123/adapter_config.json", str(mark)), 2, address, gpus=gpus) as pool:
-        found = texts(pool)
+        rows = found(pool)
     assert mark.exists()
     with Processes(Work(Settings(), ("tree",), ("",)), 1) as pool:
-        assert found == texts(pool)
+        assert rows == found(pool)
 
 
 def test_what_kills_every_worker_is_one_row(address: str, tree: Path) -> None:
     job = deadly("adapter-123/adapter_config.json")
     with Processes(job, 2) as pool:
-        local = texts(pool)
+        local = found(pool)
     with Cluster(job, 2, address) as pool:
-        assert texts(pool) == local
-    problems = [row.problem for text in local for row in decoded(text) if row.problem]
+        assert found(pool) == local
+    problems = [row.problem for row in local if row.problem]
     assert problems == ["could not be gone through: its process was ended by SIGKILL twice"]
 
 
@@ -153,7 +153,7 @@ def test_a_worker_that_doesn_t_see_a_root_is_an_error(address: str, tree: Path) 
         ),
         Cluster(Work(Settings(), ("tree",), ("",)), 2, address, paths=["elsewhere"]) as pool,
     ):
-        texts(pool)
+        found(pool)
 
 
 def test_workers_that_have_no_lora_lint_are_told(tree: Path, tmp_path: Path) -> None:

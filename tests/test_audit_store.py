@@ -18,7 +18,7 @@ from lora_lint.audit.rows import Found, Row
 from lora_lint.audit.run import Audit
 from lora_lint.audit.store import APPLICATION, Store, StoreError
 from lora_lint.settings import Settings
-from tests.audits import adapter, config, snapshot
+from tests.audits import adapter, config, in_place, later, settle, snapshot
 from tests.checkout import write
 from tests.conftest import Cli, Run, environment, interruptible
 
@@ -33,32 +33,22 @@ def audited(policy: str = "2r", root: str = "root", baseline: str | None = None)
     return found, whole.tally.kept
 
 
-@pytest.fixture
-def root(here: Path) -> Path:
-    """Four adapters, one of them with weights that can't be read, and a file that isn't about LoRA."""
+@pytest.fixture(params=["new", "settled"])
+def root(request: pytest.FixtureRequest, here: Path) -> Path:
+    """Four adapters, one of them with weights that can't be read, and a file that isn't about LoRA; folders are listed
+    anew where they have changed just now.
+    """
     for name in ("a", "b", "c"):
         adapter(f"root/{name}")
     adapter("root/w")
     Path("root/w/adapter_model.safetensors").write_bytes(b"no header")
-    write({"root/a/tokenizer.json": "{}"})
+    write({"root/a/tokenizer.json": "{}", "root/a/.cache/x.json": "{}"})
+    if request.param == "settled":
+        settle("root")
     return Path("root")
 
 
 FILES = 6
-
-
-def later(path: Path) -> None:
-    """Make a file look changed, whatever the clock of the file system."""
-    status = path.stat()
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1_000_000))
-
-
-def in_place(path: Path, text: str) -> None:
-    """Write other text of the same file, as an editor does that keeps the inode."""
-    with path.open("r+", encoding="utf-8") as file:
-        file.truncate(0)
-        file.write(text)
-    later(path)
 
 
 def test_an_unchanged_file_is_not_read_again(root: Path) -> None:
@@ -84,6 +74,9 @@ def test_an_unchanged_file_is_not_read_again(root: Path) -> None:
         (lambda: in_place(Path("root/a/adapter_config.json"), config()), 0),
         (lambda: Path("root/c").rename("root/z"), 1),
         (lambda: write({"other.txt": ""}), 0),
+        (lambda: adapter("root/b/checkpoint-1/x"), 2),
+        (lambda: os.symlink(Path("root/b/adapter_config.json").resolve(), "root/b/config.json"), 2),
+        (lambda: replaced("root/c", config(8, 8)), 1),
     ],
 )
 def test_what_changed_is_read_again(change: Callable[[], object], read: int, root: Path) -> None:
@@ -92,8 +85,20 @@ def test_what_changed_is_read_again(change: Callable[[], object], read: int, roo
     whole = Audit(["root"], Settings(), 0, "F.db")
     again = [row for rows in whole for row in rows]
     assert whole.tally.files - whole.tally.kept == read
-    assert again == [row for rows in Audit(["root"], Settings(), 0) for row in rows]
+    bare = Audit(["root"], Settings(), 0)
+    assert again == [row for rows in bare for row in rows]
+    assert whole.tally.skipped == bare.tally.skipped == {"hidden": 1}
     assert audited()[1] == whole.tally.files
+
+
+def replaced(folder: str, text: str) -> None:
+    """Put another folder in the place of one, made at the same time."""
+    status = os.stat(folder)
+    shutil.rmtree(folder)
+    write({f"{folder}x/adapter_config.json": text, f"{folder}/adapter_config.json": text})
+    shutil.rmtree(folder)
+    os.rename(f"{folder}x", folder)
+    os.utime(folder, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def test_another_policy_is_seen(root: Path) -> None:
@@ -112,8 +117,9 @@ def test_what_is_gone_is_forgotten(root: Path) -> None:
     audited()
     shutil.rmtree("root/b")
     audited()
-    names = sqlite3.connect("F.db").execute("SELECT folder FROM files ORDER BY folder").fetchall()
-    assert [name for (name,) in names] == ["a", "a", "c", "w", "w"]
+    found = sqlite3.connect("F.db").execute("SELECT folder, name FROM files ORDER BY folder").fetchall()
+    assert [folder for folder, name in found if name] == ["a", "a", "c", "w", "w"]
+    assert "b" not in dict(found)
 
 
 def test_several_roots_share_a_store(root: Path) -> None:
@@ -132,7 +138,7 @@ LATER = f"CREATE TABLE x (y); PRAGMA application_id = {APPLICATION}; PRAGMA user
     [
         (lambda: Path("F.db").write_text("no database, but long enough for a header", "utf-8"), "not a database"),
         (lambda: sqlite3.connect("F.db").executescript("CREATE TABLE x (y)"), "is not a store of lora-lint"),
-        (lambda: sqlite3.connect("F.db").executescript(LATER), "is a store of format 9; this release reads 1"),
+        (lambda: sqlite3.connect("F.db").executescript(LATER), "is a store of format 9; this release reads 2"),
         (lambda: Path("F.db").mkdir(), "unable to open database file"),
     ],
 )

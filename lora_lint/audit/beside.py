@@ -55,11 +55,20 @@ def stamp(path: str) -> Stamp | None:
     return status.st_size, status.st_mtime_ns, status.st_ino
 
 
+def only_folder(stamp: Stamp) -> str:
+    """What `stamped` gives where nothing but a folder of this stamp was used."""
+    size, changed, inode = stamp
+    return f'[[".",{size},{changed},{inode}]]'
+
+
 def stamped(path: str, others: Set[str]) -> str:
     """The folder of a file and the other paths that were used for it, with their stamps, as JSON."""
     folder = os.path.dirname(path)
+    own = stamp(folder or ".")
+    if own is not None and others <= {path}:
+        return only_folder(own)
     inside = os.path.join(folder, "")
-    found: list[list[object]] = [[".", *(stamp(folder or ".") or ())]]
+    found: list[list[object]] = [[".", *(own or ())]]
     for other in sorted(others):
         if other not in (path, folder) and not other.startswith(_OWN):
             short = other[len(inside) :] if folder and other.startswith(inside) else other

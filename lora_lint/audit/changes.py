@@ -64,10 +64,9 @@ class Against:
     def finish(self) -> Changes:
         """All that changed: what wasn't compared is gone."""
         self._store.keep(self._seen)
-        for text in self._store.others(self._scopes):
-            rows = decoded(text)
-            if is_adapter(rows):
-                self.changes.add("gone", rows[0].adapter)
+        for adapter, text in self._store.others(self._scopes):
+            if is_adapter(decoded(text)):
+                self.changes.add("gone", adapter)
         self._store.close()
         return self.changes
 

@@ -9,12 +9,12 @@ same for both.
 import json
 import os
 import re
-from collections.abc import Callable, Set
+from collections.abc import Set
 from hashlib import sha256
 from typing import NamedTuple
 
 from lora_lint.audit.roots import CONFIG
-from lora_lint.audit.rows import Names, Row, decoded, encoded
+from lora_lint.audit.rows import decoded
 from lora_lint.audit.tasks import Made
 from lora_lint.document import UnreadableError
 from lora_lint.files import PICKLED, Candidate
@@ -30,7 +30,6 @@ LARGEST = 16 * 1024
 LARGEST_BESIDE = 256 * 1024
 """Bytes that are read of a file beside one, to tell whether it is the same: a header of 1,700 tensors, or all."""
 
-_json = json.JSONEncoder().encode
 _TARGETS = re.compile(rb'("target_modules": ?\[)(\s*"[\w.]+"(?:,\s*"[\w.]+")*\s*)\]')
 """PEFT writes a set, whose order is another in every run."""
 _WORDS = re.compile(rb"[\w.]+")
@@ -56,8 +55,7 @@ class _Form(NamedTuple):
     """What holds for all of a kind; `targets` are in the order that its findings quote, None where they quote none."""
 
     targets: bytes | None
-    rows: tuple[tuple[str, str], ...]
-    """Of each row the text before and after its content."""
+    rows: str
     outside: Set[str]
     inside: tuple[tuple[str, bytes], ...]
     """Files in its folder, and what is held of them."""
@@ -97,7 +95,7 @@ class Copies:
         kind = (above, candidate.beside, data[:start], data[end:], words.count(b"\n"), *sorted(_WORDS.findall(words)))
         return Copy(candidate.path, data, kind, words)
 
-    def made(self, copy: Copy, names_of: Callable[[str], Names]) -> Made | None:
+    def made(self, copy: Copy) -> Made | None:
         """The rows of a copy; None where it is the first of its kind, or something beside it is another."""
         self._looked += 1
         if self._looked == TRIED:
@@ -112,14 +110,10 @@ class Copies:
         for name, held in form.inside:
             if _held(os.path.join(folder, name)) != held:
                 return None
-        digest = sha256(copy.data).hexdigest()
         self._met += 1
-        names = names_of(copy.path)
-        begin = f"[{_json(names.adapter)},{_json(names.file)},"
-        end = f",{_json(names.run)}]"
-        rows = ",".join([f'{begin}{before}"{digest}"{after}{end}' for before, after in form.rows])
         inside = [os.path.join(folder, name) for name, _ in form.inside]
-        return Made(f"[{rows}]", digest, form.outside | set(inside) if inside else form.outside)
+        others = form.outside | set(inside) if inside else form.outside
+        return Made(form.rows, sha256(copy.data).hexdigest(), others)
 
     def remember(self, copy: Copy, made: Made) -> None:
         """Keep what was made of a config, for those that are like it."""
@@ -144,26 +138,18 @@ def _form(first: _First) -> _Form | None:
             inside[full[len(folder) + 1 :]] = held
     digest = sha256(first.config.data).hexdigest()
     rows = decoded(first.made.rows)
-    if not rows or any(row.content != digest for row in rows):
+    if not rows or first.made.content != digest or any(row.content for row in rows):
         return None
-    rest = encoded([row._replace(adapter="", file="", run="") for row in rows])
-    if any(json.dumps(path)[1:-1] in rest for path in (folder, first.config.path)):
+    if any(json.dumps(path)[1:-1] in first.made.rows for path in (folder, first.config.path)):
         return None
     findings = json.dumps([row.findings for row in rows])
     quoted = any(word in findings for word in map(bytes.decode, _WORDS.findall(first.config.targets)))
     return _Form(
         first.config.targets if quoted else None,
-        tuple(map(_around, rows)),
+        first.made.rows,
         frozenset(outside),
         tuple(sorted(inside.items())),
     )
-
-
-def _around(row: Row) -> tuple[str, str]:
-    """The text of a row between its file's name and its content, and from there to its run."""
-    text = encoded([row._replace(adapter="", file="", run="")])
-    before, after = text.removeprefix('[["","",').removesuffix(',""]]').split(f'"{row.content}"', 1)
-    return before, after
 
 
 def _held(path: str) -> bytes | None:

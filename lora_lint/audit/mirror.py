@@ -123,6 +123,9 @@ class Bucket:
         self._coming.clear()
         self._leave()
 
+    def listed_as(self, folder: str) -> str | None:
+        return None
+
     def level(self, place: Place) -> tuple[list[Candidate], list[Place]]:
         """
         Raises:

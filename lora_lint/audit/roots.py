@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import NamedTuple, Protocol
 
 from lora_lint.audit.beside import Stamp, is_current, stamp, stamped
-from lora_lint.audit.rows import Names
+from lora_lint.audit.rows import Names, run_of
 from lora_lint.base_name import cached_repository
 from lora_lint.files import Candidate, Top, Walk
 from lora_lint.finding import Skipped
@@ -18,7 +18,6 @@ SHORT = 7
 """Digits of a revision that are shown, as git and the hub show it."""
 
 _SNAPSHOT = re.compile(r"(?P<model>.*/models--[^/]+)/snapshots/(?P<revision>[^/]+)(?:/(?P<inside>.*))?")
-_CHECKPOINT = re.compile(r"(?P<run>.*?)(?:^|/)checkpoint-\d+(?P<inside>/.*|)\Z")
 
 
 class Place(NamedTuple):
@@ -37,6 +36,9 @@ class Root(Protocol):
 
     @property
     def path(self) -> str: ...
+
+    def listed_as(self, folder: str) -> str | None:
+        """What the store knows a folder as whose listing depends on nothing else; None for others."""
 
     def level(self, place: Place) -> tuple[list[Candidate], list[Place]]:
         """The files to read at a place itself, and the places below it, in order."""
@@ -91,8 +93,16 @@ class Folder:
         self.path = os.path.normpath(path)
         self._walk = walk
         self._prefix = prefix
+        self._full = os.path.abspath(path).replace(os.sep, "/")
         self._top = Top.of(self.path)
         self._cut = 0 if self.path == "." else len(self.path.rstrip(os.sep)) + 1
+
+    def listed_as(self, folder: str) -> str | None:
+        # Which snapshots come first is said elsewhere.
+        if folder.endswith(f"{os.sep}snapshots"):
+            return None
+        inside = folder[self._cut :].replace(os.sep, "/") if folder != self.path else ""
+        return (self._prefix + inside).rstrip("/")
 
     def level(self, place: Place) -> tuple[list[Candidate], list[Place]]:
         if place.kind != "folder":
@@ -144,7 +154,7 @@ class Folder:
     def names(self, path: str) -> Names:
         inside = path[self._cut :].replace(os.sep, "/") if path != self.path else os.path.basename(path)
         file = self._prefix + inside
-        full = os.path.abspath(path).replace(os.sep, "/")
+        full = f"{self._full}/{inside}" if path != self.path else self._full
         if "/snapshots/" in full and (snapshot := _SNAPSHOT.fullmatch(full)):
             adapter = _in_cache(snapshot)
         elif inside == CONFIG:
@@ -152,13 +162,6 @@ class Folder:
         else:
             adapter = file.removesuffix(f"/{CONFIG}")
         return Names(adapter, file, run_of(adapter))
-
-
-def run_of(adapter: str) -> str:
-    """What the checkpoints of one run have in common; the adapter itself where it is none."""
-    if "checkpoint-" not in adapter or not (match := _CHECKPOINT.fullmatch(adapter)):
-        return adapter
-    return f"{match['run']}{match['inside']}".lstrip("/") or adapter
 
 
 def _in_cache(snapshot: re.Match[str]) -> str:

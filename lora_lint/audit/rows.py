@@ -3,7 +3,9 @@
 import json
 import math
 import os
+import re
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -71,20 +73,53 @@ class Row(NamedTuple):
         return None if self.deviation is None else math.isclose(self.deviation, 1, rel_tol=1e-6)
 
 
-def encoded(rows: Sequence[Row]) -> str:
-    """Rows as one line of JSON, the form in which they travel and are stored."""
-    return json.dumps(rows, separators=(",", ":"), allow_nan=False)
+class Names(NamedTuple):
+    """What an adapter and its file are called in the rows, and the run that it is a checkpoint of."""
+
+    adapter: str
+    file: str
+    run: str
+
+
+NAMELESS = Names("", "", "")
+_CHECKPOINT = re.compile(r"(?P<run>.*?)(?:^|/)checkpoint-\d+(?P<inside>/.*|)\Z")
+
+
+def run_of(adapter: str) -> str:
+    """What the checkpoints of one run have in common; the adapter itself where it is none."""
+    if "checkpoint-" not in adapter or not (match := _CHECKPOINT.fullmatch(adapter)):
+        return adapter
+    return f"{match['run']}{match['inside']}".lstrip("/") or adapter
+
+
+def encoded(rows: Sequence[Row], content: str = "") -> str:
+    """The rows of one file as a line of JSON, the form in which they travel and are stored.
+
+    Its names are left out, and its content where that is the one given: files that say the same have the same text.
+    """
+    bare = [
+        row._replace(adapter="", file="", run="", content="" if row.content == content else row.content) for row in rows
+    ]
+    return json.dumps(bare, separators=(",", ":"), allow_nan=False)
 
 
 NOTHING = encoded([])
 
 
-def decoded(text: str) -> list[Row]:
-    """The rows of such a line."""
+def decoded(text: str, names: Names = NAMELESS, content: str = "") -> list[Row]:
+    """The rows of such a line, as those of a file of these names."""
+    adapter, file, run = names
+    return [
+        row._replace(adapter=adapter, file=file, run=run, content=row.content or content) for row in _nameless(text)
+    ]
+
+
+@lru_cache(1024)
+def _nameless(text: str) -> tuple[Row, ...]:
     found = json.loads(text)
     for row in found:
         row[_FINDINGS] = tuple(Found(*values) for values in row[_FINDINGS])
-    return list(map(Row._make, found))
+    return tuple(map(Row._make, found))
 
 
 def as_data(row: Row) -> dict[str, Any]:
@@ -106,14 +141,6 @@ def off_by(row: Row) -> float:
 _FARTHEST = 1074.0
 """That of a scale of 0: as far as the smallest number is from 1."""
 _FINDINGS = Row._fields.index("findings")
-
-
-class Names(NamedTuple):
-    """What an adapter and its file are called in the rows, and the run that it is a checkpoint of."""
-
-    adapter: str
-    file: str
-    run: str
 
 
 def rows(reading: Reading, diagnostics: Sequence[Diagnostic], policy: Policy, names: Names) -> list[Row]:

@@ -1,7 +1,7 @@
 """A whole audit: roots to rows, in the order of the walk, remembered in a store where there is one."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -12,7 +12,7 @@ import lora_lint
 from lora_lint.audit.local import Here, Processes, processors
 from lora_lint.audit.remote import Objects, RemoteError, absolute, is_owner, is_remote
 from lora_lint.audit.roots import Place
-from lora_lint.audit.rows import FORMAT, Names, Row, decoded, lost
+from lora_lint.audit.rows import FORMAT, Names, Row, lost
 from lora_lint.audit.shares import Pool, ordered
 from lora_lint.audit.store import Store, StoreError
 from lora_lint.audit.tasks import Item, Outcome
@@ -65,9 +65,18 @@ class Audit:
             StoreError: when the store can't be used.
             PoolError: when no process can be started.
         """
+        return (found for found, _ in self._told(together=False))
+
+    def together(self) -> Iterator[tuple[list[Row], int]]:
+        """The same in less time where only numbers are wanted: of files that differ in their names alone, some at a
+        time, the rows of the first, and how many they are.
+        """
+        return self._told(together=True)
+
+    def _told(self, *, together: bool) -> Iterator[tuple[list[Row], int]]:
         roots = tuple(apart(self.roots))
         prefixes = tuple("" if len(roots) == 1 else f"{root.rstrip('/')}/" for root in roots)
-        work = Work(self.settings, roots, prefixes, self.baseline, verify=self.verify)
+        work = Work(self.settings, roots, prefixes, self.baseline, verify=self.verify, together=together)
         unlisted: dict[str, str] = {}
         starts = [(at, _starts(root, unlisted)) for at, root in enumerate(roots)]
         with ExitStack() as stack:
@@ -81,19 +90,16 @@ class Audit:
             pool = stack.enter_context(self._pool(work))
             once = _Once()
             for number, outcome in ordered(starts, pool):
-                self._count(outcome)
-                for item in outcome.items:
-                    self.tally.failures += item.failures
-                    again = once.is_repeat(item)
-                    if store is not None:
-                        store.take(number, item, again=again)
-                    if again:
-                        self.tally.repeats += 1
-                    elif found := decoded(item.rows):
-                        yield found
+                repeats = {at for at, item in enumerate(outcome.items) if once.is_repeat(item)}
+                self._count(outcome, len(repeats))
+                if store is not None:
+                    store.take(number, outcome, repeats)
+                for at, item in enumerate(outcome.items):
+                    if at not in repeats and (found := item.found):
+                        yield found, item.times
             for root, problem in unlisted.items():
                 self.tally.failures.append(f"{root}: {problem}")
-                yield [lost(Names(root, root, root), f"could not be gone through: {problem}")]
+                yield [lost(Names(root, root, root), f"could not be gone through: {problem}")], 1
             # What wasn't listed may still be there, and isn't to be forgotten.
             if store is not None and not unlisted:
                 store.finish()
@@ -107,12 +113,14 @@ class Audit:
         workers = processors() if self.workers is None else self.workers
         return Processes(work, workers) if workers else nullcontext(Here(work))
 
-    def _count(self, outcome: Outcome) -> None:
+    def _count(self, outcome: Outcome, repeats: int) -> None:
         tally = self.tally
+        tally.repeats += repeats
         tally.files += outcome.files
         tally.suppressed += outcome.suppressed
         tally.unopened += outcome.unopened
-        tally.kept += sum(item.known for item in outcome.items)
+        tally.kept += outcome.known
+        tally.failures += (failure for item in outcome.items for failure in item.failures)
         for _, reason in outcome.skipped:
             tally.skipped[reason] = tally.skipped.get(reason, 0) + 1
 
@@ -137,10 +145,6 @@ class _Once:
         return False
 
 
-_AT_ONCE = 1000
-"""Files whose staying the same is noted in one go."""
-
-
 class _Keeper:
     """The store of a running audit. Where it can't be written any more the audit goes on without it, and says so."""
 
@@ -148,7 +152,6 @@ class _Keeper:
         self._store = Store(path)
         self._tally = tally
         self._scopes: tuple[int, ...] = ()
-        self._kept: list[int] = []
 
     def __enter__(self) -> "_Keeper":
         return self
@@ -161,22 +164,16 @@ class _Keeper:
         self._scopes = tuple(self._store.scope(root, given) for root in roots)
         return self._scopes
 
-    def take(self, root: int, item: Item, *, again: bool) -> None:
-        if self._tally.unstored:
-            return
-        with self._noted():
-            if item.kept is not None:
-                self._kept.append(item.kept)
-                if len(self._kept) == _AT_ONCE:
-                    self._store.keep(self._kept)
-                    self._kept.clear()
-            elif item.record is not None:
-                self._store.add(self._scopes[root], item.record, item.rows, again=again)
+    def take(self, root: int, outcome: Outcome, repeats: Set[int]) -> None:
+        """Remember what is new and what stays; `repeats` are items of files that were counted under another name."""
+        if not self._tally.unstored:
+            with self._noted():
+                self._store.keep(outcome.kept)
+                self._store.add(self._scopes[root], outcome.records, repeats)
 
     def finish(self) -> None:
         if not self._tally.unstored:
             with self._noted():
-                self._store.keep(self._kept)
                 self._store.finish(list(self._scopes))
 
     @contextmanager

@@ -9,10 +9,10 @@ from typing import Protocol
 from lora_lint.audit.roots import Place
 from lora_lint.audit.tasks import Outcome, Task
 
-FOLDERS, MOST_FOLDERS = 32, 128
+FOLDERS, MOST_FOLDERS = 32, 512
 FILES = 64
 """Places of one share; more folders where many wait, so that nobody has all the rest when the others are done."""
-AHEAD = 4
+AHEAD = 16
 """Shares for each worker that may be under way or done before their turn, which is what bounds the memory."""
 
 
@@ -47,9 +47,8 @@ class _Stretch:
         self.places.extend(islice(self.coming, max(0, FILES + 1 - len(self.places))))
         return bool(self.places)
 
-    def share(self, workers: int) -> tuple[Place, ...]:
-        """The next places for one task."""
-        fair = len(self.places) // (2 * workers)
+    def share(self, fair: int) -> tuple[Place, ...]:
+        """The next places for one task; `fair` folders would leave enough for everybody."""
         most = max(FOLDERS, min(MOST_FOLDERS, fair)) if self.places[0].kind == "folder" else FILES
         return tuple(self.places.popleft() for _ in range(min(most, len(self.places))))
 
@@ -61,31 +60,37 @@ def ordered(starts: Iterable[tuple[int, Iterable[Place]]], pool: Pool) -> Iterat
     """
     line = deque(_Stretch(root, deque(), iter(places)) for root, places in starts)
     under_way: dict[int, _Stretch] = {}
-    count = 0
+    count = files = 0
     while line:
-        count = _hand_out(line, pool, under_way, count)
+        count = _hand_out(line, pool, under_way, count, files)
         if line and line[0].outcome is None:
             for number, outcome in pool.wait():
                 done = under_way.pop(number)
                 done.outcome = outcome
+                files += outcome.files
                 if outcome.left:
                     line.insert(line.index(done) + 1, _Stretch(done.root, deque(outcome.left)))
+            # Whoever is free now works while what was done is gone through.
+            continue
         while line and line[0].outcome is not None:
             first = line.popleft()
             assert first.outcome is not None
             yield first.root, first.outcome
 
 
-def _hand_out(line: deque[_Stretch], pool: Pool, under_way: dict[int, _Stretch], count: int) -> int:
-    """Give the foremost places to whoever is free."""
+def _hand_out(line: deque[_Stretch], pool: Pool, under_way: dict[int, _Stretch], count: int, files: int) -> int:
+    """Give the foremost places to whoever is free; `files` were gone through by now, and as many may be to come."""
+    window = AHEAD * pool.size
+    waiting = sum(len(stretch.places) for stretch in islice(line, window))
+    fair = max(waiting, files // 8) // (2 * pool.size)
     at = 0
-    while pool.room and at < min(len(line), AHEAD * pool.size):
+    while pool.room and at < min(len(line), window):
         stretch = line[at]
         if stretch.number is None:
             if not stretch.filled():
                 del line[at]
                 continue
-            task = Task(stretch.root, stretch.share(pool.size))
+            task = Task(stretch.root, stretch.share(fair))
             begun = _Stretch(stretch.root, deque(), number=count)
             if stretch.places:
                 line.insert(at, begun)

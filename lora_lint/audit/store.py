@@ -3,26 +3,33 @@
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import NamedTuple, Self
 
 from lora_lint.audit.beside import Stamp
 from lora_lint.audit.remote import absolute
-from lora_lint.audit.rows import FORMAT
+from lora_lint.audit.rows import NOTHING, Names, run_of
 
 APPLICATION = 0x4C6F5261
 """`LoRa`, in the header of the file, so that no other database is taken for a store."""
+LAYOUT = 2
+"""The version of the tables, and of the rows in them."""
+FOLDER = ""
+"""The name under which a folder itself is kept, where its listing is: `beside` is what was found in it."""
 AT_ONCE = 2000
 LATEST = 1.0
 """Files, and seconds, after which what was found is committed: all that a killed audit does again."""
 
 _TABLES = """
-CREATE TABLE scopes (id INTEGER PRIMARY KEY, root TEXT, fingerprint TEXT, started TEXT, finished TEXT);
+CREATE TABLE scopes (
+    id INTEGER PRIMARY KEY, root TEXT, fingerprint TEXT, started TEXT, finished TEXT, audit INTEGER DEFAULT 1
+);
 CREATE TABLE files (
     id INTEGER PRIMARY KEY, scope INTEGER NOT NULL, folder TEXT NOT NULL, name TEXT NOT NULL,
-    size INTEGER, changed INTEGER, inode INTEGER, content TEXT, beside TEXT, rows TEXT, again INTEGER
+    size INTEGER, changed INTEGER, inode INTEGER, content TEXT, beside TEXT, adapter TEXT, rows TEXT, again INTEGER,
+    audit INTEGER
 );
 CREATE UNIQUE INDEX places ON files (scope, folder, name);
 """
@@ -33,23 +40,33 @@ class StoreError(Exception):
 
 
 class Known(NamedTuple):
-    """What the store holds of one file."""
+    """What the store holds of one file; `rows` are its rows without its names and `content`."""
 
     id: int
     stamp: Stamp
     content: str
     beside: str
+    adapter: str
     rows: str
+
+    def names(self, folder: str, name: str) -> Names:
+        """What its adapter and itself are called, by the folder and the name under which it is held."""
+        return Names(self.adapter, f"{folder}/{name}" if folder else name, run_of(self.adapter))
 
 
 class Record(NamedTuple):
-    """What is to be remembered of one file besides its rows; `folder` is below the root."""
+    """What is to be remembered of one file; `folder` is below the root, `item` the number of the one that tells of it
+    alone.
+    """
 
     folder: str
     name: str
     stamp: Stamp
     content: str
     beside: str
+    adapter: str = ""
+    rows: str = NOTHING
+    item: int | None = None
 
 
 class Store:
@@ -63,6 +80,8 @@ class Store:
         self.path = path
         self.written = 0
         self._writes = not readonly
+        self._audits: dict[int, int] = {}
+        """Of each scope how many audits it has seen."""
         self._open, self._added, self._begun = False, 0, 0.0
         try:
             uri = f"file:{_quoted(os.path.abspath(path))}?mode={'ro' if readonly else 'rwc'}"
@@ -78,12 +97,12 @@ class Store:
         if not readonly and not application and not tables:
             self._database.executescript(
                 f"PRAGMA journal_mode = WAL; BEGIN IMMEDIATE; {_TABLES} PRAGMA application_id = {APPLICATION};"
-                f"PRAGMA user_version = {FORMAT}; COMMIT;"
+                f"PRAGMA user_version = {LAYOUT}; COMMIT;"
             )
         elif application != APPLICATION:
             raise StoreError(f"{self.path}: is not a store of lora-lint")
-        elif version != FORMAT:
-            raise StoreError(f"{self.path}: is a store of format {version}; this release reads {FORMAT}")
+        elif version != LAYOUT:
+            raise StoreError(f"{self.path}: is a store of format {version}; this release reads {LAYOUT}")
         if not readonly:
             self._database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
         self._database.execute("CREATE TEMP TABLE seen (id INTEGER PRIMARY KEY)")
@@ -116,29 +135,59 @@ class Store:
         """
         key = (_kept(absolute(root)), fingerprint)
         with _told(self.path):
-            found = self._database.execute(
-                "SELECT id FROM scopes WHERE root = ? AND fingerprint = ? ORDER BY id DESC", key
-            ).fetchone()
-            if found:
-                self._database.execute("UPDATE scopes SET finished = NULL WHERE id = ?", found)
-                return int(found[0])
-            made = self._database.execute(
-                "INSERT INTO scopes (root, fingerprint, started) VALUES (?, ?, ?)", (*key, _now())
+            found = (
+                self._database.execute(
+                    "UPDATE scopes SET finished = NULL, audit = audit + 1 WHERE id ="
+                    " (SELECT max(id) FROM scopes WHERE root = ? AND fingerprint = ?) RETURNING id, audit",
+                    key,
+                ).fetchall()
+                or self._database.execute(
+                    "INSERT INTO scopes (root, fingerprint, started) VALUES (?, ?, ?) RETURNING id, audit",
+                    (*key, _now()),
+                ).fetchall()
             )
-            return int(made.lastrowid or 0)
+        self._audits.update(found)
+        return int(found[0][0])
 
-    def known(self, scope: int, folder: str, name: str | None = None) -> dict[str, Known]:
-        """The files of one folder that the store holds, by name; or the one of a name."""
+    def is_empty(self, scope: int) -> bool:
+        """Whether nothing is held of a root."""
+        with _told(self.path):
+            return not self._database.execute("SELECT 1 FROM files WHERE scope = ? LIMIT 1", (scope,)).fetchall()
+
+    def known(self, scope: int, folder: str) -> dict[str, Known]:
+        """The files of one folder that the store holds, by name."""
+        found = self._found("scope = ? AND folder = ? AND name != ''", scope, _kept(folder))
+        return {name: known for _, name, known in found}
+
+    def file(self, scope: int, path: str) -> Known | None:
+        """What the store holds of one file."""
+        folder, _, name = path.rpartition("/")
+        found = self._found("scope = ? AND folder = ? AND name = ?", scope, _kept(folder), _kept(name))
+        return next((known for *_, known in found), None)
+
+    def listed(self, scope: int, folders: Sequence[str]) -> dict[str, dict[str, Known]]:
+        """Of some folders those whose listing the store holds: the folder itself and all its files, by name."""
+        found: dict[str, dict[str, Known]] = {}
+        for folder, name, known in self._found(
+            f"scope = ? AND folder IN ({', '.join('?' * len(folders))}) AND EXISTS"
+            " (SELECT 1 FROM files AS own WHERE own.scope = files.scope AND own.folder = files.folder"
+            " AND own.name = '')",
+            *(scope, *map(_kept, folders)),
+        ):
+            found.setdefault(folder, {})[name] = known
+        return found
+
+    def _found(self, which: str, *values: str | bytes | int) -> Iterator[tuple[str, str, Known]]:
         with _told(self.path):
             found = self._database.execute(
-                "SELECT name, id, size, changed, inode, content, beside, rows FROM files"
-                " WHERE scope = ? AND folder = ?" + (" AND name = ?" if name is not None else ""),
-                (scope, _kept(folder)) if name is None else (scope, _kept(folder), _kept(name)),
+                "SELECT folder, name, id, size, changed, inode, content, beside, adapter, rows FROM files"
+                f" WHERE {which}",
+                values,
             ).fetchall()
-        return {
-            os.fsdecode(name): Known(id_, (size, changed, inode), content, os.fsdecode(beside), rows)
-            for name, id_, size, changed, inode, content, beside, rows in found
-        }
+        for folder, name, id_, *stamp, content, beside, adapter, rows in found:
+            size, changed, inode = stamp
+            known = Known(id_, (size, changed, inode), content, _name(beside), _name(adapter), rows)
+            yield _name(folder), _name(name), known
 
     def earlier(self, roots: Sequence[str]) -> dict[int, bool]:
         """The latest audits of some roots, or of the only root there is: their numbers, and whether they went through.
@@ -156,45 +205,47 @@ class Store:
         latest = {root: (number, bool(finished)) for root, number, finished in found if only or root in wanted}
         return dict(latest.values())
 
-    def file(self, scope: int, path: str) -> Known | None:
-        """What the store holds of one file."""
-        folder, _, name = path.rpartition("/")
-        return self.known(scope, folder, name).get(name)
-
-    def others(self, scopes: Iterable[int]) -> Iterator[str]:
-        """The rows of all files that were neither added nor kept."""
+    def others(self, scopes: Iterable[int]) -> Iterator[tuple[str, str]]:
+        """The adapters and the rows of all files that were neither added nor kept."""
         for scope in scopes:
             with _told(self.path):
-                for (rows,) in self._database.execute(
-                    "SELECT rows FROM files WHERE scope = ? AND rows != '[]' AND NOT again"
+                for adapter, rows in self._database.execute(
+                    "SELECT adapter, rows FROM files WHERE scope = ? AND rows != '[]' AND NOT again"
                     " AND id NOT IN (SELECT id FROM temp.seen) ORDER BY folder, name",
                     (scope,),
                 ):
-                    yield rows
+                    yield _name(adapter), rows
 
-    def add(self, scope: int, record: Record, rows: str, *, again: bool = False) -> None:
-        """Remember a file; `again` is one that was counted under another name already.
+    def add(self, scope: int, records: Sequence[Record], repeats: Set[int] = frozenset()) -> None:
+        """Remember files; those of the items in `repeats` were counted under another name already.
 
         Raises:
             StoreError: when it can't be written; what was added in earlier transactions stays.
         """
+        if not records:
+            return
         with _told(self.path):
             self._begin()
-            made = self._database.execute(
-                "INSERT INTO files (scope, folder, name, size, changed, inode, content, beside, rows, again)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (scope, folder, name) DO UPDATE SET"
-                " size = excluded.size, changed = excluded.changed, inode = excluded.inode,"
-                " content = excluded.content, beside = excluded.beside, rows = excluded.rows, again = excluded.again"
-                " RETURNING id",
-                (
-                    *(scope, _kept(record.folder), _kept(record.name), *record.stamp),
-                    *(record.content, _kept(record.beside), rows, again),
-                ),
-            ).fetchone()
-            self._database.execute("INSERT OR IGNORE INTO temp.seen VALUES (?)", made)
-            self._count()
+            self._database.executemany(
+                "INSERT INTO files (scope, audit, folder, name, size, changed, inode, content, beside, adapter, rows,"
+                " again) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (scope, folder, name) DO UPDATE SET"
+                " audit = excluded.audit, size = excluded.size, changed = excluded.changed, inode = excluded.inode,"
+                " content = excluded.content, beside = excluded.beside, adapter = excluded.adapter,"
+                " rows = excluded.rows, again = excluded.again",
+                [
+                    (
+                        *(scope, self._audits[scope], _kept(one.folder), _kept(one.name), *one.stamp, one.content),
+                        *(_kept(one.beside), _kept(one.adapter), one.rows, one.item in repeats),
+                    )
+                    for one in records
+                ],
+            )
+            self._added += len(records)
+            self.written += len(records)
+            if self._added >= AT_ONCE or time.monotonic() - self._begun > LATEST:
+                self._commit()
 
-    def keep(self, ids: list[int]) -> None:
+    def keep(self, ids: Sequence[int]) -> None:
         """Files that are as they were."""
         with _told(self.path):
             if not self._database.in_transaction:
@@ -207,7 +258,8 @@ class Store:
             self._begin()
             for scope in scopes:
                 self._database.execute(
-                    "DELETE FROM files WHERE scope = ? AND id NOT IN (SELECT id FROM temp.seen)", (scope,)
+                    "DELETE FROM files WHERE scope = ? AND id NOT IN (SELECT id FROM temp.seen) AND audit != ?",
+                    (scope, self._audits[scope]),
                 )
                 self._database.execute("UPDATE scopes SET finished = ? WHERE id = ?", (_now(), scope))
                 older = "SELECT id FROM scopes WHERE id != ?1 AND root = (SELECT root FROM scopes WHERE id = ?1)"
@@ -221,16 +273,14 @@ class Store:
             self._open = True
             self._added, self._begun = 0, time.monotonic()
 
-    def _count(self) -> None:
-        self._added += 1
-        self.written += 1
-        if self._added >= AT_ONCE or time.monotonic() - self._begun > LATEST:
-            self._commit()
-
     def _commit(self) -> None:
         if self._open:
             self._open = False
             self._database.execute("COMMIT")
+
+
+def _name(kept: str | bytes) -> str:
+    return kept if type(kept) is str else os.fsdecode(kept)
 
 
 def _kept(name: str) -> str | bytes:

@@ -50,11 +50,11 @@ class Groups:
         self._groups: dict[str, Group] = {}
         self.others = Group()
 
-    def add(self, name: str, verdict: Verdict) -> None:
+    def add(self, name: str, verdict: Verdict, times: int = 1) -> None:
         group = self._groups.get(name)
         if group is None:
             group = self._groups.setdefault(name, Group()) if len(self._groups) < MOST_KEYS else self.others
-        group.verdicts[verdict] += 1
+        group.verdicts[verdict] += times
 
     def largest(self) -> list[tuple[str, Group]]:
         return sorted(self._groups.items(), key=lambda pair: (-pair[1].total, pair[0]))
@@ -117,29 +117,30 @@ class Summary:
     """The first adapter of each reason."""
     _worst: dict[tuple[Any, ...], Bad] = field(default_factory=dict)
 
-    def add(self, rows: Sequence[Row]) -> None:
-        """Count the rows of one file."""
-        self._count_findings(rows)
+    def add(self, rows: Sequence[Row], times: int = 1) -> None:
+        """Count the rows of one file, or of as many that have the same."""
+        self._count_findings(rows, times)
         own = [row for row in rows if row.kind != "example"]
-        self.examples += len(own) < len(rows)
+        if len(own) < len(rows):
+            self.examples += times
         if not own or (own[0].kind is None and own[0].problem is None):
             return
-        self.kinds[own[0].kind or "unreadable"] = self.kinds.get(own[0].kind or "unreadable", 0) + 1
+        self.kinds[own[0].kind or "unreadable"] = self.kinds.get(own[0].kind or "unreadable", 0) + times
         verdict = verdict_of(own)
-        self.adapters.verdicts[verdict] += 1
+        self.adapters.verdicts[verdict] += times
         if verdict == "unreadable":
             reason = _reason(next(row.problem for row in own if row.problem is not None))
-            self.problems.add(reason)
+            self.problems.add(reason, times)
             if reason in self.problems.each:
                 self.first.setdefault(reason, own[0].adapter)
         else:
-            self.sites += len(own)
-            self.frameworks.add(own[0].framework or "", verdict)
-            self.base_models.add(own[0].base_model or "", verdict)
+            self.sites += len(own) * times
+            self.frameworks.add(own[0].framework or "", verdict, times)
+            self.base_models.add(own[0].base_model or "", verdict, times)
             for row in own:
                 if row.state == "active" and row.scale is not None:
-                    self.scales.add(number(row.scale))
-            self._rank(own)
+                    self.scales.add(number(row.scale), times)
+            self._rank(own, times)
 
     @property
     def worst(self) -> list[Bad]:
@@ -150,16 +151,16 @@ class Summary:
         """That of the worst finding."""
         return next((one for one in reversed(Severity) if self.findings[one.value]), None)
 
-    def _count_findings(self, rows: Iterable[Row]) -> None:
+    def _count_findings(self, rows: Iterable[Row], times: int) -> None:
         for row in rows:
             for found in row.findings:
-                self.findings[found.severity] += 1
-                self.rules.add(found.rule)
+                self.findings[found.severity] += times
+                self.rules.add(found.rule, times)
                 before = self.severities.get(found.rule)
                 if before is None or Severity(before).rank < Severity(found.severity).rank:
                     self.severities[found.rule] = found.severity
 
-    def _rank(self, rows: Sequence[Row]) -> None:
+    def _rank(self, rows: Sequence[Row], times: int) -> None:
         found = [one for row in rows for one in row.findings]
         row = max(rows, key=off_by)
         badness = Badness(max((Severity(one.severity).rank + 1 for one in found), default=0), off_by(row))
@@ -168,7 +169,7 @@ class Summary:
         rules = tuple(dict.fromkeys(one.rule for one in _by_severity(found)))
         key = (badness, row.scale, rules[:1])
         if key in self._worst:
-            self._worst[key].more += 1
+            self._worst[key].more += times
             return
         if len(self._worst) == WORST:
             least = min(self._worst, key=lambda key: key[0])
@@ -176,7 +177,7 @@ class Summary:
             if least[0] >= badness:
                 return
             del self._worst[least]
-        self._worst[key] = Bad(badness, row, rules)
+        self._worst[key] = Bad(badness, row, rules, times - 1)
 
 
 def verdict_of(rows: Sequence[Row]) -> Verdict:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Set
 from typing import NamedTuple
 
 from lora_lint.audit.roots import Place
+from lora_lint.audit.rows import NAMELESS, Names, Row, decoded
 from lora_lint.audit.store import Record
 
 Tell = Callable[[str], None]
@@ -19,22 +20,36 @@ class Task(NamedTuple):
 
 
 class Item(NamedTuple):
-    """One file: its rows as text, `known` where they come from the store, with its number there or what is new."""
+    """One file: its rows as text, and what the text leaves out.
+
+    `times` is how many files of a task have this text, where they are told as one: the first of them.
+    """
 
     rows: str
-    known: bool = False
-    kept: int | None = None
-    record: Record | None = None
+    names: Names = NAMELESS
+    content: str = ""
     blobs: str = ""
     failures: tuple[str, ...] = ()
+    times: int = 1
+
+    @property
+    def found(self) -> list[Row]:
+        """The rows as those of this file."""
+        return decoded(self.rows, self.names, self.content)
 
 
 class Outcome(NamedTuple):
-    """What was made of a task, in the order of the walk, and what is left of it: the places below its own."""
+    """What was made of a task, in the order of the walk, and what is left of it: the places below its own.
+
+    `records` are what the store is to remember, `kept` the numbers of what stays there as it is: `known` of the files.
+    """
 
     items: tuple[Item, ...]
+    records: tuple[Record, ...]
+    kept: tuple[int, ...]
     left: tuple[Place, ...]
     files: int
+    known: int
     skipped: tuple[tuple[str, str], ...]
     suppressed: int = 0
     unopened: int = 0
@@ -42,7 +57,7 @@ class Outcome(NamedTuple):
 
 
 class Made(NamedTuple):
-    """The rows of a file, encoded, and the paths of all that had a part in them besides the file.
+    """The rows of a file, encoded without its `content`, and the paths of all that had a part in them besides the file.
 
     `content` is the SHA-256 of its text; empty for files that aren't text, or none that could be opened.
     """

@@ -151,8 +151,9 @@ def _go(
     from lora_lint.reporters import audit as reporter
 
     progress = Progress(whole.tally)
-    for rows in whole:
-        summary.add(rows)
+    each = earlier or table or page or found or written
+    for rows, times in ((rows, 1) for rows in whole) if each else whole.together():
+        summary.add(rows, times)
         if earlier is not None:
             earlier.compare(rows)
         if table is not None:
