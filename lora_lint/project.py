@@ -42,22 +42,25 @@ def pinned(folder: str, name: str, files: frozenset[str] | None = None) -> Pin |
         if above == folder:
             return None
         folder = above
-    pins = _pinned(folder, name)
-    for _, path in pins:
+    pins, read = _pinned(folder, name)
+    for path in read:
         used(path)
-    return pins[0][0] if len({pin.version for pin, _ in pins}) == 1 else None
+    return pins[0] if len(pins) == 1 else None
 
 
 @lru_cache(maxsize=4096)
-def _pinned(folder: str, name: str) -> tuple[tuple[Pin, str], ...]:
-    """The pins of the nearest folder that has some, one for each release, with the paths of their files."""
-    found = {pin.version: pin for pin in _pins(folder, name)}
+def _pinned(folder: str, name: str) -> tuple[tuple[Pin, ...], tuple[str, ...]]:
+    """The pins of the nearest folder that has some, one for each release, and the files that were read for them."""
+    read = list(_read_in(folder, name))
+    files = tuple(os.path.join(folder, file) for file, _ in read)
+    found = {version: Pin(version, file) for file, versions in read for version in versions}
     if found:
-        return tuple((pin, os.path.join(folder, pin.file)) for pin in found.values())
+        return tuple(found.values()), files
     above = os.path.dirname(folder)
     if above == folder or os.path.exists(os.path.join(folder, ".git")):
-        return ()
-    return _pinned(above, name)
+        return (), files
+    pins, more = _pinned(above, name)
+    return pins, (*files, *more)
 
 
 @lru_cache(maxsize=16)
@@ -90,11 +93,11 @@ _INSTALLED = r"(?<![\w-]){}(?:\[[^\]]*\])?==(\d+(?:\.\d+)*)"
 def holds(folder: str, package: str) -> bool:
     """Whether a folder, or one above it up to the top of the repository, holds the source of a package itself."""
     source = os.path.join(package, "__init__.py")
-    return any(
-        os.path.isfile(os.path.join(above, *parents, source))
-        for above in to_the_top(os.path.abspath(folder))
-        for parents in ((), ("src",), (package, "src"))
-    )
+    for above in to_the_top(os.path.abspath(folder)):
+        used(above)
+        if any(os.path.isfile(os.path.join(above, *parents, source)) for parents in ((), ("src",), (package, "src"))):
+            return True
+    return False
 
 
 def forked(folder: str, name: str, home: str) -> bool:
@@ -102,6 +105,7 @@ def forked(folder: str, name: str, home: str) -> bool:
     its own `home`."""
     source = re.compile(_FORK.format(re.escape(name), re.escape(home)), re.IGNORECASE)
     for above in to_the_top(os.path.abspath(folder)):
+        used(above)
         try:
             files = [file for file in os.listdir(above) if _REQUIREMENTS.fullmatch(file) or file in _DECLARING]
         except OSError:
@@ -115,7 +119,8 @@ _DECLARING = ("pyproject.toml", "setup.py", *_ENVIRONMENT)
 _FORK = r"git\+[\w.:/@~-]+[:/](?!{1}/)[\w.-]+/{0}(?:\.git)?(?=[@#\s\"']|$)"
 
 
-def _pins(folder: str, name: str) -> Iterator[Pin]:
+def _read_in(folder: str, name: str) -> Iterator[tuple[str, list[str]]]:
+    """The files of a folder that may pin a package, and the releases that each holds it to."""
     try:
         files = os.listdir(folder)
     except OSError:
@@ -136,7 +141,7 @@ def _may_pin(file: str) -> bool:
     return file.endswith(_ENDINGS) or file == _FOLDER
 
 
-def _in_file(folder: str, file: str, name: str) -> Iterator[Pin]:
+def _in_file(folder: str, file: str, name: str) -> Iterator[tuple[str, list[str]]]:
     if not file.endswith(_ENDINGS):
         return
     if file in _LOCKS or file == "pyproject.toml":
@@ -148,12 +153,13 @@ def _in_file(folder: str, file: str, name: str) -> Iterator[Pin]:
     yield from _read(folder, file, name, requirements)
 
 
-def _read(folder: str, file: str, name: str, requirements: Callable[[str, str], Iterator[str]]) -> Iterator[Pin]:
+def _read(
+    folder: str, file: str, name: str, requirements: Callable[[str, str], Iterator[str]]
+) -> Iterator[tuple[str, list[str]]]:
     text = _text(os.path.join(folder, file))
-    for specifier in requirements(text, name) if text is not None else ():
-        version = _newest(specifier)
-        if version is not None:
-            yield Pin(version, file)
+    if text is not None:
+        newest = map(_newest, requirements(text, name))
+        yield file, [version for version in newest if version is not None]
 
 
 def _text(path: str) -> str | None:

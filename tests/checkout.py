@@ -2,6 +2,7 @@
 
 import shutil
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -20,7 +21,7 @@ def copy_checkout(folder: Path) -> Path:
     return folder
 
 
-def write(files: dict[str, str]) -> None:
+def write(files: Mapping[str, str]) -> None:
     """Write texts under their names in the working directory."""
     for name, text in files.items():
         Path(name).parent.mkdir(parents=True, exist_ok=True)

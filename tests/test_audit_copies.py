@@ -5,10 +5,11 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lora_lint.audit import copies
+from lora_lint.audit import copies, surroundings
 from lora_lint.audit.copies import Copies, Copy
 from lora_lint.audit.rows import Row
 from lora_lint.audit.tasks import Made
@@ -64,12 +65,14 @@ def test_every_example_and_those_beside_it_that_differ_a_little(here: Path, take
             for copy in ("a", "b", "z"):
                 (top / copy).mkdir(parents=True)
                 example.write(top / copy)
+            shutil.copytree(top / "a", f"root/far/{number:03}/below/far", symlinks=True)
             for at, changed in enumerate(_changed(top / "a")):
                 shutil.copytree(top / "a", top / f"m{at}", symlinks=True)
                 changed(top / f"m{at}")
     assert audited("root") == by_itself("root")
     assert number > 50
     assert sum(name in ("b", "z") for name in taken) > 1.5 * number
+    assert sum(name == "far" for name in taken) > 0.5 * number
 
 
 def _changed(folder: Path) -> Iterator[Callable[[Path], object]]:
@@ -113,7 +116,7 @@ def _linked(path: Path) -> None:
         (lambda: write({"root/b/README.md": "---\nbase_model: org/base\n---\n"}), True),
         (lambda: write({"root/b/base": ""}), False),
         (lambda: _linked(Path("root/b", NAME)), False),
-        (lambda: shutil.move("root/b", "root/below/b"), False),
+        (lambda: shutil.move("root/b", "root/below/b"), True),
     ],
 )
 def test_what_makes_an_adapter_a_copy(
@@ -127,6 +130,53 @@ def test_what_makes_an_adapter_a_copy(
     changed()
     assert audited("root") == by_itself("root")
     assert ("b" in taken) == is_copy
+
+
+BASED = {"base_model_name_or_path": "base/model", "target_modules": ["c_attn"]}
+GPT2 = json.dumps({"model_type": "gpt2"})
+
+
+@pytest.mark.parametrize(
+    ("files", "others", "is_copy"),
+    [
+        ({}, {}, True),
+        ({"root/x/c/adapter_config.json": "{}"}, {}, True),
+        ({"root/other/notes.txt": ""}, {}, True),
+        # Of both the way up is another.
+        ({"root/y/notes.txt": ""}, {}, False),
+        ({"root/x/notes.txt": ""}, {}, False),
+        # What lies above both is the same for both.
+        ({"root/notes.txt": ""}, {}, True),
+        ({"root/requirements.txt": "peft==0.3.0"}, {"use_dora": True}, True),
+        ({"root/y/requirements.txt": "peft==0.3.0"}, {"use_dora": True}, False),
+        ({"root/y/requirements/all.txt": "peft==0.3.0"}, {"use_dora": True}, False),
+        ({"root/y/z/.git/HEAD": ""}, BASED, False),
+        ({"root/base/model/config.json": GPT2}, BASED, True),
+        ({"root/y/base/model/config.json": GPT2}, BASED, False),
+        ({"root/y/z/base/model/config.json": GPT2}, BASED, False),
+        ({"root/x/base/model/config.json": GPT2}, BASED, False),
+        ({"root/y/other/config.json": GPT2}, {**BASED, "base_model_name_or_path": "../other"}, False),
+        ({"root/y/bäse/config.json": GPT2}, {**BASED, "base_model_name_or_path": "bäse"}, False),
+    ],
+)
+def test_what_lies_around_a_copy(
+    here: Path, taken: list[str], files: Mapping[str, str], others: Mapping[str, Any], is_copy: bool
+) -> None:
+    for folder in ("x/a", "y/z/b"):
+        adapter(f"root/{folder}", **others)
+    write(files)
+    assert audited("root") == by_itself("root")
+    assert ("b" in taken) == is_copy
+
+
+def test_a_folder_of_very_many_is_around_all_of_them(
+    here: Path, taken: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(surroundings, "MOST_NAMES", 3)
+    for name in ("a", "b", "c/x", "d/y"):
+        adapter(f"root/{name}")
+    assert audited("root") == by_itself("root")
+    assert taken == ["b", "x", "y"]
 
 
 def test_an_order_that_a_finding_quotes_is_its_own(here: Path, taken: list[str]) -> None:

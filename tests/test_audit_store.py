@@ -17,6 +17,7 @@ from lora_lint.audit.changes import became
 from lora_lint.audit.rows import Found, Row
 from lora_lint.audit.run import Audit
 from lora_lint.audit.store import APPLICATION, Store, StoreError
+from lora_lint.project import _pinned
 from lora_lint.settings import Settings
 from tests.audits import adapter, config, in_place, later, settle, snapshot
 from tests.checkout import write
@@ -99,6 +100,28 @@ def replaced(folder: str, text: str) -> None:
     shutil.rmtree(folder)
     os.rename(f"{folder}x", folder)
     os.utime(folder, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def test_a_package_above_a_file_is_seen(here: Path) -> None:
+    write({"root/a/train.sh": "swift sft --sft_type lora --model Qwen/Qwen2-7B --lora_rank 8 --lora_alpha 16\n"})
+    assert [found.rule for row in audited()[0] for found in row.findings] == ["renamed-key"]
+    write({"root/swift/__init__.py": ""})
+    assert [found.rule for row in audited()[0] for found in row.findings] == []
+
+
+@pytest.mark.parametrize("pinned", ["", "0.12.0"])
+def test_another_pin_above_an_adapter_is_seen(pinned: str, here: Path) -> None:
+    for name, rank in (("a", 8), ("b", 4)):
+        adapter(f"root/{name}", rank, 2 * rank, eva_config={"rho": 2.0}, init_lora_weights="eva")
+    write({"root/requirements.txt": f"peft=={pinned}\n" if pinned else "torch\n"})
+    before = [[found.rule for found in row.findings] for row in audited()[0]]
+    in_place(Path("root/requirements.txt"), "peft==0.15.0\n" if pinned else "peft==0.12.0\n")
+    _pinned.cache_clear()
+    after = [[found.rule for found in row.findings] for row in audited()[0]]
+    assert "peft-too-old" in str(before if pinned else after)
+    assert "peft-too-old" not in str(after if pinned else before)
+    assert before[0] == before[1]
+    assert after[0] == after[1]
 
 
 def test_another_policy_is_seen(root: Path) -> None:

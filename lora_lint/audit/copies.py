@@ -1,8 +1,8 @@
-"""Adapters side by side that say the same: what was made of the first of them holds for the others.
+"""Adapters that say the same: what was made of the first of them holds for the others.
 
-A registry holds thousands of adapters of few kinds. One is a copy of another where both lie in one folder, their
-configs are the same text but for the order of the target modules, their folders hold files of the same names, and of
-each of these that had a part in what was made of the first the other has the same. What lies outside of both is the
+A registry holds thousands of adapters of few kinds. One is a copy of another where both have the same surroundings,
+their configs are the same text but for the order of the target modules, their folders hold files of the same names, and
+of each of these that had a part in what was made of the first the other has the same. What lies outside of both is the
 same for both.
 """
 
@@ -15,13 +15,14 @@ from typing import NamedTuple
 
 from lora_lint.audit.roots import CONFIG
 from lora_lint.audit.rows import decoded
+from lora_lint.audit.surroundings import Surroundings, branch
 from lora_lint.audit.tasks import Made
 from lora_lint.document import UnreadableError
 from lora_lint.files import PICKLED, Candidate
 from lora_lint.readers.weights import GGUF, NEMO, SAFETENSORS
 from lora_lint.reading import content
 
-KEPT = 512
+KEPT = 2048
 """Kinds of adapters that are remembered."""
 TRIED, WORTH, UNLOOKED = 1000, 10, 9000
 """Where not one of ten configs is a copy among so many that were looked at, so many are taken for none."""
@@ -40,6 +41,7 @@ class Copy(NamedTuple):
 
     path: str
     data: bytes
+    around: str
     kind: tuple[object, ...]
     targets: bytes
 
@@ -69,7 +71,8 @@ class Copies:
     """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[object, ...], _First | _Form | None] = {}
+        self._known: dict[tuple[object, ...], _First | _Form] = {}
+        self._surroundings = Surroundings()
         self._looked = self._met = self._unlooked = 0
 
     def likely(self, candidate: Candidate) -> Copy | None:
@@ -86,14 +89,14 @@ class Copies:
             return None
         if len(data) > LARGEST:
             return None
-        above = os.path.dirname(folder)
+        around = self._surroundings.around(os.path.dirname(folder) or os.curdir, data)
         targets = _TARGETS.search(data)
         if targets is None:
-            return Copy(candidate.path, data, (above, candidate.beside, data), b"")
+            return Copy(candidate.path, data, around, (around, candidate.beside, data), b"")
         start, end = targets.span(2)
         words = targets[2]
-        kind = (above, candidate.beside, data[:start], data[end:], words.count(b"\n"), *sorted(_WORDS.findall(words)))
-        return Copy(candidate.path, data, kind, words)
+        said = (data[:start], data[end:], words.count(b"\n"), *sorted(_WORDS.findall(words)))
+        return Copy(candidate.path, data, around, (around, candidate.beside, *said), words)
 
     def made(self, copy: Copy) -> Made | None:
         """The rows of a copy; None where it is the first of its kind, or something beside it is another."""
@@ -101,9 +104,11 @@ class Copies:
         if self._looked == TRIED:
             self._unlooked = 0 if self._met * WORTH > TRIED else UNLOOKED
             self._looked = self._met = 0
-        form = self._known.get(copy.kind)
-        if isinstance(form, _First):
-            form = self._known[copy.kind] = _form(form)
+        known = self._known.pop(copy.kind, None)
+        form = _form(known) if isinstance(known, _First) else known
+        if form is not None:
+            # Those that come again and again are forgotten last.
+            self._known[copy.kind] = form
         if form is None or (form.targets is not None and form.targets != copy.targets):
             return None
         folder = os.path.dirname(copy.path)
@@ -125,11 +130,14 @@ class Copies:
 def _form(first: _First) -> _Form | None:
     """What holds for all of the kind of one; None where its rows are its own."""
     folder = os.path.abspath(os.path.dirname(first.config.path))
+    own = branch(first.config.around, folder)
     inside: dict[str, bytes] = {}
     outside: set[str] = set()
     for other in first.made.others:
         full = os.path.abspath(other)
         if not full.startswith(os.path.join(folder, "")):
+            if full == own or full.startswith(os.path.join(own, "")):
+                return None
             outside.add(other)
         elif full != os.path.join(folder, CONFIG):
             held = _held(full)

@@ -42,14 +42,16 @@ class _Stretch:
     number: int | None = None
     outcome: Outcome | None = None
 
-    def filled(self) -> bool:
-        """Whether there are places; one more than a share has is asked for of those to come."""
-        self.places.extend(islice(self.coming, max(0, FILES + 1 - len(self.places))))
+    def holds(self, count: int) -> bool:
+        """Whether there are places; so many are asked for of those to come."""
+        self.places.extend(islice(self.coming, max(0, count - len(self.places))))
         return bool(self.places)
 
     def share(self, fair: int) -> tuple[Place, ...]:
         """The next places for one task; `fair` folders would leave enough for everybody."""
         most = max(FOLDERS, min(MOST_FOLDERS, fair)) if self.places[0].kind == "folder" else FILES
+        # One more tells whether there is a rest.
+        self.holds(most + 1)
         return tuple(self.places.popleft() for _ in range(min(most, len(self.places))))
 
 
@@ -87,7 +89,7 @@ def _hand_out(line: deque[_Stretch], pool: Pool, under_way: dict[int, _Stretch],
     while pool.room and at < min(len(line), window):
         stretch = line[at]
         if stretch.number is None:
-            if not stretch.filled():
+            if not stretch.holds(1):
                 del line[at]
                 continue
             task = Task(stretch.root, stretch.share(fair))
