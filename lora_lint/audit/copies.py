@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from lora_lint.audit.roots import CONFIG
 from lora_lint.audit.rows import decoded
-from lora_lint.audit.surroundings import Surroundings, branch
+from lora_lint.audit.surroundings import Surroundings, branch, may_name
 from lora_lint.audit.tasks import Made
 from lora_lint.document import UnreadableError
 from lora_lint.files import PICKLED, Candidate
@@ -72,6 +72,8 @@ class Copies:
 
     def __init__(self) -> None:
         self._known: dict[tuple[object, ...], _First | _Form] = {}
+        self._names: dict[tuple[object, ...], Set[bytes] | None] = {}
+        """What configs may name, by what they say."""
         self._surroundings = Surroundings()
         self._looked = self._met = self._unlooked = 0
 
@@ -89,14 +91,13 @@ class Copies:
             return None
         if len(data) > LARGEST:
             return None
-        around = self._surroundings.around(os.path.dirname(folder) or os.curdir, data)
-        targets = _TARGETS.search(data)
-        if targets is None:
-            return Copy(candidate.path, data, around, (around, candidate.beside, data), b"")
-        start, end = targets.span(2)
-        words = targets[2]
-        said = (data[:start], data[end:], words.count(b"\n"), *sorted(_WORDS.findall(words)))
-        return Copy(candidate.path, data, around, (around, candidate.beside, *said), words)
+        targets, said = _said(data)
+        if said not in self._names:
+            if len(self._names) >= KEPT:
+                del self._names[next(iter(self._names))]
+            self._names[said] = may_name(data)
+        around = self._surroundings.around(os.path.dirname(folder) or os.curdir, self._names[said])
+        return Copy(candidate.path, data, around, (around, candidate.beside, said), targets)
 
     def made(self, copy: Copy) -> Made | None:
         """The rows of a copy; None where it is the first of its kind, or something beside it is another."""
@@ -125,6 +126,16 @@ class Copies:
         if copy.kind not in self._known and len(self._known) >= KEPT:
             del self._known[next(iter(self._known))]
         self._known[copy.kind] = _First(copy, made)
+
+
+def _said(data: bytes) -> tuple[bytes, tuple[object, ...]]:
+    """The target modules of a config, and all that it says but for their order."""
+    targets = _TARGETS.search(data)
+    if targets is None:
+        return b"", (data,)
+    start, end = targets.span(2)
+    words = targets[2]
+    return words, (data[:start], data[end:], words.count(b"\n"), *sorted(_WORDS.findall(words)))
 
 
 def _form(first: _First) -> _Form | None:

@@ -2,7 +2,10 @@
 
 import os
 import re
-from typing import NamedTuple
+from collections.abc import Set
+from functools import lru_cache
+
+from lora_lint.upwards import upwards
 
 MOST_NAMES = 2048
 """Names of a folder that are looked through; one that holds more counts by itself."""
@@ -13,36 +16,33 @@ _LOOKED_FOR = frozenset((".git", "requirements", "src"))
 _PARTS = re.compile(rb'[^"/]+')
 
 
-class _Above(NamedTuple):
-    """The folders upwards that hold nothing but folders, with the names of these, and the first that holds more."""
-
-    bare: tuple[tuple[str, frozenset[bytes]], ...]
-    end: str
-
-
 class Surroundings:
     """The folders above configs. Two configs of the same text have the same around them where nothing up to a common
     folder could tell them apart: there are only other folders, none of which the text names or a reader looks for.
     """
 
     def __init__(self) -> None:
-        self._known: dict[str, _Above] = {}
+        # Of an audit alone: by the next one folders may have changed.
+        self._above = lru_cache(KEPT)(_above)
+        self._bare = lru_cache(KEPT)(_only_folders)
 
-    def around(self, folder: str, data: bytes) -> str:
+    def around(self, folder: str, names: Set[bytes] | None) -> str:
         """The nearest folder upwards, from the one that an adapter's own folder is in, which may have a part in what
-        its config means.
+        its config means; `names` are what the config may name, None where that isn't known.
         """
-        above = self._known.get(folder)
-        if above is None:
-            if len(self._known) >= KEPT:
-                del self._known[next(iter(self._known))]
-            above = self._known[folder] = _above(os.path.abspath(folder))
-        if not above.bare:
-            return above.end
-        if b"\\" in data or b".." in data:
-            return above.bare[0][0]
-        parts = set(_PARTS.findall(data))
-        return next((path for path, names in above.bare if not names.isdisjoint(parts)), above.end)
+        above = self._above(folder)
+        if names is None:
+            return above[0]
+        for one in above:
+            bare = self._bare(one)
+            if bare is None or not bare.isdisjoint(names):
+                return one
+        return above[-1]
+
+
+def may_name(text: bytes) -> Set[bytes] | None:
+    """What the paths in a JSON text begin with, go through or end in, and much else; None where that can't be said."""
+    return None if b"\\" in text or b".." in text else frozenset(_PARTS.findall(text))
 
 
 def branch(around: str, folder: str) -> str:
@@ -50,12 +50,8 @@ def branch(around: str, folder: str) -> str:
     return os.path.join(around, os.path.relpath(folder, around).partition(os.sep)[0])
 
 
-def _above(folder: str) -> _Above:
-    bare = []
-    while (names := _only_folders(folder)) is not None and (up := os.path.dirname(folder)) != folder:
-        bare.append((folder, names))
-        folder = up
-    return _Above(tuple(bare), folder)
+def _above(folder: str) -> tuple[str, ...]:
+    return tuple(upwards(os.path.abspath(folder)))
 
 
 def _only_folders(folder: str) -> frozenset[bytes] | None:
