@@ -51,9 +51,13 @@ def pinned(folder: str, name: str, files: frozenset[str] | None = None) -> Pin |
 @lru_cache(maxsize=4096)
 def _pinned(folder: str, name: str) -> tuple[tuple[Pin, ...], tuple[str, ...]]:
     """The pins of the nearest folder that has some, one for each release, and the files that were read for them."""
-    read = list(_read_in(folder, name))
-    files = tuple(os.path.join(folder, file) for file, _ in read)
-    found = {version: Pin(version, file) for file, versions in read for version in versions}
+    lists = [(file, os.path.join(folder, file), requirements) for file, requirements in _lists(folder)]
+    files = tuple(path for _, path, _ in lists)
+    found = {
+        version: Pin(version, file)
+        for file, path, requirements in lists
+        for version in _releases(path, name, requirements)
+    }
     if found:
         return tuple(found.values()), files
     above = os.path.dirname(folder)
@@ -90,6 +94,12 @@ _LONGEST = 40
 _INSTALLED = r"(?<![\w-]){}(?:\[[^\]]*\])?==(\d+(?:\.\d+)*)"
 
 
+def pinning(folder: str) -> Iterator[str]:
+    """The files that may pin packages, in a folder and in those above it up to the top of the repository."""
+    for above in to_the_top(os.path.abspath(folder)):
+        yield from (os.path.join(above, file) for file, _ in _lists(above))
+
+
 def holds(folder: str, package: str) -> bool:
     """Whether a folder, or one above it up to the top of the repository, holds the source of a package itself."""
     source = os.path.join(package, "__init__.py")
@@ -119,47 +129,42 @@ _DECLARING = ("pyproject.toml", "setup.py", *_ENVIRONMENT)
 _FORK = r"git\+[\w.:/@~-]+[:/](?!{1}/)[\w.-]+/{0}(?:\.git)?(?=[@#\s\"']|$)"
 
 
-def _read_in(folder: str, name: str) -> Iterator[tuple[str, list[str]]]:
-    """The files of a folder that may pin a package, and the releases that each holds it to."""
-    try:
-        files = os.listdir(folder)
-    except OSError:
-        return
+def _lists(folder: str) -> Iterator[tuple[str, Callable[[str, str], Iterator[str]]]]:
+    """The files of a folder that may pin packages, and what finds what one asks of a package."""
+    files = _listed_in(folder)
     for file in files:
-        yield from _in_file(folder, file, name)
+        requirements = _requirements_of(file)
+        if requirements is not None:
+            yield file, requirements
     if _FOLDER in files:
-        try:
-            inside = sorted(os.listdir(os.path.join(folder, _FOLDER)))
-        except OSError:
-            return
-        for file in inside:
+        for file in sorted(_listed_in(os.path.join(folder, _FOLDER))):
             if file.endswith((".txt", ".in")):
-                yield from _read(folder, os.path.join(_FOLDER, file), name, _listed)
+                yield os.path.join(_FOLDER, file), _listed
+
+
+def _listed_in(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 def _may_pin(file: str) -> bool:
     return file.endswith(_ENDINGS) or file == _FOLDER
 
 
-def _in_file(folder: str, file: str, name: str) -> Iterator[tuple[str, list[str]]]:
+def _requirements_of(file: str) -> Callable[[str, str], Iterator[str]] | None:
     if not file.endswith(_ENDINGS):
-        return
+        return None
     if file in _LOCKS or file == "pyproject.toml":
-        requirements = _locked if file in _LOCKS else _declared
-    elif _REQUIREMENTS.fullmatch(file) or file in _ENVIRONMENT:
-        requirements = _listed
-    else:
-        return
-    yield from _read(folder, file, name, requirements)
+        return _locked if file in _LOCKS else _declared
+    return _listed if _REQUIREMENTS.fullmatch(file) or file in _ENVIRONMENT else None
 
 
-def _read(
-    folder: str, file: str, name: str, requirements: Callable[[str, str], Iterator[str]]
-) -> Iterator[tuple[str, list[str]]]:
-    text = _text(os.path.join(folder, file))
-    if text is not None:
-        newest = map(_newest, requirements(text, name))
-        yield file, [version for version in newest if version is not None]
+def _releases(path: str, name: str, requirements: Callable[[str, str], Iterator[str]]) -> list[str]:
+    text = _text(path)
+    newest = map(_newest, requirements(text, name)) if text is not None else ()
+    return [version for version in newest if version is not None]
 
 
 def _text(path: str) -> str | None:

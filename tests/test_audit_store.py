@@ -109,6 +109,17 @@ def test_a_package_above_a_file_is_seen(here: Path) -> None:
     assert [found.rule for row in audited()[0] for found in row.findings] == []
 
 
+@pytest.mark.parametrize("file", ["requirements.txt", "root/requirements.txt", "root/requirements/all.txt"])
+def test_a_pin_that_comes_above_all_adapters_is_seen(file: str, here: Path) -> None:
+    adapter("root/a", eva_config={"rho": 2.0}, init_lora_weights="eva")
+    write({".git/HEAD": ""})
+    audited()
+    write({file: "peft==0.12.0\n"})
+    _pinned.cache_clear()
+    (row,) = audited()[0]
+    assert [found.rule for found in row.findings] == ["peft-too-old"]
+
+
 @pytest.mark.parametrize("pinned", ["", "0.12.0"])
 def test_another_pin_above_an_adapter_is_seen(pinned: str, here: Path) -> None:
     for name, rank in (("a", 8), ("b", 4)):

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import lora_lint
+from lora_lint.audit.beside import stamp
 from lora_lint.audit.local import Here, Processes, processors
 from lora_lint.audit.remote import Objects, RemoteError, absolute, is_owner, is_remote
 from lora_lint.audit.roots import Place
@@ -18,6 +19,7 @@ from lora_lint.audit.store import Store, StoreError
 from lora_lint.audit.tasks import Item, Outcome
 from lora_lint.audit.work import Work
 from lora_lint.catalogue import root as rule_pages
+from lora_lint.project import pinning
 from lora_lint.settings import Settings
 
 
@@ -84,7 +86,7 @@ class Audit:
                 work = work._replace(scratch=stack.enter_context(TemporaryDirectory(prefix="lora-lint-")))
             store = stack.enter_context(_Keeper(self.store, self.tally)) if self.store else None
             if store is not None:
-                given = fingerprint(self.settings, self.baseline, prefixes, verify=self.verify)
+                given = fingerprint(self.settings, self.baseline, roots, prefixes, verify=self.verify)
                 work = work._replace(store=self.store, scopes=store.scopes(roots, given))
             work.worker().close()
             pool = stack.enter_context(self._pool(work))
@@ -211,8 +213,12 @@ def apart(roots: Sequence[str]) -> Iterator[str]:
             yield root
 
 
-def fingerprint(settings: Settings, baseline: str | None, prefixes: Sequence[str] = (), *, verify: bool = False) -> str:
-    """What the rows depend on besides the files: the release, the rules, the settings, the baseline, the folder."""
+def fingerprint(
+    settings: Settings, baseline: str | None, roots: Sequence[str], prefixes: Sequence[str], *, verify: bool
+) -> str:
+    """What the rows depend on besides the files: the release, the rules, the settings, the baseline, the folder, and
+    what the project around the roots is held to.
+    """
     code = Path(lora_lint.__file__).parent
     pages = {path for top in {code, rule_pages()} for path in (*top.rglob("*.py"), *top.rglob("*.md"))}
     parts = [lora_lint.__version__, str(FORMAT), os.getcwd(), settings.folder, settings.model_dump_json(), *prefixes]
@@ -221,6 +227,7 @@ def fingerprint(settings: Settings, baseline: str | None, prefixes: Sequence[str
         parts.append(f"{path.name} {status.st_size} {status.st_mtime_ns}")
     if verify:
         parts.append("verify")
+    parts += (f"{file} {stamp(file)}" for root in roots if not is_remote(root) for file in pinning(root))
     if baseline is not None:
         parts.append(Path(baseline).read_text("utf-8", "replace"))
     return sha256("\n".join(parts).encode()).hexdigest()
