@@ -6,7 +6,7 @@ import pytest
 
 from lora_lint.audit.roots import Place
 from lora_lint.audit.shares import AHEAD, FOLDERS, MOST_FOLDERS, ordered
-from lora_lint.audit.tasks import Outcome, Task
+from lora_lint.audit.tasks import Item, Outcome, Task
 
 
 class Pool:
@@ -40,7 +40,8 @@ class Pool:
 def outcome(task: Task) -> Outcome:
     """That of a task whose folders have one file each, and nothing below; its places are what is skipped."""
     found = tuple((place.path, "") for place in task.places)
-    return Outcome((), (), (), (), len(task.places), 0, found)
+    items = tuple(Item("[]") for _ in task.places)
+    return Outcome(items, (), (), (), len(task.places), 0, found)
 
 
 def folders(count: int) -> list[Place]:
@@ -64,6 +65,15 @@ def test_no_more_lies_ready_than_fits() -> None:
     pool = Pool("000000")
     next(iter(ordered([(0, iter(folders(10**6)))], pool)))
     assert len(pool.tasks) <= 2 * AHEAD
+
+
+def test_no_more_items_lie_ready_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lora_lint.audit.shares.READY", 200)
+    pool = Pool("000000")
+    found = ordered([(0, iter(folders(10**4)))], pool)
+    next(found)
+    assert sum(len(task.places) for task in pool.tasks) < 200 + 3 * FOLDERS
+    assert sum(1 for _ in found) > 20
 
 
 def test_shares_grow_with_what_was_gone_through() -> None:

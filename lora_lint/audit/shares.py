@@ -13,7 +13,10 @@ FOLDERS, MOST_FOLDERS = 32, 512
 FILES = 64
 """Places of one share; more folders where many wait, so that nobody has all the rest when the others are done."""
 AHEAD = 16
-"""Shares for each worker that may be under way or done before their turn, which is what bounds the memory."""
+"""Shares for each worker that may be under way or done before their turn: they are of any size, and one that is slow
+holds up all that come after it."""
+READY = 2**15
+"""Items that are done before their turn, from which on nothing more is begun: this and `AHEAD` bound the memory."""
 
 
 class Pool(Protocol):
@@ -84,9 +87,10 @@ def _hand_out(line: deque[_Stretch], pool: Pool, under_way: dict[int, _Stretch],
     """Give the foremost places to whoever is free; `files` were gone through by now, and as many may be to come."""
     window = AHEAD * pool.size
     waiting = sum(len(stretch.places) for stretch in islice(line, window))
+    ready = sum(len(stretch.outcome.items) for stretch in islice(line, window) if stretch.outcome is not None)
     fair = max(waiting, files // 8) // (2 * pool.size)
     at = 0
-    while pool.room and at < min(len(line), window):
+    while pool.room and at < min(len(line), window) and (at == 0 or ready < READY):
         stretch = line[at]
         if stretch.number is None:
             if not stretch.holds(1):
