@@ -9,7 +9,7 @@ same for both.
 import json
 import os
 import re
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -41,6 +41,8 @@ class Copy(NamedTuple):
 
     path: str
     data: bytes
+    content: str
+    """The SHA-256 of `data`."""
     around: str
     kind: tuple[object, ...]
     targets: bytes
@@ -72,7 +74,7 @@ class Copies:
 
     def __init__(self) -> None:
         self._known: dict[tuple[object, ...], _First | _Form] = {}
-        self._names: dict[tuple[object, ...], Set[bytes] | None] = {}
+        self._names: dict[bytes, Sequence[bytes] | None] = {}
         """What configs may name, by what they say."""
         self._surroundings = Surroundings()
         self._looked = self._met = self._unlooked = 0
@@ -97,7 +99,8 @@ class Copies:
                 del self._names[next(iter(self._names))]
             self._names[said] = may_name(data)
         around = self._surroundings.around(os.path.dirname(folder) or os.curdir, self._names[said])
-        return Copy(candidate.path, data, around, (around, candidate.beside, said), targets)
+        digest = sha256(data).hexdigest()
+        return Copy(candidate.path, data, digest, around, (around, candidate.beside, said), targets)
 
     def made(self, copy: Copy) -> Made | None:
         """The rows of a copy; None where it is the first of its kind, or something beside it is another."""
@@ -119,23 +122,24 @@ class Copies:
         self._met += 1
         inside = [os.path.join(folder, name) for name, _ in form.inside]
         others = form.outside | set(inside) if inside else form.outside
-        return Made(form.rows, sha256(copy.data).hexdigest(), others)
+        return Made(form.rows, copy.content, others)
 
     def remember(self, copy: Copy, made: Made) -> None:
         """Keep what was made of a config, for those that are like it."""
         if copy.kind not in self._known and len(self._known) >= KEPT:
             del self._known[next(iter(self._known))]
-        self._known[copy.kind] = _First(copy, made)
+        self._known[copy.kind] = _First(copy._replace(data=b""), made)
 
 
-def _said(data: bytes) -> tuple[bytes, tuple[object, ...]]:
-    """The target modules of a config, and all that it says but for their order."""
+def _said(data: bytes) -> tuple[bytes, bytes]:
+    """The target modules of a config, and a digest of all that it says but for their order."""
     targets = _TARGETS.search(data)
     if targets is None:
-        return b"", (data,)
+        return b"", sha256(data).digest()
     start, end = targets.span(2)
     words = targets[2]
-    return words, (data[:start], data[end:], words.count(b"\n"), *sorted(_WORDS.findall(words)))
+    parts = (b"%d %d" % (start, words.count(b"\n")), data[:start], data[end:], *sorted(_WORDS.findall(words)))
+    return words, sha256(b"\0".join(parts)).digest()
 
 
 def _form(first: _First) -> _Form | None:
@@ -155,9 +159,8 @@ def _form(first: _First) -> _Form | None:
             if held is None:
                 return None
             inside[full[len(folder) + 1 :]] = held
-    digest = sha256(first.config.data).hexdigest()
     rows = decoded(first.made.rows)
-    if not rows or first.made.content != digest or any(row.content for row in rows):
+    if not rows or first.made.content != first.config.content or any(row.content for row in rows):
         return None
     if any(json.dumps(path)[1:-1] in first.made.rows for path in (folder, first.config.path)):
         return None

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Set
+from collections.abc import Sequence
 from functools import lru_cache
 
 from lora_lint.upwards import upwards
@@ -13,7 +13,8 @@ KEPT = 64
 """Folders that are remembered."""
 _LOOKED_FOR = frozenset((".git", "requirements", "src"))
 """Folders that a reader looks for by themselves, in those above a config."""
-_PARTS = re.compile(rb'[^"/]+')
+_STRINGS = re.compile(rb'"([^"]*)"(\s*:)?')
+"""Strings of JSON, and whether they are keys."""
 
 
 class Surroundings:
@@ -26,7 +27,7 @@ class Surroundings:
         self._above = lru_cache(KEPT)(_above)
         self._bare = lru_cache(KEPT)(_only_folders)
 
-    def around(self, folder: str, names: Set[bytes] | None) -> str:
+    def around(self, folder: str, names: Sequence[bytes] | None) -> str:
         """The nearest folder upwards, from the one that an adapter's own folder is in, which may have a part in what
         its config means; `names` are what the config may name, None where that isn't known.
         """
@@ -40,9 +41,13 @@ class Surroundings:
         return above[-1]
 
 
-def may_name(text: bytes) -> Set[bytes] | None:
-    """What the paths in a JSON text begin with, go through or end in, and much else; None where that can't be said."""
-    return None if b"\\" in text or b".." in text else frozenset(_PARTS.findall(text))
+def may_name(text: bytes) -> tuple[bytes, ...] | None:
+    """What the paths in a JSON text begin with, go through or end in, and other values; None where that can't be said:
+    where some are escaped, or lead upwards.
+    """
+    if b"\\" in text or b".." in text:
+        return None
+    return tuple({part for value, key in _STRINGS.findall(text) if not key for part in value.split(b"/")})
 
 
 def branch(around: str, folder: str) -> str:
