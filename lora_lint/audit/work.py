@@ -9,8 +9,9 @@ from lora_lint.audit.copies import Copies
 from lora_lint.audit.remembered import Remembered
 from lora_lint.audit.remote import RemoteError, is_remote
 from lora_lint.audit.roots import Folder, Place, Root
-from lora_lint.audit.rows import Row, encoded, rows
+from lora_lint.audit.rows import Row, encoded
 from lora_lint.audit.share import MOST, Share
+from lora_lint.audit.sites import rows
 from lora_lint.audit.store import Known, Store
 from lora_lint.audit.tasks import Made, Outcome, Task, Tell
 from lora_lint.baseline import Baseline
@@ -147,7 +148,7 @@ class Auditor:
         if not (reading.setups or diagnostics or reading.problem):
             return [], False
         policy = linter.effective(candidate.path).policy
-        made = rows(reading, diagnostics, policy, root.names(candidate.path))
+        made = rows(reading, diagnostics, policy)
         if self._verify and made and reading.setups:
             from lora_lint.audit.verified import verified
 
