@@ -1,6 +1,7 @@
 """Folders that are as a store holds them: they aren't listed, and what is told of them is the same."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from lora_lint.audit.remembered import AT_ONCE
 from lora_lint.audit.rows import Row
 from lora_lint.audit.run import Audit, Tally
+from lora_lint.audit.store import Known, Store
 from lora_lint.audit.summary import Summary
 from lora_lint.reporters.audit import json_summary
 from lora_lint.settings import Settings
@@ -118,3 +120,21 @@ def test_numbers_are_the_same_where_files_are_told_together(workers: int, store:
         assert together.worst == each.worst
         assert (whole.tally.files, sum(found)) == (62, 62)
         assert max(found) > 1
+
+
+def test_each_folder_is_asked_for_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(20):
+        adapter(f"root/{number}/x/y")
+        adapter(f"root/{number}/z")
+    settle("root")
+    audited()
+    asked: list[str] = []
+    listed = Store.listed
+
+    def told(self: Store, scope: int, folders: Sequence[str]) -> dict[str, dict[str, Known]]:
+        asked.extend(folders)
+        return listed(self, scope, folders)
+
+    monkeypatch.setattr(Store, "listed", told)
+    assert audited()[1] == 40
+    assert len(asked) == len(set(asked)) == 1 + 4 * 20

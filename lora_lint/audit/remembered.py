@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any, NamedTuple
 
 from lora_lint.audit.beside import Stamp, is_current, only_folder, stamp
@@ -102,10 +102,12 @@ class Remembered:
         return Record(folder, FOLDER, before, "", f"[{len(candidates)},{inside}]")
 
     def _ask(self, store: Store, place: Place, next_: Iterable[Place]) -> None:
-        folders = islice((one.path for one in next_ if one.kind == "folder"), AT_ONCE - 1)
-        names = {path: self._root.listed_as(path) for path in (place.path, *folders)}
-        self._names = {path: name for path, name in names.items() if name is not None}
-        self._listed = store.listed(self._scope, list(self._names.values()))
+        # Its siblings: what comes after them was asked for when the folder above was gone through.
+        siblings = takewhile(lambda one: one.kind == "folder" and one.path not in self._names, next_)
+        paths = (place.path, *(one.path for one in islice(siblings, AT_ONCE - 1)))
+        names = {path: name for path in paths if (name := self._root.listed_as(path)) is not None}
+        self._names |= names
+        self._listed |= store.listed(self._scope, list(names.values()))
 
 
 @lru_cache(256)
