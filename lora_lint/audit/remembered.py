@@ -63,7 +63,7 @@ class Remembered:
         if len(held) != count:
             return None
         alone = only_folder(own.stamp)
-        inside = os.path.join(path, "") if path != "." else ""
+        inside = _inside(path)
         ids = [own.id]
         for name, known in held.items():
             file = inside + name
@@ -104,10 +104,23 @@ class Remembered:
     def _ask(self, store: Store, place: Place, next_: Iterable[Place]) -> None:
         # Its siblings: what comes after them was asked for when the folder above was gone through.
         siblings = takewhile(lambda one: one.kind == "folder" and one.path not in self._names, next_)
-        paths = (place.path, *(one.path for one in islice(siblings, AT_ONCE - 1)))
+        paths = [place.path, *(one.path for one in islice(siblings, AT_ONCE - 1))]
+        self._fetch(store, paths)
+        # An owner has few adapters: those of many are asked for with them.
+        held = ((path, self._listed[self._names[path]]) for path in paths if self._names.get(path) in self._listed)
+        below = (_inside(path) + name for path, files in held for name in _found(files[FOLDER].beside)[1][0])
+        self._fetch(store, list(islice(below, AT_ONCE)))
+
+    def _fetch(self, store: Store, paths: Sequence[str]) -> None:
         names = {path: name for path in paths if (name := self._root.listed_as(path)) is not None}
-        self._names |= names
-        self._listed |= store.listed(self._scope, list(names.values()))
+        if names:
+            self._names |= names
+            self._listed |= store.listed(self._scope, list(names.values()))
+
+
+def _inside(path: str) -> str:
+    """What the paths in a folder begin with."""
+    return os.path.join(path, "") if path != os.curdir else ""
 
 
 @lru_cache(256)
