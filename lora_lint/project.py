@@ -116,10 +116,7 @@ def forked(folder: str, name: str, home: str) -> bool:
     source = re.compile(_FORK.format(re.escape(name), re.escape(home)), re.IGNORECASE)
     for above in to_the_top(os.path.abspath(folder)):
         used(above)
-        try:
-            files = [file for file in os.listdir(above) if _REQUIREMENTS.fullmatch(file) or file in _DECLARING]
-        except OSError:
-            continue
+        files = [file for file in _listed_in(above) if _REQUIREMENTS.fullmatch(file) or file in _DECLARING]
         if any(source.search(_text(os.path.join(above, file)) or "") for file in files):
             return True
     return False

@@ -44,6 +44,14 @@ def audited(
     return [row for rows in Audit([root], Settings.model_validate(settings or {}), workers, store) for row in rows]
 
 
+def remembered(policy: str = "2r", root: str = "root", baseline: str | None = None) -> tuple[list[Row], int]:
+    """The rows of all files below a root, and how many files the store `F.db` knew."""
+    whole = Audit([root], Settings.model_validate({"policy": policy}), 0, "F.db", baseline)
+    found = [row for rows in whole for row in rows]
+    assert not whole.tally.unstored
+    return found, whole.tally.kept
+
+
 def snapshot(model: Path, revision: str, files: dict[str, bytes], ref: str = "") -> None:
     """A revision of a model as huggingface_hub's cache keeps it: links to blobs, and a ref that names the revision."""
     from hashlib import sha256

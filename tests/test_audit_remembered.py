@@ -6,20 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from lora_lint.audit.records import Known
 from lora_lint.audit.remembered import AT_ONCE
-from lora_lint.audit.rows import Row
 from lora_lint.audit.run import Audit, Tally
-from lora_lint.audit.store import Known, Store
+from lora_lint.audit.store import Store
 from lora_lint.audit.summary import Summary
 from lora_lint.reporters.audit import json_summary
 from lora_lint.settings import Settings
-from tests.audits import adapter, config, in_place, settle
-
-
-def audited() -> tuple[list[Row], int]:
-    """The rows, and how many files the store knew."""
-    whole = Audit(["root"], Settings(), 0, "F.db")
-    return [row for rows in whole for row in rows], whole.tally.kept
+from tests.audits import adapter, config, in_place, remembered, settle
 
 
 @pytest.fixture
@@ -40,7 +34,7 @@ def listed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_folder_that_is_as_it_was_is_not_even_listed(here: Path, listed: list[str]) -> None:
     def again() -> list[str]:
         listed.clear()
-        audited()
+        remembered()
         return sorted(listed)
 
     for name in ("a", "b/x", "b/y"):
@@ -56,7 +50,7 @@ def test_a_folder_that_is_as_it_was_is_not_even_listed(here: Path, listed: list[
     settle("root/b")
     assert again() == ["root/b", "root/b/x", "root/b/y", "root/b/z"]
     assert again() == []
-    assert audited()[1] == 4
+    assert remembered()[1] == 4
 
 
 def test_a_folder_that_could_not_be_listed_is_asked_for_again(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,8 +66,8 @@ def test_a_folder_that_could_not_be_listed_is_asked_for_again(here: Path, monkey
 
     with monkeypatch.context() as patch:
         patch.setattr("lora_lint.files.os.scandir", denied)
-        assert len(audited()[0]) == 1
-    assert len(audited()[0]) == 2
+        assert len(remembered()[0]) == 1
+    assert len(remembered()[0]) == 2
 
 
 def test_links_are_followed_anew(here: Path) -> None:
@@ -82,9 +76,9 @@ def test_links_are_followed_anew(here: Path) -> None:
     Path("root/a").mkdir(parents=True)
     os.symlink("../../elsewhere/adapter_config.json", "root/a/adapter_config.json")
     settle("root")
-    assert [row.holds for row in audited()[0]] == [True]
+    assert [row.holds for row in remembered()[0]] == [True]
     os.rename("other/adapter_config.json", "elsewhere/adapter_config.json")
-    assert [row.holds for row in audited()[0]] == [False]
+    assert [row.holds for row in remembered()[0]] == [False]
 
 
 def test_a_folder_of_many_files_is_gone_through_in_parts(here: Path) -> None:
@@ -93,9 +87,9 @@ def test_a_folder_of_many_files_is_gone_through_in_parts(here: Path) -> None:
         os.rename(f"root/{number:03}/adapter_config.json", f"root/{number:03}.json")
         os.rmdir(f"root/{number:03}")
     settle("root")
-    first, kept = audited()
+    first, kept = remembered()
     assert (len(first), kept) == (AT_ONCE + 40, 0)
-    assert audited() == (first, AT_ONCE + 40)
+    assert remembered() == (first, AT_ONCE + 40)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -113,7 +107,7 @@ def test_numbers_are_the_same_where_files_are_told_together(workers: int, store:
     for _ in range(2):
         whole = Audit(["root"], Settings(), workers, store)
         together, found = Summary(), []
-        for rows, times in whole.together():
+        for rows, times in whole.counted(together=True):
             together.add(rows, times)
             found.append(times)
         assert json_summary(together, Tally(), None) == json_summary(each, Tally(), None)
@@ -127,7 +121,7 @@ def test_each_folder_is_asked_for_once(here: Path, monkeypatch: pytest.MonkeyPat
         adapter(f"root/{number}/x/y")
         adapter(f"root/{number}/z")
     settle("root")
-    audited()
+    remembered()
     asked: list[str] = []
     listed = Store.listed
 
@@ -136,5 +130,5 @@ def test_each_folder_is_asked_for_once(here: Path, monkeypatch: pytest.MonkeyPat
         return listed(self, scope, folders)
 
     monkeypatch.setattr(Store, "listed", told)
-    assert audited()[1] == 40
+    assert remembered()[1] == 40
     assert len(asked) == len(set(asked)) == 1 + 4 * 20

@@ -19,19 +19,11 @@ from lora_lint.audit.run import Audit
 from lora_lint.audit.store import APPLICATION, Store, StoreError
 from lora_lint.project import _pinned
 from lora_lint.settings import Settings
-from tests.audits import adapter, config, in_place, later, settle, snapshot
+from tests.audits import adapter, config, in_place, later, remembered, settle, snapshot
 from tests.checkout import write
 from tests.conftest import Cli, Run, environment, interruptible
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits are POSIX's")
-
-
-def audited(policy: str = "2r", root: str = "root", baseline: str | None = None) -> tuple[list[Row], int]:
-    """The rows, and how many files the store knew."""
-    whole = Audit([root], Settings.model_validate({"policy": policy}), 0, "F.db", baseline)
-    found = [row for rows in whole for row in rows]
-    assert not whole.tally.unstored
-    return found, whole.tally.kept
 
 
 @pytest.fixture(params=["new", "settled"])
@@ -53,9 +45,9 @@ FILES = 6
 
 
 def test_an_unchanged_file_is_not_read_again(root: Path) -> None:
-    first, kept = audited()
+    first, kept = remembered()
     assert kept == 0
-    assert audited() == (first, FILES)
+    assert remembered() == (first, FILES)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +73,7 @@ def test_an_unchanged_file_is_not_read_again(root: Path) -> None:
     ],
 )
 def test_what_changed_is_read_again(change: Callable[[], object], read: int, root: Path) -> None:
-    audited()
+    remembered()
     change()
     whole = Audit(["root"], Settings(), 0, "F.db")
     again = [row for rows in whole for row in rows]
@@ -89,7 +81,7 @@ def test_what_changed_is_read_again(change: Callable[[], object], read: int, roo
     bare = Audit(["root"], Settings(), 0)
     assert again == [row for rows in bare for row in rows]
     assert whole.tally.skipped == bare.tally.skipped == {"hidden": 1}
-    assert audited()[1] == whole.tally.files
+    assert remembered()[1] == whole.tally.files
 
 
 def replaced(folder: str, text: str) -> None:
@@ -104,19 +96,19 @@ def replaced(folder: str, text: str) -> None:
 
 def test_a_package_above_a_file_is_seen(here: Path) -> None:
     write({"root/a/train.sh": "swift sft --sft_type lora --model Qwen/Qwen2-7B --lora_rank 8 --lora_alpha 16\n"})
-    assert [found.rule for row in audited()[0] for found in row.findings] == ["renamed-key"]
+    assert [found.rule for row in remembered()[0] for found in row.findings] == ["renamed-key"]
     write({"root/swift/__init__.py": ""})
-    assert [found.rule for row in audited()[0] for found in row.findings] == []
+    assert [found.rule for row in remembered()[0] for found in row.findings] == []
 
 
 @pytest.mark.parametrize("file", ["requirements.txt", "root/requirements.txt", "root/requirements/all.txt"])
 def test_a_pin_that_comes_above_all_adapters_is_seen(file: str, here: Path) -> None:
     adapter("root/a", eva_config={"rho": 2.0}, init_lora_weights="eva")
     write({".git/HEAD": ""})
-    audited()
+    remembered()
     write({file: "peft==0.12.0\n"})
     _pinned.cache_clear()
-    (row,) = audited()[0]
+    (row,) = remembered()[0]
     assert [found.rule for found in row.findings] == ["peft-too-old"]
 
 
@@ -125,10 +117,10 @@ def test_another_pin_above_an_adapter_is_seen(pinned: str, here: Path) -> None:
     for name, rank in (("a", 8), ("b", 4)):
         adapter(f"root/{name}", rank, 2 * rank, eva_config={"rho": 2.0}, init_lora_weights="eva")
     write({"root/requirements.txt": f"peft=={pinned}\n" if pinned else "torch\n"})
-    before = [[found.rule for found in row.findings] for row in audited()[0]]
+    before = [[found.rule for found in row.findings] for row in remembered()[0]]
     in_place(Path("root/requirements.txt"), "peft==0.15.0\n" if pinned else "peft==0.12.0\n")
     _pinned.cache_clear()
-    after = [[found.rule for found in row.findings] for row in audited()[0]]
+    after = [[found.rule for found in row.findings] for row in remembered()[0]]
     assert "peft-too-old" in str(before if pinned else after)
     assert "peft-too-old" not in str(after if pinned else before)
     assert before[0] == before[1]
@@ -136,21 +128,21 @@ def test_another_pin_above_an_adapter_is_seen(pinned: str, here: Path) -> None:
 
 
 def test_another_policy_is_seen(root: Path) -> None:
-    assert [row.holds for row in audited("2r")[0]] == [True] * 4
-    rows, kept = audited("r")
+    assert [row.holds for row in remembered("2r")[0]] == [True] * 4
+    rows, kept = remembered("r")
     assert ([row.holds for row in rows], kept) == ([False] * 4, 0)
 
 
 def test_another_baseline_is_seen(root: Path, run: Run) -> None:
     run("check", "--write-baseline", "known.json", "root")
-    assert [len(row.findings) for row in audited(baseline="known.json")[0]] == [0] * 4
-    assert [len(row.findings) for row in audited()[0]] == [0, 0, 0, 1]
+    assert [len(row.findings) for row in remembered(baseline="known.json")[0]] == [0] * 4
+    assert [len(row.findings) for row in remembered()[0]] == [0, 0, 0, 1]
 
 
 def test_what_is_gone_is_forgotten(root: Path) -> None:
-    audited()
+    remembered()
     shutil.rmtree("root/b")
-    audited()
+    remembered()
     found = sqlite3.connect("F.db").execute("SELECT folder, name FROM files ORDER BY folder").fetchall()
     assert [folder for folder, name in found if name] == ["a", "a", "c", "w", "w"]
     assert "b" not in dict(found)
@@ -158,10 +150,10 @@ def test_what_is_gone_is_forgotten(root: Path) -> None:
 
 def test_several_roots_share_a_store(root: Path) -> None:
     adapter("other/x")
-    assert audited()[1] == 0
-    assert audited(root="other")[1] == 0
-    assert audited()[1] == FILES
-    assert audited(root="other")[1] == 1
+    assert remembered()[1] == 0
+    assert remembered(root="other")[1] == 0
+    assert remembered()[1] == FILES
+    assert remembered(root="other")[1] == 1
 
 
 LATER = f"CREATE TABLE x (y); PRAGMA application_id = {APPLICATION}; PRAGMA user_version = 9"
@@ -379,6 +371,6 @@ def test_a_name_that_is_no_text_is_known_again(root: Path) -> None:
     folder = os.fsencode(root) + b"/bad\xff"
     os.mkdir(folder)
     Path(os.fsdecode(folder), "adapter_config.json").write_text(config(), "utf-8")
-    first, kept = audited()
+    first, kept = remembered()
     assert kept == 0
-    assert audited() == (first, FILES + 1)
+    assert remembered() == (first, FILES + 1)

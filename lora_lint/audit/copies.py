@@ -36,6 +36,14 @@ _TARGETS = re.compile(rb'("target_modules": ?\[)(\s*"[\w.]+"(?:,\s*"[\w.]+")*\s*
 _WORDS = re.compile(rb"[\w.]+")
 
 
+class Kind(NamedTuple):
+    """What copies have in common: the surroundings, the names in the folder, and a digest of what the config says."""
+
+    around: str
+    beside: Set[str]
+    said: bytes
+
+
 class Copy(NamedTuple):
     """A config that may be a copy of one that was read, or one that others are copies of."""
 
@@ -43,8 +51,7 @@ class Copy(NamedTuple):
     data: bytes
     content: str
     """The SHA-256 of `data`."""
-    around: str
-    kind: tuple[object, ...]
+    kind: Kind
     targets: bytes
 
 
@@ -73,7 +80,7 @@ class Copies:
     """
 
     def __init__(self) -> None:
-        self._known: dict[tuple[object, ...], _First | _Form] = {}
+        self._known: dict[Kind, _First | _Form] = {}
         self._names: dict[bytes, Sequence[bytes] | None] = {}
         """What configs may name, by what they say."""
         self._surroundings = Surroundings()
@@ -100,7 +107,7 @@ class Copies:
             self._names[said] = may_name(data)
         around = self._surroundings.around(os.path.dirname(folder) or os.curdir, self._names[said])
         digest = sha256(data).hexdigest()
-        return Copy(candidate.path, data, digest, around, (around, candidate.beside, said), targets)
+        return Copy(candidate.path, data, digest, Kind(around, candidate.beside, said), targets)
 
     def made(self, copy: Copy) -> Made | None:
         """The rows of a copy; None where it is the first of its kind, or something beside it is another."""
@@ -145,7 +152,7 @@ def _said(data: bytes) -> tuple[bytes, bytes]:
 def _form(first: _First) -> _Form | None:
     """What holds for all of the kind of one; None where its rows are its own."""
     folder = os.path.abspath(os.path.dirname(first.config.path))
-    own = branch(first.config.around, folder)
+    own = branch(first.config.kind.around, folder)
     inside: dict[str, bytes] = {}
     outside: set[str] = set()
     for other in first.made.others:

@@ -9,8 +9,9 @@ from itertools import islice, takewhile
 from typing import Any, NamedTuple
 
 from lora_lint.audit.beside import Stamp, is_current, only_folder, stamp
+from lora_lint.audit.records import FOLDER, Known, Record
 from lora_lint.audit.roots import Place, Root
-from lora_lint.audit.store import FOLDER, Known, Record, Store
+from lora_lint.audit.store import Store
 from lora_lint.files import Candidate
 from lora_lint.finding import Skipped
 

@@ -67,15 +67,12 @@ class Audit:
             StoreError: when the store can't be used.
             PoolError: when no process can be started.
         """
-        return (found for found, _ in self._told(together=False))
+        return (found for found, _ in self.counted(together=False))
 
-    def together(self) -> Iterator[tuple[list[Row], int]]:
-        """The same in less time where only numbers are wanted: of files that differ in their names alone, some at a
-        time, the rows of the first, and how many they are.
+    def counted(self, *, together: bool) -> Iterator[tuple[list[Row], int]]:
+        """The same, and how many files have these rows: `together` takes less time where only numbers are wanted, and
+        tells of files that differ in their names alone, some at a time, the rows of the first.
         """
-        return self._told(together=True)
-
-    def _told(self, *, together: bool) -> Iterator[tuple[list[Row], int]]:
         roots = tuple(apart(self.roots))
         prefixes = tuple("" if len(roots) == 1 else f"{root.rstrip('/')}/" for root in roots)
         work = Work(self.settings, roots, prefixes, self.baseline, verify=self.verify, together=together)
@@ -86,7 +83,7 @@ class Audit:
                 work = work._replace(scratch=stack.enter_context(TemporaryDirectory(prefix="lora-lint-")))
             store = stack.enter_context(_Keeper(self.store, self.tally)) if self.store else None
             if store is not None:
-                given = fingerprint(self.settings, self.baseline, roots, prefixes, verify=self.verify)
+                given = fingerprint(self.settings, self.baseline, roots, verify=self.verify)
                 work = work._replace(store=self.store, scopes=store.scopes(roots, given))
             work.worker().close()
             pool = stack.enter_context(self._pool(work))
@@ -213,15 +210,15 @@ def apart(roots: Sequence[str]) -> Iterator[str]:
             yield root
 
 
-def fingerprint(
-    settings: Settings, baseline: str | None, roots: Sequence[str], prefixes: Sequence[str], *, verify: bool
-) -> str:
+def fingerprint(settings: Settings, baseline: str | None, roots: Sequence[str], *, verify: bool) -> str:
     """What the rows depend on besides the files: the release, the rules, the settings, the baseline, the folder, and
     what the project around the roots is held to.
     """
     code = Path(lora_lint.__file__).parent
     pages = {path for top in {code, rule_pages()} for path in (*top.rglob("*.py"), *top.rglob("*.md"))}
-    parts = [lora_lint.__version__, str(FORMAT), os.getcwd(), settings.folder, settings.model_dump_json(), *prefixes]
+    parts = [lora_lint.__version__, str(FORMAT), os.getcwd(), settings.folder, settings.model_dump_json()]
+    # Where there are several, their names are in those of the files.
+    parts += roots if len(roots) > 1 else ()
     for path in sorted(pages):
         status = path.stat()
         parts.append(f"{path.name} {status.st_size} {status.st_mtime_ns}")

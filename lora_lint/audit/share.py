@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from lora_lint.audit.beside import NOWHERE, Stamp
+from lora_lint.audit.records import Known, Record
 from lora_lint.audit.roots import Place, Root, blobs
 from lora_lint.audit.rows import NOTHING, Names, encoded, lost
-from lora_lint.audit.store import Known, Record
 from lora_lint.audit.tasks import Item, Outcome, Task, Tell
 from lora_lint.files import Candidate
 from lora_lint.finding import Report

@@ -6,18 +6,15 @@ import time
 from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import NamedTuple, Self
+from typing import Self
 
-from lora_lint.audit.beside import Stamp
+from lora_lint.audit.records import Known, Record
 from lora_lint.audit.remote import absolute
-from lora_lint.audit.rows import NOTHING, Names, run_of
 
 APPLICATION = 0x4C6F5261
 """`LoRa`, in the header of the file, so that no other database is taken for a store."""
 LAYOUT = 2
 """The version of the tables, and of the rows in them."""
-FOLDER = ""
-"""The name under which a folder itself is kept, where its listing is: `beside` is what was found in it."""
 AT_ONCE = 2000
 LATEST = 1.0
 """Files, and seconds, after which what was found is committed: all that a killed audit does again."""
@@ -37,36 +34,6 @@ CREATE UNIQUE INDEX places ON files (scope, folder, name);
 
 class StoreError(Exception):
     """A store that can't be used, and why."""
-
-
-class Known(NamedTuple):
-    """What the store holds of one file; `rows` are its rows without its names and `content`."""
-
-    id: int
-    stamp: Stamp
-    content: str
-    beside: str
-    adapter: str
-    rows: str
-
-    def names(self, folder: str, name: str) -> Names:
-        """What its adapter and itself are called, by the folder and the name under which it is held."""
-        return Names(self.adapter, f"{folder}/{name}" if folder else name, run_of(self.adapter))
-
-
-class Record(NamedTuple):
-    """What is to be remembered of one file; `folder` is below the root, `item` the number of the one that tells of it
-    alone.
-    """
-
-    folder: str
-    name: str
-    stamp: Stamp
-    content: str
-    beside: str
-    adapter: str = ""
-    rows: str = NOTHING
-    item: int | None = None
 
 
 class Store:

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Set
 from typing import NamedTuple
 
+from lora_lint.audit.records import Record
 from lora_lint.audit.roots import Place
 from lora_lint.audit.rows import NAMELESS, Names, Row, decoded
-from lora_lint.audit.store import Record
 
 Tell = Callable[[str], None]
 """Told what is gone through next, so that it is known when the process doesn't survive it."""

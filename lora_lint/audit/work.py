@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 from lora_lint.audit.beside import heard
 from lora_lint.audit.copies import Copies
+from lora_lint.audit.records import Known
 from lora_lint.audit.remembered import Remembered
 from lora_lint.audit.remote import RemoteError, is_remote
 from lora_lint.audit.roots import Folder, Place, Root
 from lora_lint.audit.rows import Row, encoded
 from lora_lint.audit.share import MOST, Share
 from lora_lint.audit.sites import rows
-from lora_lint.audit.store import Known, Store
+from lora_lint.audit.store import Store
 from lora_lint.audit.tasks import Made, Outcome, Task, Tell
 from lora_lint.baseline import Baseline
 from lora_lint.files import Candidate, Walk
@@ -66,8 +67,8 @@ class Auditor:
         self._store = Store(work.store, readonly=True) if work.store else None
         self._scopes = work.scopes
         store = self._store
-        self._asked = [store is not None and not store.is_empty(scope) for scope in work.scopes]
-        """Of each root whether the store holds something of an earlier audit."""
+        self._earlier = [store if store is not None and not store.is_empty(scope) else None for scope in work.scopes]
+        """Of each root the store, where that holds something of an earlier audit."""
         self.together = work.together
         self._verify = work.verify
         self._limit = work.settings.max_file_size
@@ -103,18 +104,22 @@ class Auditor:
 
     def known(self, task: Task, folder: str) -> dict[str, Known]:
         """What the store holds of a folder below a root."""
-        return self._store.known(self._scopes[task.root], folder) if self._store and self._asked[task.root] else {}
+        store = self._held(task)
+        return store.known(self._scopes[task.root], folder) if store is not None else {}
 
     def file(self, task: Task, path: str) -> Known | None:
         """What the store holds of a file, as it is called there."""
-        return self._store.file(self._scopes[task.root], path) if self._store and self._asked[task.root] else None
+        store = self._held(task)
+        return store.file(self._scopes[task.root], path) if store is not None else None
 
     def remembered(self, task: Task) -> Remembered | None:
         """The folders of a root that the store holds, and is to hold."""
         if self._store is None:
             return None
-        store = self._store if self._asked[task.root] else None
-        return Remembered(store, self._scopes[task.root], self._roots[task.root])
+        return Remembered(self._held(task), self._scopes[task.root], self._roots[task.root])
+
+    def _held(self, task: Task) -> Store | None:
+        return self._earlier[task.root] if self.stores else None
 
     def made(self, candidate: Candidate, number: int, report: Report) -> Made:
         """The rows of one file below a root, which may be those of another that says the same."""

@@ -152,7 +152,7 @@ def _go(
 
     progress = Progress(whole.tally)
     each = earlier or table or page or found or written
-    for rows, times in ((rows, 1) for rows in whole) if each else whole.together():
+    for rows, times in whole.counted(together=not each):
         summary.add(rows, times)
         if earlier is not None:
             earlier.compare(rows)

@@ -1,0 +1,39 @@
+"""What a store holds of a file, and what it is to remember of one: plain data, that travels between processes."""
+
+from typing import NamedTuple
+
+from lora_lint.audit.beside import Stamp
+from lora_lint.audit.rows import NOTHING, Names, run_of
+
+FOLDER = ""
+"""The name under which a folder itself is kept, where its listing is: `beside` is what was found in it."""
+
+
+class Known(NamedTuple):
+    """What the store holds of one file; `rows` are its rows without its names and `content`."""
+
+    id: int
+    stamp: Stamp
+    content: str
+    beside: str
+    adapter: str
+    rows: str
+
+    def names(self, folder: str, name: str) -> Names:
+        """What its adapter and itself are called, by the folder and the name under which it is held."""
+        return Names(self.adapter, f"{folder}/{name}" if folder else name, run_of(self.adapter))
+
+
+class Record(NamedTuple):
+    """What is to be remembered of one file; `folder` is below the root, `item` the number of the one that tells of it
+    alone.
+    """
+
+    folder: str
+    name: str
+    stamp: Stamp
+    content: str
+    beside: str
+    adapter: str = ""
+    rows: str = NOTHING
+    item: int | None = None
