@@ -12,6 +12,7 @@ from lora_lint.reference.chosen import only, refuse
 from lora_lint.reference.device import widest
 from lora_lint.reference.kept import kept, same_noise
 from lora_lint.reference.layer import Kind
+from lora_lint.reference.precision import full_precision
 from lora_lint.reference.probing import (
     LEAST_SCALE,
     SIGMAS,
@@ -111,7 +112,7 @@ def measured(
     """The measurement, and the coarsest dtype that had a part in it."""
     if getattr(layer, "merged", False) is True:
         raise ValueError("the adapter is merged into the base weight: unmerge it before measuring")
-    with kept(layer), torch.no_grad():
+    with kept(layer), torch.no_grad(), full_precision():
         update = only(layer, adapter)
         refuse(layer, update, arguments or {})
         values = update.random() if probe else update.factors
