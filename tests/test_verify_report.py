@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from lora_lint.cli.progress import progress
-from lora_lint.reference import ModuleVerdict
+from lora_lint.reference import ModuleVerdict, pick_devices
 from lora_lint.reporters import verify as report
 from tests.conftest import Run
 from tests.test_verify import saved
@@ -62,6 +62,13 @@ def test_the_worst_module_comes_first(tmp_path: Path, run: Run) -> None:
     assert lines[1].endswith("failed: scale is 4, declared 2: applied twice")
     assert lines[-2] == "6 modules on cpu: 2 failed, 4 ok (measured between base and merged weights)"
     assert lines[-1].startswith("likely cause: applied twice in 1 of 6 modules, half of it applied")
+
+
+def test_an_adapter_alone_wakes_no_gpu_unasked(tmp_path: Path, run: Run) -> None:
+    folder, tensors = adapter(tmp_path / "adapter")
+    assert "6 modules on cpu: 6 ok" in run("verify", str(folder)).out
+    compared = run("verify", str(folder), *merge(tmp_path, tensors, {})).out
+    assert f"6 modules on {', '.join(map(str, pick_devices('auto')))}: 6 ok" in compared
 
 
 def test_json_has_all_keys_and_names_the_rule(tmp_path: Path, run: Run) -> None:

@@ -75,7 +75,9 @@ class Audit:
         """
         roots = tuple(apart(self.roots))
         prefixes = tuple("" if len(roots) == 1 else f"{root.rstrip('/')}/" for root in roots)
-        work = Work(self.settings, roots, prefixes, self.baseline, verify=self.verify, together=together)
+        # Adapters are verified in less time than a GPU takes to start; the actors of a cluster that have one keep it.
+        device = "" if not self.verify else "cpu" if self.cluster is None else "auto"
+        work = Work(self.settings, roots, prefixes, self.baseline, device=device, together=together)
         unlisted: dict[str, str] = {}
         starts = [(at, _starts(root, unlisted)) for at, root in enumerate(roots)]
         with ExitStack() as stack:

@@ -21,22 +21,22 @@ _SHOWN = 300
 """Characters of a message."""
 
 
-def verified(reading: Reading, linter: Linter) -> list[Found]:
+def verified(reading: Reading, linter: Linter, device: str) -> list[Found]:
     """What is wrong with the tensors of the adapters in a file; those without weights, or unreadable ones, have none.
 
-    `linter` has the user's settings of the rules.
+    `linter` has the user's settings of the rules; `device` is a name as for `lora-lint verify`.
 
     Raises:
         ImportError: without torch.
     """
     from lora_lint import reference
 
-    device = reference.pick_device("auto")
+    where = reference.pick_device(device)
     found = []
     for setup in reading.setups:
         try:
             claims, verdicts = _claimed(setup, Path(reading.path).parent)
-            verdicts += reference.verify(claims, device=device, linter=linter, setup=setup)
+            verdicts += reference.verify(claims, device=where, linter=linter, setup=setup)
         except (UnreadableError, ValueError, OSError) as error:
             found.append(Found(UNREADABLE, "error", f"the tensors can't be verified: {error}"[:_SHOWN]))
             continue

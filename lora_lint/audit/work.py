@@ -31,7 +31,8 @@ class Work(NamedTuple):
     baseline: str | None = None
     store: str | None = None
     scopes: tuple[int, ...] = ()
-    verify: bool = False
+    device: str = ""
+    """Where the tensors are verified, empty if they aren't."""
     together: bool = False
     """Whether files of a share that say the same are told as one."""
     scratch: str | None = None
@@ -57,7 +58,7 @@ class Auditor:
             if is_remote(path):
                 from lora_lint.audit.mirror import Bucket
 
-                bucket = Bucket(path, work.settings, prefix, work.scratch, tensors=work.verify)
+                bucket = Bucket(path, work.settings, prefix, work.scratch, tensors=bool(work.device))
                 self._roots.append(bucket)
                 self._linters.append(Linter(bucket.settings, None))
             else:
@@ -70,10 +71,10 @@ class Auditor:
         self._earlier = [store if store is not None and not store.is_empty(scope) else None for scope in work.scopes]
         """Of each root the store, where that holds something of an earlier audit."""
         self.together = work.together
-        self._verify = work.verify
+        self._device = work.device
         self._limit = work.settings.max_file_size
         # A baseline, and settings for some paths, tell adapters apart that say the same.
-        alike = not (work.verify or work.baseline or work.settings.overrides)
+        alike = not (work.device or work.baseline or work.settings.overrides)
         self._copies = Copies() if alike else None
 
     def __call__(self, task: Task, tell: Tell) -> Outcome:
@@ -154,11 +155,11 @@ class Auditor:
             return [], False
         policy = linter.effective(candidate.path).policy
         made = rows(reading, diagnostics, policy)
-        if self._verify and made and reading.setups:
+        if self._device and made and reading.setups:
             from lora_lint.audit.verified import verified
 
             said = {one.rule for one in made[0].findings}
-            more = (one for one in verified(reading, linter) if one.rule not in said)
+            more = (one for one in verified(reading, linter, self._device) if one.rule not in said)
             made[0] = made[0]._replace(findings=(*made[0].findings, *more))
         return made, candidate.named and reading.unopened
 

@@ -51,6 +51,9 @@ def verify(
         devices = reference.pick_devices(device)
         setup, folder = checkpoint_setup(checkpoint, bare=True)
         weights = _weights(base, merged, also or [], setup, folder)
+        if device == "auto" and weights[0] is None:
+            # An adapter alone is checked in less time than a GPU takes to start.
+            devices = reference.pick_devices("cpu")
         wanted = _wanted(expect, setup)
         verdicts = _verdicts(setup, folder, weights, wanted, also=also or [], devices=devices, spectrum=spectrum)
     except (UnreadableError, ValueError, OSError) as error:
