@@ -10,11 +10,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from lora_lint.reference import Kind, ModuleClaim, ModuleVerdict, Weights, pick_device, pick_devices, verify
 from lora_lint.reference import blocks as blocks_of
-from lora_lint.reference.blocks import filled, single_threaded, sweep, usual_threads
+from lora_lint.reference.blocks import filled, sweep
 from lora_lint.reference.device import shares
 from lora_lint.reference.heads import mixed, rows_of
 from lora_lint.reference.merged import Pair, best_moments, joint_moments, layouts, moments, stretched_moments
 from lora_lint.reference.stored import Joined, Part, Plain, Quantised, Rows, picked
+from lora_lint.reference.threads import usual_threads
 from tests.test_merges import Made, split
 from tests.test_reference import DEVICES
 
@@ -112,16 +113,6 @@ def test_auto_takes_every_gpu_and_a_name_takes_one() -> None:
     assert len(pick_devices("auto")) == max(1, gpus)
     assert pick_devices("cpu") == [torch.device("cpu")]
     assert pick_devices("auto")[0].type == pick_device("auto").type
-
-
-def test_threads_are_given_back_whoever_ends_first() -> None:
-    before = torch.get_num_threads()
-    first, second = single_threaded(), single_threaded()
-    assert first.__enter__() == second.__enter__() == usual_threads()
-    first.__exit__(None, None, None)
-    assert torch.get_num_threads() == 1
-    second.__exit__(None, None, None)
-    assert torch.get_num_threads() == before
 
 
 @pytest.fixture

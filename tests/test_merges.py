@@ -71,7 +71,7 @@ def int8(weight: Tensor) -> tuple[dict[str, Tensor], Tensor]:
 
 
 def float8(weight: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-    codes = (weight.float() / 0.01).to(torch.float8_e4m3fn)
+    codes = (weight.float() / 0.01).clamp(-448, 448).to(torch.float8_e4m3fn)
     return {"weight": codes, "weight_scale": torch.tensor(0.01)}, codes.float() * 0.01
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lora_lint.reference import verify
 from lora_lint.reference.merged import Factors, Pair, best_moments
-from lora_lint.reference.sampled import foreseen, neighbours, row_moments, sum_moments
+from lora_lint.reference.sampled import Look, neighbours
 from lora_lint.reference.stored import Plain
 from lora_lint.reference.verdict import EPSILON, ROUNDING
 from tests.test_merges import SCALE, Made
@@ -35,9 +35,10 @@ def weight(made: Made, dtype: torch.dtype = torch.bfloat16) -> Tensor:
 def test_a_sound_merge_is_measured_on_one_row_in_128(made: Made, dtype: torch.dtype, spread: float) -> None:
     before, (a, b) = weight(made, dtype), made.pair(WIDTH, WIDTH, spread=spread)
     after = (before.float() + SCALE * b @ a).to(dtype)
-    given = Plain(before), Plain(after), Factors(b, a)
-    whole = best_moments(*given[:2], Pair(a, b)).measurement()
-    rows, sums = row_moments(*given), sum_moments(*given)
+    given = Plain(before), Plain(after)
+    whole = best_moments(*given, Pair(a, b)).measurement()
+    look = Look(*given, Factors(b, a))
+    rows, sums = look.at_rows(), look.at_sums()
     assert (rows.n, sums.n) == (WIDTH * WIDTH // 128, WIDTH * WIDTH // 512)
     for found in (rows, sums):
         assert found.measurement().scale == pytest.approx(whole.scale, rel=0.005)
@@ -89,7 +90,7 @@ def test_what_is_not_as_declared_is_measured_in_full(
 
 def test_an_update_that_sums_would_drown_is_measured_in_full(made: Made) -> None:
     before, (a, b) = weight(made), made.pair(WIDTH, WIDTH, spread=2.4e-5)
-    hoped = foreseen(Plain(before), Factors(b, a), SCALE)
+    hoped = Look(Plain(before), Plain(before), Factors(b, a)).foreseen(SCALE)
     noise = ROUNDING * EPSILON["BF16"] * math.sqrt(hoped.ww) / math.sqrt(hoped.dd)
     assert noise > 0.5
     base, merged = (

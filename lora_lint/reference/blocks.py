@@ -1,22 +1,23 @@
 """Two weights, block by block of their rows, on the device that measures them."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
-from threading import Lock
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from lora_lint.reference.stored import Rows
+from lora_lint.reference.threads import aside, in_shares, usual_threads
 
-BLOCK = {"cpu": 2**19, "cuda": 2**24, "mps": 2**24}
-"""Entries of a block. On a CPU it stays in the cache between subtraction, product and norm (128 rows of 4096 were the
-fastest of 32 to 2048); on other devices it is large enough to hide the launches."""
+BLOCK = {"cpu": 2**18, "cuda": 2**23, "mps": 2**24}
+"""Entries of a block, on a CPU for each of its threads.
 
-MOST_WORKERS = 16
+Those of two threads stay in the cache between subtraction, product and norm: 128 rows of 4096 were the fastest of 32 to
+2048. Many threads wait for each other between operations, and longer ones count for more than the cache: with 16,
+8.6 GB took 0.6 s in blocks of 2**22, and 2.7 s in those of 2**19. On other devices a block is large enough to hide the
+launches, and small enough to be page-locked once for every thread.
+"""
 
 Passed = Callable[[int], None]
 """Told after every block how many bytes of the weights are done with, so that mapped pages can go."""
@@ -46,7 +47,8 @@ def sweep(base: Rows, merged: Rows, like: Tensor, passed: Passed, visit: Visit, 
     """What `visit` makes of each block, in order, on the device and in the dtype of `like`."""
     count = base.shape[0]
     columns = base.shape[1:].numel()
-    step = min(count, max(1, BLOCK.get(like.device.type, BLOCK["cpu"]) // max(1, columns)))
+    entries = BLOCK.get(like.device.type, BLOCK["cpu"]) * (usual_threads() if like.device.type == "cpu" else 1)
+    step = min(count, max(1, entries // max(1, columns)))
     starts = range(0, count, step)
     size = (base.nbytes + merged.nbytes) / max(1, count)
 
@@ -62,20 +64,6 @@ def sweep(base: Rows, merged: Rows, like: Tensor, passed: Passed, visit: Visit, 
     return in_shares(starts, like.device, share)
 
 
-def in_shares(starts: range, device: torch.device, share: Callable[[range], list[Tensor]]) -> list[Tensor]:
-    """What `share` makes of each of the `starts`, in order.
-
-    On a CPU every thread takes a share of its own. Left to torch, the threads would share each small operation and
-    wait for each other at its end, which on a machine with other work takes 25 times as long.
-    """
-    with _workers(device, len(starts)) as workers:
-        if workers == 1:
-            return share(starts)
-        with ThreadPoolExecutor(workers) as pool:
-            shares = list(pool.map(share, (starts[worker::workers] for worker in range(workers))))
-    return [shares[index % workers][index // workers] for index in range(len(starts))]
-
-
 def filled(base: Rows, merged: Rows, room: Tensor, starts: range, *, stride: int = 1) -> Iterator[Block]:
     """The blocks that begin at `starts`, whose change lies in `room`, (rows, columns), until the next one is made.
 
@@ -88,6 +76,9 @@ def filled(base: Rows, merged: Rows, room: Tensor, starts: range, *, stride: int
     piped = type(room) is Tensor and room.is_cuda and not any(rows.is_cuda for rows in first)
     slots = [_Slot.like(room, first) for _ in range(2)] if piped else []
     stream = torch.cuda.Stream(room.device) if piped else None  # type: ignore[no-untyped-call]
+    if stream is not None:
+        # The slots may lie where another thread's did, whose last block is still being computed with.
+        stream.wait_stream(torch.cuda.current_stream(room.device))
     # `to` a device would ask for a driver where tensors are fake; `to` a tensor on it doesn't.
     kinds = [torch.empty(0, dtype=rows.dtype, device=room.device) for rows in first]
     alike = first[0].dtype == first[1].dtype and first[0].itemsize == 2
@@ -131,9 +122,10 @@ class _Slot:
     def sent(self, blocks: list[Tensor], stream: torch.cuda.Stream) -> list[Tensor]:
         """The blocks on the GPU, once the current stream gets there."""
         length = blocks[0].shape[0]
-        self.copied.synchronize()  # the copy before the last has left the page-locked memory
-        for room, block in zip(self.here, blocks, strict=True):
-            room[:length].copy_(block)
+        with aside():
+            self.copied.synchronize()  # the copy before the last has left the page-locked memory
+            for room, block in zip(self.here, blocks, strict=True):
+                room[:length].copy_(block)
         with torch.cuda.stream(stream):
             stream.wait_event(self.read)  # and what was computed with it has read the memory of the GPU
             for source, target in zip(self.here, self.there, strict=True):
@@ -141,39 +133,3 @@ class _Slot:
             self.copied.record(stream)
         torch.cuda.current_stream(self.there[0].device).wait_event(self.copied)
         return [room[:length] for room in self.there]
-
-
-@contextmanager
-def _workers(device: torch.device, blocks: int) -> Iterator[int]:
-    """How many threads to start; meanwhile torch itself starts none. Whoever holds it already has threads enough."""
-    if device.type != "cpu" or _held or min(usual_threads(), blocks) < 2:
-        yield 1
-    else:
-        with single_threaded() as threads:
-            yield min(threads, blocks)
-
-
-_lock = Lock()
-_held: list[int] = []
-"""The number of threads that torch had, once for everybody who has it at one."""
-
-
-def usual_threads() -> int:
-    """How many threads torch uses when nobody holds it at one."""
-    with _lock:
-        return min(_held[0] if _held else torch.get_num_threads(), MOST_WORKERS)
-
-
-@contextmanager
-def single_threaded() -> Iterator[int]:
-    """While torch itself starts no threads: how many to start in its place. Several threads may be in it at once."""
-    with _lock:
-        _held.append(_held[0] if _held else torch.get_num_threads())
-        torch.set_num_threads(1)
-    try:
-        yield usual_threads()
-    finally:
-        with _lock:
-            threads = _held.pop()
-            if not _held:
-                torch.set_num_threads(threads)

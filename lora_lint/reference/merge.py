@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cached_property
 
@@ -13,9 +14,10 @@ from lora_lint.reference.blocks import Passed, nobody
 from lora_lint.reference.merged import Moments, Pair, best_moments, layouts, shown, stretched_moments
 from lora_lint.reference.named import Place
 from lora_lint.reference.places import comparable, is_tied, place
-from lora_lint.reference.sampled import foreseen, neighbours, row_moments, sum_moments
+from lora_lint.reference.sampled import Look, neighbours
 from lora_lint.reference.stored import Rows
 from lora_lint.reference.stream import TensorFiles
+from lora_lint.reference.threads import aside, numbers
 from lora_lint.reference.verdict import EPSILON, ROUNDING, Evidence, Fault, NotMeasuredError, Terms, judge
 from lora_lint.reference.weights import Weights, core
 
@@ -93,11 +95,12 @@ class Merge:
             if seen is not None:
                 return seen
         try:
-            seen = (
-                self._stretched(pair, magnitude[0], base.rows, merged.rows)
-                if magnitude
-                else self._straight(pair, others, base.rows, merged.rows)
-            )
+            with aside() if device.type == "cpu" else nullcontext():
+                seen = (
+                    self._stretched(pair, magnitude[0], base.rows, merged.rows)
+                    if magnitude
+                    else self._straight(pair, others, base.rows, merged.rows)
+                )
         except ValueError as error:
             raise Fault(str(error), "base-shape-mismatch", "another shape") from error
         return _with_errors(seen, base, merged, under_dora=bool(magnitude))
@@ -153,21 +156,22 @@ class Merge:
         return sum(files.size(ref) for files, ref in refs if ref is not None)
 
     def _passed(self, size: int) -> None:
-        self._base.files.passed(size)
-        self._merged.files.passed(size)
+        """Of both weights together."""
+        for weights in (self._base, self._merged):
+            weights.files.passed(size // 2)
         self._told(size)
 
     def _sampled(self, terms: Terms, pair: Pair, base: Place, merged: Place) -> Evidence | None:
         """What a quick look shows, if that is all as declared; whatever it may be otherwise is measured in full."""
         together = neighbours(base.rows, merged.rows)
         for factors in layouts(pair, base.rows.shape) if together else ():
-            if not _as_declared(terms, foreseen(base.rows, factors, terms.declared), base, merged):
+            look = Look(base.rows, merged.rows, factors, together)
+            if not _as_declared(terms, look.foreseen(terms.declared), base, merged):
                 continue
-            seen = _as_declared(terms, row_moments(base.rows, merged.rows, factors), base, merged)
+            seen = _as_declared(terms, look.at_rows(), base, merged)
             if seen is None:
                 continue
-            sums = sum_moments(base.rows, merged.rows, factors, together, self._passed)
-            return seen if _as_declared(terms, sums, base, merged) else None
+            return seen if _as_declared(terms, look.at_sums(self._passed), base, merged) else None
         return None
 
     def _straight(self, pair: Pair, others: Sequence[Pair], base: Rows, merged: Rows) -> Evidence:
@@ -177,7 +181,7 @@ class Merge:
     def _stretched(self, pair: Pair, magnitude: Tensor, base: Rows, merged: Rows) -> Evidence:
         """Under DoRA: the weight is replayed from base, scale and magnitude, and the residual is what that leaves."""
         fits = [
-            stretched_moments(base, merged, factors, self._passed).fit(magnitude).tolist()
+            numbers(stretched_moments(base, merged, factors, self._passed).fit(magnitude))
             for factors in layouts(pair, base.shape)
         ]
         if not fits:

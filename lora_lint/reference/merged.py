@@ -10,7 +10,9 @@ from lora_lint.reference.blocks import Block, Passed, nobody, sweep
 from lora_lint.reference.device import widest
 from lora_lint.reference.layer import Kind
 from lora_lint.reference.measure import Measurement, stretched_scale
+from lora_lint.reference.precision import full_precision
 from lora_lint.reference.stored import Plain, Rows, of_experts
+from lora_lint.reference.threads import numbers
 
 STRIDE = 8
 """Of the base only the size is asked, to know how coarse it is rounded: one row in so many tells it."""
@@ -69,7 +71,8 @@ def merged_scale(base: Tensor, merged: Tensor, a: Tensor, b: Tensor, *, kind: Ki
     """
     if base.shape != merged.shape:
         raise ValueError(f"base weight is {shown(base.shape)}, merged weight is {shown(merged.shape)}")
-    return best_moments(Plain(base), Plain(merged), Pair(a, b, kind)).measurement()
+    with full_precision():
+        return best_moments(Plain(base), Plain(merged), Pair(a, b, kind)).measurement()
 
 
 def best_moments(base: Rows, merged: Rows, pair: Pair, passed: Passed = nobody, others: Sequence[Pair] = ()) -> Moments:
@@ -115,7 +118,7 @@ def joint_moments(
 ) -> Moments:
     """The moments of one update; what `others` explain of the change is taken off it."""
     together = [in_working_precision(base, one) for one in (factors, *others)]
-    dd, ww, *dv = moments(base, merged, together, passed).tolist()
+    dd, ww, *dv = numbers(moments(base, merged, together, passed))
     products = update_products(together)
     alone = [Moments(one, products[at, at].item(), dd, ww, base.shape.numel()) for at, one in enumerate(dv)]
     return alone[0].without(alone[1:], products.cpu().double()) if others else alone[0]
@@ -130,13 +133,13 @@ def moments(base: Rows, merged: Rows, together: Sequence[Factors], passed: Passe
     def visit(block: Block) -> Tensor:
         d = block.change
         dv = [((d @ one.right.T) * one.left.narrow(0, block.start, d.shape[0])).sum(dtype=wide) for one in ready]
-        ww = _squares(block.weight, wide) * (d.shape[0] / block.weight.shape[0])
-        return torch.stack((_squares(d, wide), ww, *dv))
+        ww = squares(block.weight, wide) * (d.shape[0] / block.weight.shape[0])
+        return torch.stack((squares(d, wide), ww, *dv))
 
     return torch.stack(sweep(base, merged, ready[0].left, passed, visit, stride=STRIDE)).sum(0)
 
 
-def _squares(rows: Tensor, wide: torch.dtype) -> Tensor:
+def squares(rows: Tensor, wide: torch.dtype) -> Tensor:
     """The sum of squares, of single rows first: one over a block adds half a million in float32, and loses 4 digits."""
     norms: Tensor = torch.linalg.vector_norm(rows, dim=1)
     return norms.to(wide).square().sum()
@@ -192,18 +195,25 @@ class StretchedMoments(NamedTuple):
 
 @torch.no_grad()
 def stretched_moments(base: Rows, merged: Rows, factors: Factors, passed: Passed = nobody) -> StretchedMoments:
-    """One pass over the two weights; blocks of `B @ A` are formed, since norms per channel need them."""
-    left, right, _ = in_working_precision(base, factors)
+    """One pass over the two weights. `B @ A` isn't formed for norms per channel either."""
+    left, right, by_column = in_working_precision(base, factors)
     wide = widest(left.device)
-    axis = 0 if factors.by_column else 1
+    of_right = right @ right.T
 
     def visit(block: Block) -> Tensor:
         d, w = block.change, block.weight
-        v = left.narrow(0, block.start, d.shape[0]) @ right
-        return torch.stack([(x * y).sum(axis) for x, y in ((d, d), (d, v), (d, w), (v, v), (v, w), (w, w))]).to(wide)
+        b = left.narrow(0, block.start, d.shape[0])
+        if by_column:
+            dv, vw, vv = ((x * right).sum(0) for x in (b.T @ d, b.T @ w, (b.T @ b) @ right))
+            dd, ww = (x.square().sum(0) for x in (d, w))  # norms of columns take eight times as long
+        else:
+            dv, vw, vv = ((x * b).sum(1) for x in (d @ right.T, w @ right.T, b @ of_right))
+            dd, ww = (torch.linalg.vector_norm(x, dim=1).square() for x in (d, w))
+        dw = d.mul_(w).sum(0 if by_column else 1)
+        return torch.stack((dd, dv, dw, vv, vw, ww)).to(wide)
 
     blocks = sweep(base, merged, left, passed, visit)
-    sums = torch.stack(blocks).sum(0) if factors.by_column else torch.cat(blocks, dim=1)
+    sums = torch.stack(blocks).sum(0) if by_column else torch.cat(blocks, dim=1)
     return StretchedMoments(*sums.unbind())
 
 

@@ -1,16 +1,14 @@
 """A quicker look at a merge: every number of the two weights in sums of neighbours, and a few rows one by one."""
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from lora_lint.reference.blocks import Passed, in_shares, nobody
-from lora_lint.reference.device import widest
-from lora_lint.reference.merged import Factors, Moments, in_working_precision, update_products
+from lora_lint.reference.blocks import Passed, nobody
+from lora_lint.reference.merged import Factors, Moments, in_working_precision, squares
 from lora_lint.reference.stored import Rows
+from lora_lint.reference.threads import aside, in_shares
 
 NEIGHBOURS = 512
 """Entries of a row in one sum, at most. Longer sums are no faster, and fewer of them tell less."""
@@ -25,14 +23,19 @@ half precision on both sides, as the entries of one were."""
 LEAST = 2**22
 """Entries of a weight that is worth a quick look."""
 
-ENTRIES = 2**23
-"""Entries of a block."""
+ENTRIES = 2**25
+"""Entries of a block, of which only the sums are kept."""
+
+STRETCH = 2**23
+"""Entries of a stretch of rows, whose first ones are looked at one by one."""
 
 ONE_IN = 128
-"""One row of so many of a block is looked at one by one."""
+"""One row of so many of a stretch is looked at one by one."""
 
 SIZED = 2**14
 """Entries that tell the size of a weight well enough to say how coarse it is rounded."""
+
+WIDE = torch.float64
 
 
 def neighbours(base: Rows, merged: Rows) -> int:
@@ -42,88 +45,80 @@ def neighbours(base: Rows, merged: Rows) -> int:
     return together if large and together >= LEAST_NEIGHBOURS else 0
 
 
-@torch.no_grad()
-def foreseen(base: Rows, factors: Factors, scale: float) -> Moments:
-    """The moments of the sums where `scale` is all that was merged, by the size of some rows of the base."""
-    ready = in_working_precision(base, factors)
-    vv = update_products([ready]).item()
-    return Moments(scale * vv, vv, scale**2 * vv, _rounded(base, ready.left), base.shape.numel())
+class Look:
+    """One update of two weights on the CPU, whose neighbours are added up `together`, which divides their rows."""
+
+    @torch.no_grad()
+    def __init__(self, base: Rows, merged: Rows, factors: Factors, together: int = NEIGHBOURS) -> None:
+        self._base = base
+        self._merged = merged
+        self._together = together
+        self._left, self._right, _ = in_working_precision(base, factors)
+        with aside():
+            self._of_left = self._left.T @ self._left
+            self._of_right = self._right @ self._right.T
+        few = base.rows(0, min(base.shape[0], SIZED // base.shape[1:].numel() + 1)).to(self._left)
+        ww: float = torch.linalg.vector_norm(few).square().item()
+        self._rounded = ww * base.shape.numel() / few.numel() * AGAIN**2
+        """The `ww` that tells how coarse sums are rounded, by the size of the first rows."""
+
+    @torch.no_grad()
+    def foreseen(self, scale: float) -> Moments:
+        """The moments of the sums where `scale` is all that was merged, by the size of some rows of the base."""
+        vv = (self._of_left * self._of_right).sum(dtype=WIDE).item()
+        return Moments(scale * vv, vv, scale**2 * vv, self._rounded, self._base.shape.numel())
+
+    @torch.no_grad()
+    def at_rows(self) -> Moments:
+        """The exact moments of one row in `ONE_IN`."""
+        few = [range(start, start + max(1, length // ONE_IN)) for start, length in _blocks(self._base, STRETCH)]
+        with aside():
+            before, after = (
+                torch.cat([weight.rows(rows.start, len(rows)) for rows in few]).to(self._left)
+                for weight in (self._base, self._merged)
+            )
+            left = torch.cat([self._left.narrow(0, rows.start, len(rows)) for rows in few])
+            d = after - before
+            alone = ((left.T @ left) * self._of_right).sum(dtype=WIDE)
+            sums = torch.stack((_along(d, left, self._right), alone, squares(d, WIDE), squares(before, WIDE)))
+        dv, vv, dd, ww = sums.tolist()
+        return Moments(dv, vv, dd, ww, before.numel())
+
+    @torch.no_grad()
+    def at_sums(self, passed: Passed = nobody) -> Moments:
+        """The moments of sums of neighbours in a row.
+
+        They leave out no number. What changes no such sum isn't seen. `ww` is that of `foreseen`.
+        """
+        size = (self._base.nbytes + self._merged.nbytes) / self._base.shape[0]
+        blocks = _blocks(self._base, ENTRIES)
+
+        def change(block: int) -> Tensor:
+            start, length = blocks[block]
+            before, after = (_added(one.rows(start, length), self._together) for one in (self._base, self._merged))
+            passed(int(size * length))
+            return after.to(self._left).sub_(before)
+
+        with aside():
+            d = torch.cat(in_shares(range(len(blocks)), self._left.device, lambda own: list(map(change, own))))
+        short = _added(self._right, self._together)
+        alone = (self._of_left * (short @ short.T)).sum(dtype=WIDE)
+        dv, vv, dd = torch.stack((_along(d, self._left, short), alone, squares(d, WIDE))).tolist()
+        return Moments(dv, vv, dd, self._rounded, d.numel())
 
 
-@torch.no_grad()
-def row_moments(base: Rows, merged: Rows, factors: Factors) -> Moments:
-    """The exact moments of one row in `ONE_IN`, for one update of two weights on the CPU."""
-    left, right, _ = in_working_precision(base, factors)
-    a = _Factor(right, right @ right.T)
-    found, entries = [], 0
-    for start, length in _blocks(base):
-        few = max(1, length // ONE_IN)
-        rows = [weight.rows(start, few).to(left) for weight in (base, merged)]
-        found.append(_moments(rows, left.narrow(0, start, few), a))
-        entries += rows[0].numel()
-    return Moments(*_total(found, left), n=entries)
+def _along(d: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """The inner product of a change and `left @ right`."""
+    return ((d @ right.T) * left).sum(dtype=WIDE)
 
 
-@torch.no_grad()
-def sum_moments(
-    base: Rows, merged: Rows, factors: Factors, together: int = NEIGHBOURS, passed: Passed = nobody
-) -> Moments:
-    """The moments of sums of `together` neighbours in a row, which divide it, for one update of two weights on the CPU.
-
-    They leave out no number. What changes no such sum isn't seen. `ww` is that of `foreseen`.
-    """
-    left, right, _ = in_working_precision(base, factors)
-    short = _added(right, together)
-    a = _Factor(short, short @ short.T)
-    size = (base.nbytes + merged.nbytes) / base.shape[0]
-    blocks = _blocks(base)
-
-    def look(block: int) -> Tensor:
-        start, length = blocks[block]
-        sums = [_added(weight.rows(start, length), together).to(left) for weight in (base, merged)]
-        found = _moments(sums, left.narrow(0, start, length), a)
-        passed(int(size * length))
-        return found
-
-    found = in_shares(range(len(blocks)), left.device, lambda own: [look(block) for block in own])
-    dv, vv, dd, _ = _total(found, left)
-    return Moments(dv, vv, dd, _rounded(base, left), base.shape.numel() // together)
-
-
-def _rounded(base: Rows, like: Tensor) -> float:
-    """The `ww` that tells how coarse sums are rounded, by the size of the first rows."""
-    few = base.rows(0, min(base.shape[0], SIZED // base.shape[1:].numel() + 1)).to(like)
-    ww: float = torch.linalg.vector_norm(few).square().item()
-    return ww * base.shape.numel() / few.numel() * AGAIN**2
-
-
-def _blocks(base: Rows) -> list[tuple[int, int]]:
+def _blocks(base: Rows, entries: int) -> list[tuple[int, int]]:
     """Where blocks of rows begin, and how many rows they have."""
     count = base.shape[0]
-    step = max(ONE_IN, ENTRIES // base.shape[1:].numel())
+    step = max(ONE_IN, entries // base.shape[1:].numel())
     return [(start, min(step, count - start)) for start in range(0, count, step)]
-
-
-def _total(found: Sequence[Tensor], like: Tensor) -> tuple[float, float, float, float]:
-    dv, vv, dd, ww = torch.stack(list(found)).to(widest(like.device)).sum(0).tolist()
-    return dv, vv, dd, ww
 
 
 def _added(rows: Tensor, together: int) -> Tensor:
     """The sums of so many neighbours, (rows, columns / together)."""
     return rows.reshape(rows.shape[0], -1, together).sum(-1)
-
-
-class _Factor(NamedTuple):
-    """A, (r, columns), and its inner products, (r, r)."""
-
-    a: Tensor
-    products: Tensor
-
-
-def _moments(weights: Sequence[Tensor], b: Tensor, right: _Factor) -> Tensor:
-    """dv, vv, dd and ww of some rows before and after, (n, columns), whose update is `b @ a`."""
-    before, after = weights
-    d = after - before
-    dd, ww = (torch.linalg.vector_norm(one).square() for one in (d, before))
-    return torch.stack((((d @ right.a.T) * b).sum(), ((b.T @ b) * right.products).sum(), dd, ww))

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from lora_lint.document import UnreadableError
 from lora_lint.reference.adapter import ModuleClaim, check, sample_forward, tensors_of
-from lora_lint.reference.blocks import single_threaded
 from lora_lint.reference.merged import experts_of
 from lora_lint.reference.stream import TensorFiles, TensorRef
+from lora_lint.reference.threads import aside, in_turn, single_threaded
 from lora_lint.reference.verdict import Fault, Verdict, unreadable
 from lora_lint.update import Factor, Rows, Spectrum, Update
 
@@ -35,7 +35,8 @@ def updates(
     """
 
     def measure(share: Sequence[ModuleClaim]) -> list[Update | Verdict]:
-        return [_update(claim, files=files, device=device, with_spectrum=with_spectrum) for claim in share]
+        with in_turn():
+            return [_update(claim, files=files, device=device, with_spectrum=with_spectrum) for claim in share]
 
     claims = list(claims)
     with single_threaded() as threads, ThreadPoolExecutor(threads) as pool:
@@ -81,7 +82,8 @@ def _may_overflow(factors: list[Factor], device: torch.device) -> bool:
 def _factor(ref: TensorRef, tensor: Tensor, claim: ModuleClaim) -> Factor:
     is_a = ref == claim.a
     shape = tuple(tensor.shape)
-    size = norm(tensor)
+    with aside():
+        size = norm(tensor)
     if len(shape) < 2:
         return Factor(ref.name, ref.file.name, shape, size)
     matrix = tensor if len(shape) == 2 else tensor.flatten(1)
@@ -100,9 +102,13 @@ LARGE = 1e30
 
 
 def norm(tensor: Tensor) -> float:
-    """The root of the sum of squares, not finite if and only if a value isn't; 0 if and only if all values are."""
-    if tensor.dtype in (torch.float32, torch.float64):
+    """The root of the sum of squares to the precision of the dtype, which in 16 bits is rounded upwards.
+
+    It isn't finite if and only if a value isn't, and 0 if and only if all values are.
+    """
+    if tensor.itemsize > 1:
         found = torch.linalg.vector_norm(tensor).item()
+        found *= 1 + torch.finfo(tensor.dtype).eps if tensor.itemsize == 2 else 1
     else:
         values = tensor.flatten()
         wide = torch.empty(min(CHUNK, values.numel()), dtype=torch.float32, device="cpu")

@@ -12,12 +12,13 @@ from lora_lint.document import UnreadableError
 from lora_lint.facts import Setup
 from lora_lint.linter import Linter
 from lora_lint.reference.adapter import ModuleClaim
-from lora_lint.reference.blocks import single_threaded
 from lora_lint.reference.device import shares
 from lora_lint.reference.merge import Merge
 from lora_lint.reference.module_verdict import ModuleVerdict, verdict_on
+from lora_lint.reference.precision import full_precision
 from lora_lint.reference.said import Said
 from lora_lint.reference.stream import Reading, TensorFiles
+from lora_lint.reference.threads import in_turn, single_threaded
 from lora_lint.reference.values import updates
 from lora_lint.reference.verdict import Evidence, Fault, NotMeasuredError, Terms, Verdict, judge, unreadable
 from lora_lint.reference.weights import Weights
@@ -25,6 +26,10 @@ from lora_lint.settings import Settings
 from lora_lint.update import Adapter, Update
 
 CPU = torch.device("cpu")
+
+FEEDERS = 8
+"""Threads for one GPU: one copies 10 GB/s into page-locked memory, where the bus takes 55. With one, 8.6 GB took 1.5 s
+on an H100 beside 16 cores, with 4 of them 0.6 s, and with 8, 12 and 16 of them 0.45 s."""
 
 UNSETTLED = Verdict("undecided", "the config doesn't settle the scale")
 
@@ -99,7 +104,7 @@ def _compared(
 ) -> Iterator[Evidence | Verdict | None]:
     """What the weights say of each claim, or why they can't; None where there is nothing to ask them.
 
-    Every device takes a range of the modules: a GPU with a thread of its own, the CPU with one for every core.
+    Every device takes a range of the modules: the CPU with a thread for every core, a GPU with as many as fill its bus.
     """
     if merge is None:
         yield from repeat(None, len(claims))
@@ -109,7 +114,8 @@ def _compared(
         if isinstance(update, Verdict) or not update.adds:
             return None
         try:
-            return merge.evidence(claim, device)
+            with in_turn():
+                return merge.evidence(claim, device)
         except (Fault, NotMeasuredError) as reason:
             return reason.verdict
         except UnreadableError as error:
@@ -118,7 +124,9 @@ def _compared(
     with ExitStack() as stack:
         # Held over all modules: torch's own threads, once woken, spin for a while and take the time of ours.
         threads = stack.enter_context(single_threaded())
-        pools = [stack.enter_context(ThreadPoolExecutor(threads if device.type == "cpu" else 1)) for device in devices]
+        stack.enter_context(full_precision())
+        workers = [threads if device.type == "cpu" else min(threads, FEEDERS) for device in devices]
+        pools = [stack.enter_context(ThreadPoolExecutor(count)) for count in workers]
         places = shares(sizes, len(devices))
         futures = [
             pools[place].submit(evidence, claim, update, devices[place])
