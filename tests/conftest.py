@@ -123,3 +123,22 @@ def run(here: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         return Outcome(result.exit_code, result.stdout_bytes.decode(), result.stderr)
 
     return invoke
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "on_every_device" in metafunc.fixturenames:
+        from tests.devices import DEVICES
+
+        metafunc.parametrize("on_every_device", DEVICES, indirect=True)
+
+
+@pytest.fixture
+def on_every_device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once for each device that is here, which `verify` takes where it isn't told another."""
+    import torch
+
+    from lora_lint.reference import verify
+
+    defaults = verify.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "device", torch.device(request.param))

@@ -16,8 +16,8 @@ from lora_lint.reference.heads import mixed, rows_of
 from lora_lint.reference.merged import Pair, best_moments, joint_moments, layouts, moments, stretched_moments
 from lora_lint.reference.stored import Joined, Part, Plain, Quantised, Rows, picked
 from lora_lint.reference.threads import usual_threads
+from tests.devices import DEVICES
 from tests.test_merges import Made, split
-from tests.test_reference import DEVICES
 
 TOLERANCES = {torch.float32: 1e-6, torch.bfloat16: 1e-6, torch.float16: 1e-6, torch.float8_e4m3fn: 1e-6}
 """Of scales, by the dtype of the weights, relative to the CPU: all are widened to float32 first, so that only the order

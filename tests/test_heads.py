@@ -16,6 +16,8 @@ from torch import Tensor
 from lora_lint.reference import ModuleVerdict, verify
 from tests.test_merges import SCALE, Made
 
+pytestmark = pytest.mark.usefixtures("on_every_device")
+
 DIM, INNER = 16, 64
 
 

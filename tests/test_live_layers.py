@@ -25,7 +25,7 @@ from lora_lint.reference import Measurement, assert_scale, measure_scale, measur
 from lora_lint.reference.chosen import only
 from lora_lint.reference.measure import fit
 from lora_lint.reference.replaced import replaced, weights_and_factors
-from tests.test_reference import DEVICES
+from tests.devices import DEVICES
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # PEFT warns of every odd choice, and these are all odd
 

@@ -15,6 +15,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from lora_lint.reference import ModuleClaim, ModuleVerdict, TensorRef, Weights, likely_cause, verify
 from tests.test_verify import Tiny, adapted, claims_of, saved
 
+pytestmark = pytest.mark.usefixtures("on_every_device")
+
 RANK, SCALE = 8, 2.0
 
 

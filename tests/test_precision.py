@@ -11,7 +11,7 @@ from torch import nn
 
 from lora_lint.reference import ReferenceLoRA, assert_scale, measure_scale, merged_scale
 from lora_lint.reference.precision import full_precision
-from tests.test_reference import DEVICES
+from tests.devices import DEVICES
 
 BACKENDS: Any = torch.backends
 

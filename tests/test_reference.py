@@ -30,12 +30,7 @@ from lora_lint.reference.measure import fit
 from lora_lint.reference.merged import Pair, layouts, moments, stretched_moments, update_products
 from lora_lint.reference.stored import Plain
 from lora_lint.scaling import classic, rslora
-
-DEVICES = [
-    "cpu",
-    *(f"cuda:{index}" for index in range(torch.cuda.device_count())),
-    *(["mps"] if torch.backends.mps.is_available() else []),
-]
+from tests.devices import DEVICES
 
 
 class Zoo(nn.Module):

@@ -18,6 +18,8 @@ from lora_lint.reference.stored import Plain
 from lora_lint.reference.verdict import EPSILON, ROUNDING
 from tests.test_merges import SCALE, Made
 
+pytestmark = pytest.mark.usefixtures("on_every_device")
+
 WIDTH = 2048
 
 

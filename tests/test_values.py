@@ -13,6 +13,8 @@ from lora_lint.reference import ModuleClaim, ModuleVerdict, TensorRef, verify
 from lora_lint.reference.values import largest, norm, rows_with_numbers, spectrum
 from lora_lint.update import Rows
 
+pytestmark = pytest.mark.usefixtures("on_every_device")
+
 FLOATS = [torch.float64, torch.float32, torch.bfloat16, torch.float16, torch.float8_e4m3fn, torch.float8_e5m2]
 
 

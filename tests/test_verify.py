@@ -25,6 +25,8 @@ from lora_lint.reference.stream import TensorFiles
 from lora_lint.reference.weights import core
 from tests.tensors import write_safetensors
 
+pytestmark = pytest.mark.usefixtures("on_every_device")
+
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 
 

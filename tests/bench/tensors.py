@@ -216,14 +216,16 @@ def _reported(folder: Path, code: str, arguments: list[str | Path]) -> float:
 def _merged(folder: Path, runs: int) -> Iterator[Row]:
     one, small, large = (_merge(folder, modules=count) for count in (1, 16, 128))
     pair = [folder / "merged-128" / place / "model.safetensors" for place in ("base", "merged")]
-    ours, start, theirs = in_turn(
-        runs,
-        *(partial(_reported, folder, _VERIFY, [*given]) for given in (large, one)),
-        partial(_reported, folder, _SUM, ["bfloat16", *pair]),
-    )
     size = f"{sum(path.stat().st_size for path in pair) / 1e9:.1f} GB"
-    what = f"`verify` of base and merged, {size}, warm, over that of one module"
-    yield Row(what, _over(ours, start), "torch sums over both maps", theirs, "1.67x")
+    for device, where in (("cpu", ""), ("cuda", " on a GPU"))[: 2 if _has_gpu() else 1]:
+        ours, start, theirs = in_turn(
+            runs,
+            *(partial(_reported, folder, _VERIFY, [*given, "--device", device]) for given in (large, one)),
+            partial(_reported, folder, _SUM, ["bfloat16", *pair]),
+        )
+        what = f"`verify` of base and merged{where}, {size}, warm, over that of one module"
+        yield Row(what, _over(ours, start), "torch sums over both maps", theirs, "1.67x")
+    small, large = ([*given, *_CPU] for given in (small, large))
     yield Row(
         f"memory above the imports for base and merged, {size}",
         [_reported(folder, _HELD, large)],
@@ -243,8 +245,13 @@ def _merge(folder: Path, modules: int) -> list[str | Path]:
     """Make a base, an adapter and what they merge into; the arguments that verify it."""
     place = folder / f"merged-{modules}"
     process([PYTHON, "-c", _MAKE, place, str(modules), str(_RANK), str(_WIDTH), "merged"], folder)
-    given: list[str | Path] = ["verify", place / "adapter", "--base", place / "base", "--merged", place / "merged"]
-    return [*given, *_CPU]
+    return ["verify", place / "adapter", "--base", place / "base", "--merged", place / "merged"]
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def possible() -> bool:
