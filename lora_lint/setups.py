@@ -93,11 +93,12 @@ def _with_real_modules(setup: Setup) -> tuple[Site, ...]:
     if len(setup.sites) != 1 or setup.lone or checkpoint is None or not checkpoint.tensors:
         return setup.sites
     names = _names(setup.tensor_modules)
-    if not names or setup.sites[0].state != "active" or all(one in names for one in setup.sites[0].modules):
+    if not names or setup.sites[0].state != "active" or names.keys() >= set(setup.sites[0].modules):
         return setup.sites
-    return (replace(setup.sites[0], modules=names),)
+    return (replace(setup.sites[0], modules=tuple(names)),)
 
 
 @for_each
-def _names(modules: Sequence[LoraTensors]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(module.module for module in modules if module.method == "lora"))
+def _names(modules: Sequence[LoraTensors]) -> dict[str, None]:
+    """The names of modules, in order."""
+    return dict.fromkeys(module.module for module in modules if module.method == "lora")

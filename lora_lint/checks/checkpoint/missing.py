@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from lora_lint import patterns
 from lora_lint.facts import Setup, Site, may_be_set
 from lora_lint.finding import Finding, Severity
-from lora_lint.once import for_each
+from lora_lint.once import alike, for_each
 from lora_lint.scaling import number
 from lora_lint.tensors import LoraTensors, Tensor
 
@@ -55,7 +55,7 @@ def _alone(modules: Sequence[LoraTensors]) -> list[tuple[LoraTensors, Tensor]]:
 
 
 def _without_tensors(active: list[Site], setup: Setup) -> Iterator[Finding]:
-    modules = {module.module for module in setup.tensor_modules}
+    modules = set(_names(setup.tensor_modules))
     assert setup.checkpoint is not None
     where = setup.checkpoint.files[0]
     for site in active:
@@ -69,7 +69,7 @@ def _without_tensors(active: list[Site], setup: Setup) -> Iterator[Finding]:
                 return
     if not modules:
         return
-    lost = _without_modules(setup.tensor_modules, tuple(target.value for target in setup.targets.names))
+    lost = _without_modules(_names(setup.tensor_modules), tuple(target.value for target in setup.targets.names))
     for target in setup.targets.names if lost else ():
         if target.value in lost:
             yield Finding(
@@ -81,9 +81,14 @@ def _without_tensors(active: list[Site], setup: Setup) -> Iterator[Finding]:
 
 
 @for_each
-def _without_modules(modules: Sequence[LoraTensors], targets: tuple[str, ...]) -> frozenset[str]:
-    """The plain names among the targets that no module ends with."""
-    ends = {name for module in modules for name in _ends(module.module)}
+def _names(modules: Sequence[LoraTensors]) -> tuple[str, ...]:
+    return alike(module.module for module in modules)
+
+
+@for_each
+def _without_modules(modules: tuple[str, ...], targets: tuple[str, ...]) -> frozenset[str]:
+    """The plain names among the targets that none of the names of modules ends with."""
+    ends = {name for module in modules for name in _ends(module)}
     return frozenset(name for name in targets if patterns.is_plain(name) and name not in ends)
 
 
@@ -100,7 +105,7 @@ def _holes(setup: Setup) -> Iterator[Finding]:
     limits = (adapter.exclude_modules, adapter.layers_to_transform, adapter.modules_to_save)
     if base is None or base.checkpoint is None or any(map(may_be_set, limits)):
         return
-    names = {module.module for module in setup.tensor_modules}
+    names = set(_names(setup.tensor_modules))
     layers = [name.removesuffix(".weight") for name in base.checkpoint.tensors if base.is_matrix(name)]
     if not names <= set(layers):
         return  # the model has other names than its file: converted while it is loaded
@@ -123,7 +128,7 @@ def _without_layers(setup: Setup) -> Iterator[Finding]:
     limits = (adapter.exclude_modules, adapter.layers_to_transform, adapter.modules_to_save)
     if base is None or base.depth is None or setup.targets.regex is not None or any(map(may_be_set, limits)):
         return
-    owners, numbers = _numbered(setup.tensor_modules)
+    owners, numbers = _numbered(_names(setup.tensor_modules))
     least, most, depth = min(numbers, default=0), max(numbers, default=0), base.depth
     whole = len(owners) == 1 and len(numbers) == most - least + 1 and len(numbers) > 1
     if not whole or len(numbers) >= depth or most >= depth or (least > 0 and most < depth - 1):
@@ -140,7 +145,7 @@ _NUMBER = re.compile(r"\A(.*?\.?(?:layers|layer|h|blocks))\.(\d+)\.")
 
 
 @for_each
-def _numbered(modules: Sequence[LoraTensors]) -> tuple[frozenset[str], frozenset[int]]:
+def _numbered(modules: tuple[str, ...]) -> tuple[frozenset[str], frozenset[int]]:
     """What holds the numbered layers that have tensors, and their numbers."""
-    found = [match for module in modules if (match := _NUMBER.match(module.module))]
+    found = [match for module in modules if (match := _NUMBER.match(module))]
     return frozenset(match[1] for match in found), frozenset(int(match[2]) for match in found)
