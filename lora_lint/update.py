@@ -3,8 +3,9 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
+
+from lora_lint.once import once
 
 
 class Rows(NamedTuple):
@@ -101,12 +102,12 @@ class Update:
         """No entry of `B @ A` is larger, nor is its norm."""
         return self.a.norm * self.b.norm
 
-    @cached_property
+    @once
     def spectrum(self) -> Spectrum | None:
         """None where `B @ A` isn't one matrix: experts, grouped convolutions."""
         return self.spectrum_of()
 
-    @cached_property
+    @once
     def largest(self) -> float:
         """The largest entry of `B @ A`, without its sign."""
         return self.largest_of()
@@ -119,7 +120,7 @@ class Adapter:
     updates: tuple[Update, ...]
     step: int | None = None
 
-    @cached_property
+    @once
     def adding(self) -> tuple[Update, ...]:
         return tuple(update for update in self.updates if update.adds)
 

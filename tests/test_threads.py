@@ -3,14 +3,16 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
+from pathlib import Path
 from threading import Barrier, Event, Lock, Thread
 
 import pytest
 import torch
 
-from lora_lint.reference.threads import aside, in_shares, in_turn, single_threaded, usual_threads
+from lora_lint.reference.threads import aside, in_shares, in_turn, pool_of, single_threaded, usual_threads
 
 SECONDS = 10
+TASKS = Path("/proc/self/task")
 
 
 def test_threads_are_given_back_whoever_ends_first() -> None:
@@ -111,3 +113,16 @@ def gets_into(place: AbstractContextManager[None], seconds: float = SECONDS) -> 
 def test_shares_come_back_in_order(count: int) -> None:
     found = in_shares(range(count), torch.device("cpu"), lambda own: [torch.tensor(one) for one in own])
     assert [int(one) for one in found] == list(range(count))
+
+
+@pytest.mark.skipif(not TASKS.is_dir(), reason="counts the threads in /proc")
+def test_products_in_threads_of_ours_start_no_others() -> None:
+    matrix = torch.randn(1500, 1500)
+
+    def started() -> int:
+        before = len(list(TASKS.iterdir()))
+        _ = matrix @ matrix
+        return len(list(TASKS.iterdir())) - before
+
+    with single_threaded(), pool_of(1) as pool:
+        assert pool.submit(started).result(SECONDS) == 0

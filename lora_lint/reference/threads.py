@@ -20,9 +20,14 @@ def in_shares(starts: range, device: torch.device, share: Callable[[range], list
     with _workers(device, len(starts)) as workers:
         if workers == 1:
             return share(starts)
-        with ThreadPoolExecutor(workers) as pool:
+        with pool_of(workers) as pool:
             shares = list(pool.map(share, (starts[worker::workers] for worker in range(workers))))
     return [shares[index % workers][index // workers] for index in range(len(starts))]
+
+
+def pool_of(threads: int) -> ThreadPoolExecutor:
+    """Threads for which torch starts no more, while it is held at one: MKL asks each by itself, and not the process."""
+    return ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import torch
@@ -12,7 +11,7 @@ from lora_lint.document import UnreadableError
 from lora_lint.reference.adapter import ModuleClaim, check, sample_forward, tensors_of
 from lora_lint.reference.merged import experts_of
 from lora_lint.reference.stream import TensorFiles, TensorRef
-from lora_lint.reference.threads import aside, in_turn, single_threaded
+from lora_lint.reference.threads import aside, in_turn, pool_of, single_threaded
 from lora_lint.reference.verdict import Fault, Verdict, unreadable
 from lora_lint.update import Factor, Rows, Spectrum, Update
 
@@ -39,7 +38,7 @@ def updates(
             return [_update(claim, files=files, device=device, with_spectrum=with_spectrum) for claim in share]
 
     claims = list(claims)
-    with single_threaded() as threads, ThreadPoolExecutor(threads) as pool:
+    with single_threaded() as threads, pool_of(threads) as pool:
         size = max(1, min(SHARE, len(claims) // (4 * threads)))
         shares = [claims[start : start + size] for start in range(0, len(claims), size)]
         for measured in pool.map(measure, shares):
@@ -60,7 +59,7 @@ def _update(claim: ModuleClaim, files: TensorFiles, device: torch.device, *, wit
         return unreadable(error)
     files.passed(sum(tensor.nbytes for tensor in tensors))
     a, b, *magnitude = factors
-    return Update(
+    update = Update(
         claim.module,
         a,
         b,
@@ -72,6 +71,10 @@ def _update(claim: ModuleClaim, files: TensorFiles, device: torch.device, *, wit
         lambda other: _same(files, claim, other),
         with_spectrum,
     )
+    if with_spectrum and update.adds:
+        with aside():
+            _ = update.spectrum  # here, where several threads are at it
+    return update
 
 
 def _may_overflow(factors: list[Factor], device: torch.device) -> bool:

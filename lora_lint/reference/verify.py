@@ -1,7 +1,6 @@
 """Checkpoints held against their config: an adapter alone, or a merged model against its base."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import repeat
@@ -18,7 +17,7 @@ from lora_lint.reference.module_verdict import ModuleVerdict, verdict_on
 from lora_lint.reference.precision import full_precision
 from lora_lint.reference.said import Said
 from lora_lint.reference.stream import Reading, TensorFiles
-from lora_lint.reference.threads import in_turn, single_threaded
+from lora_lint.reference.threads import in_turn, pool_of, single_threaded
 from lora_lint.reference.values import updates
 from lora_lint.reference.verdict import Evidence, Fault, NotMeasuredError, Terms, Verdict, judge, unreadable
 from lora_lint.reference.weights import Weights
@@ -126,7 +125,7 @@ def _compared(
         threads = stack.enter_context(single_threaded())
         stack.enter_context(full_precision())
         workers = [threads if device.type == "cpu" else min(threads, FEEDERS) for device in devices]
-        pools = [stack.enter_context(ThreadPoolExecutor(count)) for count in workers]
+        pools = [stack.enter_context(pool_of(count)) for count in workers]
         places = shares(sizes, len(devices))
         futures = [
             pools[place].submit(evidence, claim, update, devices[place])
