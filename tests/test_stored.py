@@ -239,3 +239,11 @@ def test_bitsandbytes_gives_the_same_numbers(kind: str, nested: bool) -> None:
     beside = {f"weight.{name}": tensor for name, tensor in made.as_dict(packed=True).items()}
     found = quantised(codes, beside.get, {}).rows(0, 96)
     assert torch.equal(found.bfloat16(), functional.dequantize_4bit(codes, made))
+
+
+def test_bitsandbytes_gives_the_same_numbers_of_8_bits() -> None:
+    functional = pytest.importorskip("bitsandbytes.functional")
+    weight = torch.randn(96, 192, generator=torch.Generator().manual_seed(0)).half()
+    codes, largest, _ = functional.int8_vectorwise_quant(weight)
+    found = quantised(codes, {"SCB": largest}.get, {}).rows(0, 96)
+    torch.testing.assert_close(found, functional.int8_vectorwise_dequant(codes, largest).float(), rtol=1e-6, atol=0)
