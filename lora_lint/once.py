@@ -9,7 +9,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
-KEPT = 16
+KEPT = 64
 """Subjects that are remembered, for each function."""
 LARGEST = 4_000
 """Tensors of a subject that is remembered; a hostile header may have a million."""

@@ -82,7 +82,7 @@ LARGEST_REMEMBERED = 2**18
 """Bytes of a header that is parsed once for all files that begin with it: 1,700 tensors of an adapter."""
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def remembered(data: bytes, file_size: int) -> Header:
     """`parse_header` for the first bytes of a file, once for all files that begin alike and are of one size."""
     return parse_header(data, file_size)

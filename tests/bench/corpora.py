@@ -103,12 +103,13 @@ def weights(path: Path, layers: int = 32, rank: int = 64, width: int = 512) -> P
     return path
 
 
-def checkpoints(folder: Path, count: int = 1000, *, alike: bool = True) -> None:
-    """Adapters with weights of 448 tensors, a folder each: all with one header, or no two."""
+def checkpoints(folder: Path, count: int = 1000, *, headers: int = 1) -> None:
+    """Adapters with weights of 448 tensors, a folder each, that have so many headers, none after its like."""
     for number in range(count):
         path = folder / f"adapter-{number:04}"
         path.mkdir(parents=True)
-        rank, width = (64, 512) if alike else (4 + number % 250, 512 + number)
+        kind = number % headers
+        rank, width = 64 - kind % 60, 512 + kind
         targets = [f"{name}_proj" for name in ("q", "k", "v", "o", "gate", "up", "down")]
         values = {**ADAPTER, "r": rank, "lora_alpha": 2 * rank, "target_modules": targets}
         (path / "adapter_config.json").write_text(json.dumps(values, indent=2), "utf-8")

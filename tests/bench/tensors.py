@@ -33,17 +33,16 @@ def header(folder: Path, runs: int) -> Iterator[Row]:
 
 
 def thousand(folder: Path, runs: int) -> Iterator[Row]:
-    """A thousand adapters with their weights: of one base and rank, as in a folder of runs, and no two alike."""
-    for alike in (True, False):
-        top = folder / ("alike" if alike else "different")
-        corpora.checkpoints(top, alike=alike)
+    """A thousand adapters with their weights: of one base and rank, as in a folder of runs, of some, of as many."""
+    for headers, what in ((1, "with one header"), (48, "with 48 headers"), (1000, "no two alike")):
+        top = folder / f"headers-{headers}"
+        corpora.checkpoints(top, headers=headers)
         all_, one = processes(
             runs,
             folder,
             [*LORA_LINT, "check", "--quiet", top],
             [*LORA_LINT, "check", "--quiet", top / "adapter-0000"],
         )
-        what = "with one header" if alike else "no two alike"
         row = f"`check` of 1,000 adapters of 448 tensors, {what}, over the start-up"
         yield Row(row, _over(all_, one), budget="500 ms")
 
