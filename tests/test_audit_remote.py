@@ -182,6 +182,22 @@ def test_an_object_that_fails_is_one_row(refused: str, file: str, problem: str, 
     assert [row for row in rows if row.file[0] != folder] == [row for row in good if row.file[0] != folder]
 
 
+def test_a_folder_that_cannot_be_listed_is_neither_gone_nor_forgotten(bucket: Server, run: Run) -> None:
+    given = ("audit", ROOT, "--workers", "0", "--store", "s.db", "--against", "s.db", "--format", "json")
+    first = run(*given[:6], *given[-2:]).data["rows"]
+    bucket.refused.append("prefix=x%2Fb")
+    broken = run(*given).data
+    assert {row["problem"] for row in broken["rows"] if row["adapter"] == "b"} == {
+        "could not be gone through: can't be listed: access is denied"
+    }
+    assert broken["summary"]["changes"]["gone"] == 0
+    bucket.refused.clear()
+    bucket.taken()
+    again = run(*given).data
+    assert (again["rows"], bucket.reads()) == (first, [])
+    assert again["summary"]["changes"]["new"] == 0
+
+
 def test_no_secret_is_told(bucket: Server, run: Run) -> None:
     bucket.refused += ["x/b/adapter_model", "prefix=x%2Fc%2F"]
     done = run("audit", ROOT, "--workers", "0", "-v", "--format", "json", "--store", "s.db", "--table", "t.csv")
@@ -320,7 +336,7 @@ def test_a_listing_that_breaks_off_is_a_row_and_nothing_is_forgotten(cli: Cli) -
         given = ("audit", "hf://org", "--format", "json", "--workers", "0", "--store", "s.db", "--exit-zero")
         whole = cli(*given, env=on_hub(found))
         found.refused.append("cursor=4")
-        broken = cli(*given, "-v", env=on_hub(found))
+        broken = cli(*given, "--against", "s.db", "-v", env=on_hub(found))
         found.refused.clear()
         found.asked.clear()
         again = cli(*given, env=on_hub(found))
@@ -328,6 +344,7 @@ def test_a_listing_that_breaks_off_is_a_row_and_nothing_is_forgotten(cli: Cli) -
     assert [(row["adapter"], row["problem"]) for row in broken.data["rows"] if row["framework"] is None][1:] == [
         ("hf://org", "could not be gone through: can't be listed: access is denied")
     ]
+    assert broken.data["summary"]["changes"]["gone"] == 0
     assert "hf_secret" not in broken.out + broken.err
     assert again.data["rows"] == whole.data["rows"]
     assert [path for path, _ in found.asked if "/resolve/" in path] == []

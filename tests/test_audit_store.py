@@ -1,5 +1,6 @@
 """The store of an audit: what is read again and what isn't, what survives an end by force, what changed since."""
 
+import errno
 import os
 import resource
 import shutil
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -336,6 +338,33 @@ def test_what_changed_since_is_told(old: str, here: Path, run: Run) -> None:
     }
     if old == "F.db":
         assert changed(run, old)["names"] == {"new": [], "mended": [], "worse": [], "gone": []}
+
+
+def test_what_cannot_be_listed_is_neither_gone_nor_forgotten(
+    here: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "a-b", "z/below/x", "z/y", "z0"):
+        adapter(f"root/{name}", 8, 16)
+    run("audit", "root", "--store", "F.db", "--workers", "0")
+    for name in ("a", "a-b", "z0"):
+        shutil.rmtree(f"root/{name}")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", refusing(os.scandir, "root/z"))
+        assert changed(run, "F.db")["names"] == {"new": [], "mended": [], "worse": [], "gone": ["a", "a-b", "z0"]}
+    assert changed(run, "F.db")["names"] == {"new": [], "mended": [], "worse": [], "gone": []}
+    shutil.rmtree("root/z")
+    assert changed(run, "F.db")["names"] == {"new": [], "mended": [], "worse": [], "gone": ["z/below/x", "z/y"]}
+
+
+def refusing(scandir: Callable[..., Any], folder: str) -> Callable[..., Any]:
+    """`os.scandir`, but of one folder."""
+
+    def refuse(path: str) -> Any:
+        if path == folder:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    return refuse
 
 
 def test_links_and_blobs_that_were_counted_once_change_nothing(here: Path, run: Run) -> None:

@@ -1,7 +1,7 @@
 """What is new, mended, worse or gone since an earlier audit that a store remembers."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -61,9 +61,10 @@ class Against:
         if change is not None:
             self.changes.add(change, rows[0].adapter)
 
-    def finish(self) -> Changes:
-        """All that changed: what wasn't compared is gone."""
+    def finish(self, unlisted: Iterable[str] = ()) -> Changes:
+        """All that changed: what wasn't compared is gone, but for what lies in folders that couldn't be listed."""
         self._store.keep(self._seen)
+        self._store.spare(unlisted)
         for adapter, text in self._store.others(self._scopes):
             if is_adapter(decoded(text)):
                 self.changes.add("gone", adapter)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from lora_lint.audit.beside import Stamp, is_current, only_folder, stamp
 from lora_lint.audit.records import FOLDER, Known, Record
-from lora_lint.audit.roots import Place, Root
+from lora_lint.audit.roots import Place, Root, within
 from lora_lint.audit.store import Store
 from lora_lint.files import Candidate
 from lora_lint.finding import Skipped
@@ -64,10 +64,10 @@ class Remembered:
         if len(held) != count:
             return None
         alone = only_folder(own.stamp)
-        inside = _inside(path)
+        start = within(path)
         ids = [own.id]
         for name, known in held.items():
-            file = inside + name
+            file = start + name
             if known.stamp != stamp(file) or not (known.beside == alone or is_current(file, known.beside)):
                 return None
             ids.append(known.id)
@@ -75,8 +75,8 @@ class Remembered:
             folder,
             ids,
             list(held.items()),
-            [Place(inside + name, "folder") for name in below],
-            [Skipped(inside + name, reason) for name, reason in skipped],
+            [Place(start + name, "folder") for name in below],
+            [Skipped(start + name, reason) for name, reason in skipped],
         )
 
     def listing(
@@ -99,8 +99,8 @@ class Remembered:
             [os.path.basename(one.path) for one in below],
             [[os.path.basename(one.name), one.reason] for one in skipped],
         ]
-        inside = json.dumps(found, separators=(",", ":")) if below or skipped else "[[],[]]"
-        return Record(folder, FOLDER, before, "", f"[{len(candidates)},{inside}]")
+        text = json.dumps(found, separators=(",", ":")) if below or skipped else "[[],[]]"
+        return Record(folder, FOLDER, before, "", f"[{len(candidates)},{text}]")
 
     def _ask(self, store: Store, place: Place, next_: Iterable[Place]) -> None:
         # Its siblings: what comes after them was asked for when the folder above was gone through.
@@ -109,7 +109,7 @@ class Remembered:
         self._fetch(store, paths)
         # An owner has few adapters: those of many are asked for with them.
         held = ((path, self._listed[self._names[path]]) for path in paths if self._names.get(path) in self._listed)
-        below = (_inside(path) + name for path, files in held for name in _found(files[FOLDER].beside)[1][0])
+        below = (within(path) + name for path, files in held for name in _found(files[FOLDER].beside)[1][0])
         self._fetch(store, list(islice(below, AT_ONCE)))
 
     def _fetch(self, store: Store, paths: Sequence[str]) -> None:
@@ -117,11 +117,6 @@ class Remembered:
         if names:
             self._names |= names
             self._listed |= store.listed(self._scope, list(names.values()))
-
-
-def _inside(path: str) -> str:
-    """What the paths in a folder begin with."""
-    return os.path.join(path, "") if path != os.curdir else ""
 
 
 @lru_cache(256)

@@ -164,6 +164,11 @@ class Folder:
         return Names(adapter, file, run_of(adapter))
 
 
+def within(folder: str) -> str:
+    """What the paths in a folder begin with."""
+    return os.path.join(folder, "") if folder != os.curdir else ""
+
+
 def _in_cache(snapshot: re.Match[str]) -> str:
     model = os.path.basename(snapshot["model"])
     name = cached_repository(snapshot["model"]) or model.removeprefix("models--")

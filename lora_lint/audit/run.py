@@ -37,6 +37,8 @@ class Tally:
     suppressed: int = 0
     unopened: int = 0
     failures: list[str] = field(default_factory=list)
+    unlisted: list[str] = field(default_factory=list)
+    """What the names of files begin with that may be there or not, since their folder couldn't be listed."""
     unstored: str = ""
     """Why the store couldn't be written any more."""
 
@@ -79,6 +81,7 @@ class Audit:
         device = "" if not self.verify else "cpu" if self.cluster is None else "auto"
         work = Work(self.settings, roots, prefixes, self.baseline, device=device, together=together)
         unlisted: dict[str, str] = {}
+        """Why whole roots couldn't be."""
         starts = [(at, _starts(root, unlisted)) for at, root in enumerate(roots)]
         with ExitStack() as stack:
             if any(map(is_remote, roots)):
@@ -99,6 +102,7 @@ class Audit:
                     if at not in repeats and (found := item.found):
                         yield found, item.times
             for root, problem in unlisted.items():
+                self.tally.unlisted.append(prefixes[roots.index(root)].rstrip("/"))
                 self.tally.failures.append(f"{root}: {problem}")
                 yield [lost(Names(root, root, root), f"could not be gone through: {problem}")], 1
             # What wasn't listed may still be there, and isn't to be forgotten.
@@ -121,6 +125,7 @@ class Audit:
         tally.suppressed += outcome.suppressed
         tally.unopened += outcome.unopened
         tally.kept += outcome.known
+        tally.unlisted += outcome.unlisted
         tally.failures += (failure for item in outcome.items for failure in item.failures)
         for _, reason in outcome.skipped:
             tally.skipped[reason] = tally.skipped.get(reason, 0) + 1
@@ -175,6 +180,7 @@ class _Keeper:
     def finish(self) -> None:
         if not self._tally.unstored:
             with self._noted():
+                self._store.spare(self._tally.unlisted)
                 self._store.finish(list(self._scopes))
 
     @contextmanager

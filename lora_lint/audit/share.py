@@ -1,11 +1,12 @@
 """What is made of one share of an audit: items in the order of the walk, and what the store is to remember."""
 
+import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from lora_lint.audit.beside import NOWHERE, Stamp
 from lora_lint.audit.records import Known, Record
-from lora_lint.audit.roots import Place, Root, blobs
+from lora_lint.audit.roots import CONFIG, Place, Root, blobs, within
 from lora_lint.audit.rows import NOTHING, Names, encoded, lost
 from lora_lint.audit.tasks import Item, Outcome, Task, Tell
 from lora_lint.files import Candidate
@@ -32,6 +33,7 @@ class Share:
         self._records: list[Record] = []
         self._kept: list[int] = []
         self._known = self._unopened = 0
+        self._unlisted: list[str] = []
         self._remembered = auditor.remembered(task)
 
     @property
@@ -55,6 +57,7 @@ class Share:
             tuple(skipped),
             self._report.summary.suppressed,
             self._unopened,
+            tuple(self._unlisted),
         )
 
     def beside(self, folder: str) -> dict[str, str]:
@@ -65,7 +68,7 @@ class Share:
         """Whether a process died of listing a folder, which is a row then."""
         if place.kind != "folder" or place.path not in self._deadly:
             return False
-        self.lose(place.path, self._deadly[place.path])
+        self.lose_folder(place.path, self._deadly[place.path])
         return True
 
     def same(self, place: Place, next_: Iterable[Place]) -> list[Place] | None:
@@ -89,13 +92,16 @@ class Share:
         Raises:
             RemoteError: when the folder can't be listed.
         """
-        if self._remembered is None:
-            return self._root.level(place)
-        before, skipped = self._root.stamp(place.path), len(self._root.skipped)
+        before = self._root.stamp(place.path) if self._remembered is not None else None
+        skipped = len(self._root.skipped)
         candidates, below = self._root.level(place)
-        record = self._remembered.listing(place, before, candidates, below, self._root.skipped[skipped:])
-        if record is not None:
-            self._records.append(record)
+        left_out = self._root.skipped[skipped:]
+        if any(one.name == place.path for one in left_out) and os.path.isdir(place.path):
+            self._unlisted.append(self._called(place.path))
+        elif self._remembered is not None:
+            record = self._remembered.listing(place, before, candidates, below, left_out)
+            if record is not None:
+                self._records.append(record)
         return candidates, below
 
     def go_through(self, candidates: Sequence[Candidate]) -> None:
@@ -110,6 +116,15 @@ class Share:
             before = self._auditor.file(self._task, names.file)
             if before is None or not self._keep(candidate, names, before):
                 self._read(candidate, names)
+
+    def lose_folder(self, path: str, problem: str) -> None:
+        """Say why a folder could not be gone through, whose files may all be there as before."""
+        self.lose(path, problem)
+        self._unlisted.append(self._called(path))
+
+    def _called(self, folder: str) -> str:
+        """What the names of the files in a folder begin with."""
+        return self._root.names(within(folder) + CONFIG).file.removesuffix(CONFIG).rstrip("/")
 
     def lose(self, path: str, problem: str, failure: str = "") -> None:
         """Say why a file or a folder could not be gone through."""

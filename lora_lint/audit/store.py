@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Self
@@ -30,6 +30,12 @@ CREATE TABLE files (
 );
 CREATE UNIQUE INDEX places ON files (scope, folder, name);
 """
+
+
+_NOT_SPARED = (
+    "NOT EXISTS (SELECT 1 FROM temp.spared AS one WHERE one.folder IN ('', files.folder)"
+    " OR files.folder > one.low AND files.folder < one.high)"
+)
 
 
 class StoreError(Exception):
@@ -73,6 +79,7 @@ class Store:
         if not readonly:
             self._database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
         self._database.execute("CREATE TEMP TABLE seen (id INTEGER PRIMARY KEY)")
+        self._database.execute("CREATE TEMP TABLE spared (folder, low, high)")
 
     def __enter__(self) -> Self:
         return self
@@ -172,13 +179,22 @@ class Store:
         latest = {root: (number, bool(finished)) for root, number, finished in found if only or root in wanted}
         return dict(latest.values())
 
+    def spare(self, folders: Iterable[str]) -> None:
+        """Folders of which nobody knows what is there now: their files, and those below them, aren't called gone."""
+        kinds: tuple[Callable[[str], str | bytes], ...] = (_kept, os.fsencode)
+        with _told(self.path):
+            self._database.executemany(
+                "INSERT INTO temp.spared VALUES (?, ?, ?)",
+                [tuple(map(kind, (one, f"{one}/", f"{one}0"))) for one in folders for kind in kinds],
+            )
+
     def others(self, scopes: Iterable[int]) -> Iterator[tuple[str, str]]:
-        """The adapters and the rows of all files that were neither added nor kept."""
+        """The adapters and the rows of all files that were neither added nor kept, nor are spared."""
         for scope in scopes:
             with _told(self.path):
                 for adapter, rows in self._database.execute(
                     "SELECT adapter, rows FROM files WHERE scope = ? AND rows != '[]' AND NOT again"
-                    " AND id NOT IN (SELECT id FROM temp.seen) ORDER BY folder, name",
+                    f" AND id NOT IN (SELECT id FROM temp.seen) AND {_NOT_SPARED} ORDER BY folder, name",
                     (scope,),
                 ):
                     yield _name(adapter), rows
@@ -225,7 +241,8 @@ class Store:
             self._begin()
             for scope in scopes:
                 self._database.execute(
-                    "DELETE FROM files WHERE scope = ? AND id NOT IN (SELECT id FROM temp.seen) AND audit != ?",
+                    "DELETE FROM files WHERE scope = ? AND id NOT IN (SELECT id FROM temp.seen) AND audit != ?"
+                    f" AND {_NOT_SPARED}",
                     (scope, self._audits[scope]),
                 )
                 self._database.execute("UPDATE scopes SET finished = ? WHERE id = ?", (_now(), scope))

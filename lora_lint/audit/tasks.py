@@ -54,6 +54,8 @@ class Outcome(NamedTuple):
     suppressed: int = 0
     unopened: int = 0
     """Files that were named and couldn't even be opened."""
+    unlisted: tuple[str, ...] = ()
+    """Folders that couldn't be listed, as the files below them are called: nobody knows what is there now."""
 
 
 class Made(NamedTuple):

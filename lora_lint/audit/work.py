@@ -93,7 +93,7 @@ class Auditor:
             try:
                 candidates, below = share.level(place)
             except RemoteError as error:
-                share.lose(place.path, str(error))
+                share.lose_folder(place.path, str(error))
                 continue
             most = len(candidates) if root.whole else MOST
             now, later = candidates[:most], candidates[most:]

@@ -166,7 +166,7 @@ def _go(
             lines.add(reporter.json_rows(rows))
         progress.show(summary.adapters.total)
     progress.clear()
-    changes = earlier.finish() if earlier is not None else None
+    changes = earlier.finish(whole.tally.unlisted) if earlier is not None else None
     for lines in written:
         lines.end(reporter.json_tail(summary, whole.tally, changes))
     return changes
