@@ -13,7 +13,20 @@ if TYPE_CHECKING:
 Path = tuple[str | int, ...]
 """Keys and indices from the root of a document, the shape of pydantic's `loc`."""
 
-Syntax = Literal["yaml", "json", "toml", "shell", "python", "notebook", "makefile", "dockerfile", "markdown", "weights"]
+Syntax = Literal[
+    "yaml",
+    "json",
+    "toml",
+    "shell",
+    "powershell",
+    "batch",
+    "python",
+    "notebook",
+    "makefile",
+    "dockerfile",
+    "markdown",
+    "weights",
+]
 
 
 class Span(NamedTuple):

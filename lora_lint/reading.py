@@ -30,7 +30,7 @@ _TELLING = (*WORDS, *_BRINGING)
 _ALONE = (".py", ".json", ".ipynb", ".toml", ".md", ".markdown")
 """Endings of files whose own marks say whether they are about LoRA, whatever they bring in."""
 NO_SETTING = "holds no LoRA setting"
-_PROSE = ("markdown", "makefile", "dockerfile")
+_PROSE = ("markdown", "makefile", "dockerfile", "powershell", "batch")
 """Syntaxes of files that few people write for lora-lint: one that can't be read is no fault."""
 
 _LFS = b"version https://git-lfs.github.com/spec/"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from lora_lint.document import Document, Source, Span
 
-_COMMENT = re.compile(r"#[ \t]*lora-lint:[ \t]*(ignore|ignore-file)\[([^\]\n]*)\]")
+_COMMENT = re.compile(r"(?:#|::|\b[Rr][Ee][Mm]\b)[ \t]*lora-lint:[ \t]*(ignore|ignore-file)\[([^\]\n]*)\]")
 
 
 @dataclass(eq=False)
@@ -66,6 +66,6 @@ def _lines(source: Source, ends: Mapping[int, int], match: re.Match[str]) -> ran
     if match[1] == "ignore-file":
         return None
     line = source.position(match.start()).line
-    if source.line(line).lstrip().startswith("#"):
+    if not source.text[source.line_starts[line - 1] : match.start()].strip():
         return range(line, max(line + 1, ends.get(line + 1, 0)) + 1)
     return range(line, line + 1)

@@ -12,6 +12,8 @@ MAX_BLOCKS = 2_000
 
 _SYNTAXES: dict[str, Syntax] = {
     **dict.fromkeys(("bash", "sh", "shell", "zsh", "console", "terminal", "bash-session", "shell-session"), "shell"),
+    **dict.fromkeys(("powershell", "pwsh", "ps1"), "powershell"),
+    **dict.fromkeys(("bat", "batch", "cmd"), "batch"),
     **dict.fromkeys(("python", "py", "python3", "pycon", "ipython"), "python"),
     **dict.fromkeys(("yaml", "yml"), "yaml"),
     **dict.fromkeys(("json", "jsonc", "json5"), "json"),
