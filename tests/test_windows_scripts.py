@@ -47,6 +47,8 @@ POWERSHELL: Mapping[str, tuple[str, tuple[object, object]]] = {
     "a default": (f"param([int]$r = 8, [string]$a = '16')\n{TRAIN} --lora_r $r --lora_alpha $a\n", (8, 16)),
     "a default where it is empty": (f"if (-not $r) {{ $r = 8 }}\n{TRAIN} --lora_r $r --lora_alpha 16\n", (8, 16)),
     "a here-string": (f'$c = @"\n{TRAIN} --lora_r 1\n"@\n{TRAIN} --lora_r 8 --lora_alpha 16\n', (8, 16)),
+    "after a shell's own word": (f"dir | select -First 1\ntime\n{TRAIN} --lora_r 8 --lora_alpha 16\n", (8, 16)),
+    "text added to": (f'$a = "1"\n$a += "6"\n{TRAIN} --lora_r 8 --lora_alpha $a\n', (8, 16)),
     "after a cmdlet": (
         f'Write-Host "{TRAIN} --lora_r 1"; Set-Location x; {TRAIN} --lora_r 8 --lora_alpha 16\n',
         (8, 16),
@@ -77,6 +79,15 @@ def test_powershell(text: str, values: tuple[object, object]) -> None:
         "$r = $x ? 8 : 16",
         "$r = $table.rank",
         "$r = 8\n$r /= 2",
+        "$r = 8\n$r += 2",
+        "$r = 8\n$r++",
+        "$r = 4\n$r, $a = 8, 16",
+        "$r = 4\n$r = $x = 8",
+        "$r = if ($x) { 8 } else { 16 }",
+        "$r = $x -eq 1",
+        "$r = 4\nSet-Variable -Name r -Value 8",
+        "$r = '{0}' -f 8",
+        "$r = 16 / 2",
         "$r = 8\ntry { $r = 16 } catch { $r = 4 }",
     ],
 )
@@ -104,6 +115,7 @@ BATCH: Mapping[str, tuple[str, tuple[object, object]]] = {
     "in one line": (f"if exist x {TRAIN} --lora_r 8 --lora_alpha 16\necho done\n", (8, 16)),
     "a default where it isn't defined": (f"if not defined R set R=8\n{TRAIN} --lora_r %R% --lora_alpha 16\n", (8, 16)),
     "a default where it is empty": (f'if "%R%"=="" (\n set R=8\n)\n{TRAIN} --lora_r %R% --lora_alpha 16\n', (8, 16)),
+    "after a shell's own word": (f"time /t\nif\n{TRAIN} --lora_r 8 --lora_alpha 16\n", (8, 16)),
     "labels": (f":train\n{TRAIN} --lora_r 8 --lora_alpha 16\ngoto :eof\n", (8, 16)),
 }
 
@@ -122,6 +134,9 @@ def test_batch(text: str, values: tuple[object, object], name: str) -> None:
         "if exist x set r=8",
         "for %%i in (8 16) do set r=%%i",
         "set /p r=Rank:",
+        "set r=8\nset /a r*=2",
+        "set /a r=8, a=16",
+        "set x=88\nset r=%x:~0,1%",
     ],
 )
 def test_what_a_batch_file_decides_when_it_runs_is_unknown(lines: str) -> None:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from lora_lint.document import Document, Source
-from lora_lint.readers.composition import Composition
+from lora_lint.readers.composition import RESERVED, Composition
 
 _QUIET = re.compile(r"[ \t]*(?:::|:|rem(?![^\s])|goto(?![^\s])|endlocal(?![^\s])|setlocal(?![^\s]))", re.IGNORECASE)
 _SET = re.compile(
-    r"set[ \t]+(?:(?P<how>/[ap])[ \t]+)?(?P<quote>\")?(?P<name>[A-Za-z_][\w.-]*)[ \t]*=", re.ASCII | re.IGNORECASE
+    r"set[ \t]+(?:(?P<how>/[ap])[ \t]+)?(?P<quote>\")?(?P<name>[A-Za-z_][\w.]*)[ \t]*(?P<operator>[-+*/%&|^]|<<|>>)?=",
+    re.ASCII | re.IGNORECASE,
 )
 _IF = re.compile(
     r"if[ \t]+(?:/i[ \t]+)?(?P<not>not[ \t]+)?(?:/i[ \t]+)?"
@@ -26,7 +27,8 @@ _ELSE = re.compile(r"[ \t]*else[ \t]*", re.IGNORECASE)
 _STARTS = re.compile(r"(?:call|start(?:[ \t]+\"[^\"\n]*\")?(?:[ \t]+/\w+)*|cmd[ \t]+/[ck])[ \t]+", re.IGNORECASE)
 _FOLDER = re.compile(r"(?:cd|chdir|pushd)[ \t]+(?:/d[ \t]+)?", re.IGNORECASE)
 _VALUE = re.compile(
-    r"%(?:(?P<name>[A-Za-z_]\w*)(?::[^%\n]*)?%|~\w*\d|(?P<argument>\d)|%~?(?P<each>\w))|!(?P<late>\w+)!", re.ASCII
+    r"%(?:(?P<name>[A-Za-z_]\w*)%|[A-Za-z_]\w*:[^%\n]*%|~\w*\d|(?P<argument>\d)|%~?(?P<each>\w))|!(?P<late>\w+)!",
+    re.ASCII,
 )
 _CONTINUED = re.compile(r"\^[ \t]*\r?\n[ \t]*")
 _EXE = re.compile(r"\.exe(?=[\s\"])", re.IGNORECASE)
@@ -130,7 +132,7 @@ class _Script:
             end = more.start() if self.brackets or self.text[more.start()] != ")" else end
         while end > match.end() and self.text[end - 1] == "\r":
             end -= 1
-        if how == "/p":
+        if how == "/p" or match["operator"] or (how and "," in self.text[match.end() : end]):
             self.out.say(f"{name}=$(:)\n", self.at)
         else:
             self.out.say(f"{name}=$((" if how else f'{name}="', self.at)
@@ -143,6 +145,8 @@ class _Script:
     def _words(self) -> None:
         """The words of a command, to the end of its line or to what connects it with another."""
         inside, is_program = False, True
+        if RESERVED.match(self.text, self.at):
+            self.out.say("\\", self.at)
         while self.at < len(self.text):
             sign = self.text[self.at]
             if (continued := _CONTINUED.match(self.text, self.at)) is not None:

@@ -8,6 +8,11 @@ from dataclasses import dataclass, field
 from lora_lint.document import Document, Source
 from lora_lint.embedding import read_inside
 
+RESERVED = re.compile(
+    r"(?:if|then|else|elif|fi|for|while|until|do|done|case|esac|function|select|time|in|coproc)(?![\w./\\:=-])"
+)
+"""Words that the shell doesn't take for a program."""
+
 _PLAIN = re.compile(r"[\w./:=,@%+-]+", re.ASCII)
 """A word that needs no quotes."""
 
