@@ -116,6 +116,10 @@ BATCH: Mapping[str, tuple[str, tuple[object, object]]] = {
     "a default where it isn't defined": (f"if not defined R set R=8\n{TRAIN} --lora_r %R% --lora_alpha 16\n", (8, 16)),
     "a default where it is empty": (f'if "%R%"=="" (\n set R=8\n)\n{TRAIN} --lora_r %R% --lora_alpha 16\n', (8, 16)),
     "after a shell's own word": (f"time /t\nif\n{TRAIN} --lora_r 8 --lora_alpha 16\n", (8, 16)),
+    "quotes within quotes": (
+        f'if not "!t!"=="" ( set "c=--a "!t!"" ) else ( set "c=" )\n{TRAIN} !c! --lora_r 8 --lora_alpha 16\n',
+        (8, 16),
+    ),
     "labels": (f":train\n{TRAIN} --lora_r 8 --lora_alpha 16\ngoto :eof\n", (8, 16)),
 }
 
@@ -137,6 +141,8 @@ def test_batch(text: str, values: tuple[object, object], name: str) -> None:
         "set r=8\nset /a r*=2",
         "set /a r=8, a=16",
         "set x=88\nset r=%x:~0,1%",
+        "set x=88\nset r=!x:8=!",
+        'set r=8\n:parse\nif "%~1"=="--r" ( set "r=%~2" & shift & goto parse )',
     ],
 )
 def test_what_a_batch_file_decides_when_it_runs_is_unknown(lines: str) -> None:
@@ -145,9 +151,16 @@ def test_what_a_batch_file_decides_when_it_runs_is_unknown(lines: str) -> None:
         assert alpha == 16
 
 
+def test_what_is_unknown_is_not_taken_for_the_same() -> None:
+    (found,) = facts("x.bat", f"set r=%~dp0\nset a=%~dp1\n{TRAIN} --lora_r %r% --lora_alpha %a%\n")
+    assert [type(one) for one in found] == [str, str]
+
+
 @pytest.mark.parametrize("block", ["powershell", "pwsh", "ps1"])
 def test_a_block_of_markdown(block: str) -> None:
     assert facts("README.md", f"```{block}\n{TRAIN} `\n --lora_r 8 `\n --lora_alpha 16\n```\n") == [(8, 16)]
+    assert facts("README.md", f"```shell\n{TRAIN} `\n --lora_r 8 `\n --lora_alpha 16\n```\n") == [(8, 16)]
+    assert facts("README.md", f"```sh\n{TRAIN} ^\n --lora_r 8 ^\n --lora_alpha 16\n```\n") == [(8, 16)]
     assert facts("README.md", f"```bat\n{TRAIN} ^\n --lora_r 8 ^\n --lora_alpha 16\n```\n") == [(8, 16)]
 
 

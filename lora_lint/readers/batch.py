@@ -8,7 +8,8 @@ from typing import Literal, NamedTuple
 from lora_lint.document import Document, Source
 from lora_lint.readers.composition import RESERVED, Composition
 
-_QUIET = re.compile(r"[ \t]*(?:::|:|rem(?![^\s])|goto(?![^\s])|endlocal(?![^\s])|setlocal(?![^\s]))", re.IGNORECASE)
+_QUIET = re.compile(r"[ \t]*(?::|rem(?![^\s]))", re.IGNORECASE)
+"""Comments, and labels."""
 _SET = re.compile(
     r"set[ \t]+(?:(?P<how>/[ap])[ \t]+)?(?P<quote>\")?(?P<name>[A-Za-z_][\w.]*)[ \t]*(?P<operator>[-+*/%&|^]|<<|>>)?=",
     re.ASCII | re.IGNORECASE,
@@ -27,10 +28,13 @@ _ELSE = re.compile(r"[ \t]*else[ \t]*", re.IGNORECASE)
 _STARTS = re.compile(r"(?:call|start(?:[ \t]+\"[^\"\n]*\")?(?:[ \t]+/\w+)*|cmd[ \t]+/[ck])[ \t]+", re.IGNORECASE)
 _FOLDER = re.compile(r"(?:cd|chdir|pushd)[ \t]+(?:/d[ \t]+)?", re.IGNORECASE)
 _VALUE = re.compile(
-    r"%(?:(?P<name>[A-Za-z_]\w*)%|[A-Za-z_]\w*:[^%\n]*%|~\w*\d|(?P<argument>\d)|%~?(?P<each>\w))|!(?P<late>\w+)!",
+    r"%(?:(?P<name>[A-Za-z_]\w*)%|[A-Za-z_]\w*:[^%\n]*%|~?(?P<argument>\d)|~\w+\d|%(?P<each>\w)|%~\w+)"
+    r"|!(?:(?P<late>\w+)|\w+:[^!\n]*)!",
     re.ASCII,
 )
 _CONTINUED = re.compile(r"\^[ \t]*\r?\n[ \t]*")
+_CLOSING = re.compile(r"\"(?=[ \t]*(?:[)&|\r]|\Z|$))", re.MULTILINE)
+"""The quote that ends what a variable is set to, which may hold others."""
 _EXE = re.compile(r"\.exe(?=[\s\"])", re.IGNORECASE)
 _EMPTY = re.compile(r"\"?%(?P<name>\w+)%\"?", re.ASCII)
 
@@ -126,8 +130,8 @@ class _Script:
         name, how = _shell_name(match["name"]), (match["how"] or "").lower()
         end = self._line_end(match.end())
         if match["quote"]:
-            closing = self.text.rfind('"', match.end(), end)
-            end = closing if closing >= 0 else end
+            closing = _CLOSING.search(self.text, match.end(), end)
+            end = closing.start() if closing else end
         elif more := re.compile(r"[ \t]*&|\)[ \t]*(?:else\b|\r?$)", re.MULTILINE).search(self.text, match.end(), end):
             end = more.start() if self.brackets or self.text[more.start()] != ")" else end
         while end > match.end() and self.text[end - 1] == "\r":
@@ -176,13 +180,13 @@ class _Script:
         value = _VALUE.match(self.text, self.at) if sign in "%!" else None
         if value is not None:
             group = next((one for one in ("name", "late", "each", "argument") if value[one]), None)
-            self.out.say("${", self.at)
             if group is None:
-                self.out.say("_", self.at)
+                self.out.say("$(:)", self.at)
             else:
                 shown = value[group] if group in ("each", "argument") else _shell_name(value[group])
+                self.out.say("${", self.at)
                 self.out.copy(shown, range(*value.span(group)))
-            self.out.say("}", value.end() - 1)
+                self.out.say("}", value.end() - 1)
             self.at = value.end()
             return
         if sign == "\\":

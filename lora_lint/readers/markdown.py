@@ -2,7 +2,7 @@
 
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lora_lint.document import Document, Source, Span, Syntax
@@ -28,6 +28,11 @@ _FENCE = re.compile(
 )
 _LEFT_OUT = re.compile(r"[ \t]*(?:\.{3,}|…)[ \t\r]*\n?")
 """A line that stands for other ones."""
+_CONTINUED: Sequence[tuple[re.Pattern[str], Syntax]] = (
+    (re.compile(r"\s`[ \t\r]*\n\Z"), "powershell"),
+    (re.compile(r"\s\^[ \t\r]*\n\Z"), "batch"),
+)
+"""How lines go on in the shells of Windows, whose blocks are called those of a shell as well."""
 _PROMPTS = {
     "shell": re.compile(r"[ \t]*\$[ \t]+"),
     "python": re.compile(r"[ \t]*(?:>>>|\.\.\.)(?:[ \t]|$)"),
@@ -61,8 +66,17 @@ def _blocks(source: Source) -> Iterator[_Block]:
         at = end.end() if end is not None else len(text)
         syntax = _SYNTAXES.get(fence["language"].lower())
         if syntax is not None:
-            lines = _lines(text, fence.end() + 1, stop, indent)
-            yield _Block(syntax, [line for line in lines if syntax != "shell" or not _LEFT_OUT.fullmatch(text, *line)])
+            lines = list(_lines(text, fence.end() + 1, stop, indent))
+            if syntax == "shell":
+                lines = [line for line in lines if not _LEFT_OUT.fullmatch(text, *line)]
+                yield _Block(_shell_of(text, lines), lines)
+            else:
+                yield _Block(syntax, lines)
+
+
+def _shell_of(text: str, lines: list[Span]) -> Syntax:
+    """Which shell a block is written for that is only called one."""
+    return next((other for end, other in _CONTINUED if any(end.search(text, *line) for line in lines)), "shell")
 
 
 def _lines(text: str, start: int, stop: int, indent: int) -> Iterator[Span]:
