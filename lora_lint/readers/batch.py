@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from lora_lint.document import Document, Source
-from lora_lint.readers.composition import RESERVED, Composition
+from lora_lint.readers.composition import RESERVED, UNKNOWN, Composition
 
 _QUIET = re.compile(r"[ \t]*(?::|rem(?![^\s]))", re.IGNORECASE)
 """Comments, and labels."""
@@ -35,7 +35,11 @@ _VALUE = re.compile(
 _CONTINUED = re.compile(r"\^[ \t]*\r?\n[ \t]*")
 _CLOSING = re.compile(r"\"(?=[ \t]*(?:[)&|\r]|\Z|$))", re.MULTILINE)
 """The quote that ends what a variable is set to, which may hold others."""
+_AFTER_VALUE = re.compile(r"[ \t]*&|\)[ \t]*(?:else\b|\r?$)", re.MULTILINE)
 _EXE = re.compile(r"\.exe(?=[\s\"])", re.IGNORECASE)
+_SPECIAL_IN_QUOTES = '$`"'
+_SPECIAL = "$`'#;(){}*?[]!~"
+"""Signs that mean something to the shell alone."""
 _EMPTY = re.compile(r"\"?%(?P<name>\w+)%\"?", re.ASCII)
 
 
@@ -111,7 +115,7 @@ class _Script:
             self.at = asked.end()
             self._open("fi")
         elif (each := _FOR.match(self.text, self.at)) is not None:
-            self.out.say(f"for {each['name']} in $(:) $(:)\ndo :\n", self.at)
+            self.out.say(f"for {each['name']} in {UNKNOWN} {UNKNOWN}\ndo :\n", self.at)
             do = _DO.search(self.text, each.end(), self._line_end(self.at))
             self.at = do.end() if do else self._line_end(self.at)
             self._open("done")
@@ -132,12 +136,12 @@ class _Script:
         if match["quote"]:
             closing = _CLOSING.search(self.text, match.end(), end)
             end = closing.start() if closing else end
-        elif more := re.compile(r"[ \t]*&|\)[ \t]*(?:else\b|\r?$)", re.MULTILINE).search(self.text, match.end(), end):
+        elif more := _AFTER_VALUE.search(self.text, match.end(), end):
             end = more.start() if self.brackets or self.text[more.start()] != ")" else end
         while end > match.end() and self.text[end - 1] == "\r":
             end -= 1
         if how == "/p" or match["operator"] or (how and "," in self.text[match.end() : end]):
-            self.out.say(f"{name}=$(:)\n", self.at)
+            self.out.say(f"{name}={UNKNOWN}\n", self.at)
         else:
             self.out.say(f"{name}=$((" if how else f'{name}="', self.at)
             self.at = match.end()
@@ -181,7 +185,7 @@ class _Script:
         if value is not None:
             group = next((one for one in ("name", "late", "each", "argument") if value[one]), None)
             if group is None:
-                self.out.say("$(:)", self.at)
+                self.out.say(UNKNOWN, self.at)
             else:
                 shown = value[group] if group in ("each", "argument") else _shell_name(value[group])
                 self.out.say("${", self.at)
@@ -194,7 +198,7 @@ class _Script:
         elif sign == "^" and not quoted:
             self.at += 1
             self.out.say(f"\\{self.text[self.at : self.at + 1]}", self.at)
-        elif sign in '$`"' if quoted else sign in "$`'#;(){}*?[]!~":
+        elif sign in (_SPECIAL_IN_QUOTES if quoted else _SPECIAL):
             self.out.say(f"\\{sign}", self.at)
         elif is_program and (ending := _EXE.match(self.text, self.at)) is not None:
             self.at = ending.end() - 1

@@ -13,6 +13,9 @@ RESERVED = re.compile(
 )
 """Words that the shell doesn't take for a program."""
 
+UNKNOWN = "$(:)"
+"""A word that nobody knows: what a command prints."""
+
 _PLAIN = re.compile(r"[\w./:=,@%+-]+", re.ASCII)
 """A word that needs no quotes."""
 

@@ -6,6 +6,12 @@ from dataclasses import dataclass
 
 _CONTINUES = ("+", ",", "|", "=", "&&", "||")
 _BRACKETS = {"(": ")", "{": "}", "[": "]"}
+_CLOSERS = ")}]"
+_STRINGS = {
+    "'": re.compile(r"'(?:[^']|'')*+'?"),
+    '"': re.compile(r'"(?:[^"`]|""|`.?)*+"?', re.DOTALL),
+}
+"""Strings by their quote, which they hold doubled; one that isn't closed goes on to the end."""
 
 
 @dataclass
@@ -18,16 +24,9 @@ class Scanner:
         """Past a string that begins here."""
         if self.text[start] == "@":
             return self.after(f"\n{self.text[start + 1]}@", start)
-        quote, at = self.text[start], start + 1
-        stops = re.compile(f"{quote}{quote}|`." if quote == '"' else quote * 2, re.DOTALL)
-        while at < len(self.text):
-            if (skipped := stops.match(self.text, at)) is not None:
-                at = skipped.end()
-            elif self.text[at] == quote:
-                return at + 1
-            else:
-                at += 1
-        return len(self.text)
+        match = _STRINGS[self.text[start]].match(self.text, start)
+        assert match is not None
+        return match.end()
 
     def line_end(self, at: int) -> int:
         end = self.text.find("\n", at)
@@ -44,7 +43,7 @@ class Scanner:
         return at
 
     def trimmed(self, start: int, end: int) -> int:
-        """Before the white space and the comment at the end of a range."""
+        """Before the white space at the end of a range."""
         while end > start and self.text[end - 1].isspace():
             end -= 1
         return end
@@ -81,9 +80,9 @@ class Scanner:
         level, last = 0, ""
         while at < len(self.text):
             sign = self.text[at]
-            if sign in "({[":
+            if sign in _BRACKETS:
                 level += 1
-            elif sign in ")}]":
+            elif sign in _CLOSERS:
                 if level == 0:
                     return at
                 level -= 1
@@ -102,7 +101,7 @@ class Scanner:
         level, at = 0, start
         while at < end:
             sign = self.text[at]
-            level += (sign in _BRACKETS) - (sign in ")}]")
+            level += (sign in _BRACKETS) - (sign in _CLOSERS)
             if level == 0 and sign in signs:
                 yield at
             at = self._step(at)

@@ -1,10 +1,11 @@
-"""One pass over a PowerShell script: its blocks, statements and commands, said as those of a shell."""
+"""One pass over a PowerShell script: its blocks and statements, said as those of a shell."""
 
 import re
 
-from lora_lint.readers.composition import RESERVED, Composition
+from lora_lint.readers.composition import UNKNOWN, Composition
+from lora_lint.readers.powershell.commands import Commands
 from lora_lint.readers.powershell.scanner import Scanner
-from lora_lint.readers.powershell.words import EXE, NEW_LIST, NUMBER, UNKNOWN, VARIABLE, Words
+from lora_lint.readers.powershell.words import NEW_LIST, NUMBER, VARIABLE, Words, shell_name
 
 _ASSIGNED = re.compile(
     r"(?:\[[\w.\[\]]+\][ \t]*)*" + VARIABLE.pattern + r"[ \t]*(?P<operator>[+*/%-]?=)(?!=)[ \t]*", re.ASCII
@@ -29,11 +30,10 @@ _EMPTY = (
     re.compile(r"\(\s*\$null\s+-eq\s+\$(?P<name>\w+)\s*\)", re.ASCII | re.IGNORECASE),
     re.compile(r"\(\s*\[string\]::IsNullOr\w+\(\$(?P<name>\w+)\)\s*\)", re.ASCII | re.IGNORECASE),
 )
-_CMDLET = re.compile(r"[A-Za-z]+-[A-Za-z]\w*(?![\w./\\:=-])")
-_CALLS = re.compile(r"[&.][ \t]+")
-_NAME = re.compile(r"[A-Za-z][\w-]*")
-_RUNS_TEXT = frozenset(("invoke-expression", "iex"))
-_GOES_TO = frozenset(("set-location", "push-location", "sl", "chdir"))
+_NAMED = re.compile(r"\s*([\w:-]+)")
+_DEFAULT = re.compile(VARIABLE.pattern + r"\s*=\s*", re.ASCII)
+_COMMAND = re.compile(r"&|\.[\\/]|[A-Za-z][\w.-]*(?=\s)")
+"""How a command begins whose output is assigned."""
 _ENDS = {
     "if": "\nfi\n",
     "loop": "\ndone\n",
@@ -53,6 +53,7 @@ class Script:
         self._out = Composition()
         self._scan = Scanner(text)
         self._words = Words(self._scan, self._out)
+        self._commands = Commands(self._scan, self._words, self._out)
         self._blocks: list[str] = []
         """The kinds of those that are open."""
 
@@ -128,7 +129,7 @@ class Script:
         elif word == "switch":
             self._open("switch", "if test\nthen :\n")
         elif word in ("function", "filter"):
-            name = re.compile(r"\s*([\w:-]+)").match(self._text, self._at)
+            name = _NAMED.match(self._text, self._at)
             self._open("group", f"{re.sub(r'[^A-Za-z0-9_]', '_', name[1]) if name else '_'}() {{\n:\n")
         elif word in ("catch", "trap"):
             self._open("if", "if test\nthen :\n")
@@ -143,11 +144,10 @@ class Script:
         """What a script or a function takes, which are variables with a default."""
         start = self._scan.past_blank(self._at)
         end = self._at = self._scan.closed(start)
-        for match in re.compile(VARIABLE.pattern + r"\s*=\s*", re.ASCII).finditer(self._text, start, end):
+        for match in _DEFAULT.finditer(self._text, start, end):
             value = self._quoted_or_number(match.end(), end)
             if value is not None:
-                name = match["name"].lower()
-                self._out.say(f"{name}=${{1:-", match.start())
+                self._out.say(f"{shell_name(match)}=${{1:-", match.start())
                 self._out.copy(self._text[slice(*value)], range(*value))
                 self._out.say("}\n", value[1])
 
@@ -176,22 +176,24 @@ class Script:
             self._assign(assigned)
         elif (several := _SEVERAL.match(self._text, self._at)) is not None:
             for name in re.findall(r"\$(\w+)", several[0]):
-                self._forget(name)
+                self._forget(name.lower())
             self._at = self._scan.statement_end(self._at)
         elif (changed := _COUNTED.match(self._text, self._at) or _SETS.match(self._text, self._at)) is not None:
-            self._forget(changed["name"])
-            self._at = self._scan.statement_end(self._at)
+            self._forget(changed["name"].lower())
+            self._at = self._scan.statement_end(changed.end())  # from behind the `++`, which continues no line
         else:
-            self._command(self._scan.statement_end(self._at))
+            end = self._scan.statement_end(self._at)
+            self._commands.say(self._at, end)
+            self._at = end
 
     def _forget(self, name: str) -> None:
         """Something else is in a variable from here on."""
-        self._words.arrays.discard(name.lower())
-        self._out.say(f"{name.lower()}={UNKNOWN}\n", self._at)
+        self._words.arrays.discard(name)
+        self._out.say(f"{name}={UNKNOWN}\n", self._at)
 
     def _add(self, match: re.Match[str]) -> None:
         """A list that something is added to."""
-        name, place = match["name"].lower(), match.start()
+        name, place = shell_name(match), match.start()
         close = self._scan.closed(match.end() - 1)
         if match["method"].lower() in ("add", "addrange"):
             self._words.arrays.add(name)
@@ -203,21 +205,19 @@ class Script:
         self._at = self._scan.statement_end(close)
 
     def _assign(self, match: re.Match[str]) -> None:
-        name, place = match["name"].lower(), match.start()
-        is_env = (match["scope"] or "").lower() == "env"
-        shown = match["name"].upper() if is_env else name
+        name, place = shell_name(match), match.start()
         start, end = match.end(), self._scan.statement_end(match.end())
         self._at = end
         if match["operator"] not in ("=", "+=") or _KEYWORD.match(self._text, start, end):
             self._forget(name)
             return
         if (inner := _ASSIGNED.match(self._text, start, end)) is not None:
-            self._forget(inner["name"])
+            self._forget(shell_name(inner))
             self._forget(name)
             return
         if self._words.is_list(start, end) or (match["operator"] == "+=" and name in self._words.arrays):
             self._words.arrays.add(name)
-            self._out.say(f"{shown}{match['operator']}(", place)
+            self._out.say(f"{name}{match['operator']}(", place)
             if not NEW_LIST.match(self._text, start, end):
                 self._words.items(start, end)
             self._out.say(")\n")
@@ -226,78 +226,11 @@ class Script:
             self._forget(name)  # a sum, where it isn't a string
             return
         self._words.arrays.discard(name)
-        if re.compile(r"&|\.[\\/]|[A-Za-z][\w.-]*(?=\s)").match(self._text, start, end):
-            self._at = start
-            self._command(end)
-            self._out.say(f"{shown}={UNKNOWN}\n", place)
+        if _COMMAND.match(self._text, start, end):
+            self._commands.say(start, end)
+            self._forget(name)
             return
-        self._out.say(f"{'export ' if is_env else ''}{shown}{match['operator']}", place)
+        exported = "export " if name.isupper() else ""
+        self._out.say(f"{exported}{name}{match['operator']}", place)
         self._words.value(start, end)
         self._out.say("\n")
-
-    # Commands
-
-    def _command(self, end: int) -> None:
-        """A command, to the end of its statement."""
-        while (calls := _CALLS.match(self._text, self._at, end)) is not None:
-            self._at = calls.end()
-        name = _NAME.match(self._text, self._at, end)
-        known = name[0].lower() if name else ""
-        if known in _RUNS_TEXT or known in _GOES_TO:
-            self._out.say("eval " if known in _RUNS_TEXT else "cd ", self._at)
-            self._at = self._scan.past_blank(self._at + len(known))
-        elif _CMDLET.match(self._text, self._at, end) or self._text[self._at : self._at + 1] in ("(", "[", "@", "%"):
-            self._at = end
-            return
-        first = True
-        while self._at < end:
-            sign = self._text[self._at]
-            if sign in " \t\r\n":
-                self._out.copy(" ", (self._at,))
-                self._at += 1
-            elif sign == "`" and self._text[self._at + 1 : self._at + 3].lstrip("\r")[:1] == "\n":
-                self._at += 2
-                self._out.say(" ", self._at)
-            elif sign == "#" and self._text[self._at - 1] in " \t\n":
-                self._at = self._scan.line_end(self._at)
-            elif sign in "|<>&":
-                self._out.copy(sign, (self._at,))
-                self._at += 1
-                first = sign in "|&"
-            else:
-                self._word(end, is_program=first)
-                first = False
-        self._out.say("\n")
-
-    def _word(self, end: int, *, is_program: bool) -> None:
-        start = self._at
-        if is_program and RESERVED.match(self._text, start, end):
-            self._out.say("\\", start)
-        while self._at < end and self._text[self._at] not in " \t\r\n|;":
-            sign = self._text[self._at]
-            if sign in "'\"" or self._text[self._at : self._at + 2] in ('@"', "@'"):
-                close = min(self._scan.string_end(self._at), end)
-                self._words.string(self._at, close, is_path=is_program)
-                self._at = close
-            elif sign == "$" and VARIABLE.match(self._text, self._at):
-                self._at = self._words.reference(self._at, alone=self._at == start)
-            elif sign == "@" and self._at == start and re.match(r"@\w", self._text[self._at : self._at + 2]):
-                splat = re.compile(r"@(\w+)").match(self._text, self._at)
-                assert splat is not None
-                self._out.say(f'"${{{splat[1].lower()}[@]}}"', self._at)
-                self._at = splat.end()
-            elif sign in "({" or self._text[self._at : self._at + 2] in ("$(", "@(", "@{"):
-                opening = self._at + (sign in "$@")
-                self._out.say(UNKNOWN, self._at)
-                self._at = self._scan.closed(opening)
-            elif sign == "`":
-                self._out.say(f"\\{self._text[self._at + 1 : self._at + 2]}", self._at)
-                self._at += 2
-            elif sign == "\\":
-                self._out.copy("/", (self._at,))
-                self._at += 1
-            elif is_program and (ending := EXE.match(self._text, self._at)) is not None:
-                self._at = ending.end()
-            else:
-                self._out.copy(sign, (self._at,))
-                self._at += 1

@@ -3,7 +3,7 @@
 import re
 from itertools import pairwise
 
-from lora_lint.readers.composition import Composition
+from lora_lint.readers.composition import UNKNOWN, Composition
 from lora_lint.readers.powershell.scanner import Scanner
 
 VARIABLE = re.compile(r"\$(?:(?P<braced>\{)?(?:(?P<scope>[A-Za-z]+):)?(?P<name>[A-Za-z_]\w*)(?(braced)\}))", re.ASCII)
@@ -16,8 +16,13 @@ NEW_LIST = re.compile(
 _SUM = re.compile(r"[\s\w$*+()-]+", re.ASCII)
 EXE = re.compile(r"\.exe(?![\w.])", re.IGNORECASE)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": ""}
-UNKNOWN = "$(:)"
-"""A word that nobody knows."""
+_INNER = re.compile(r"\$\(\s*\$(\w+)\s*\)", re.ASCII)
+
+
+def shell_name(variable: re.Match[str]) -> str:
+    """What the shell is to call a variable: capitals mean nothing, and those of the environment are others."""
+    is_env = (variable["scope"] or "").lower() == "env"
+    return variable["name"].upper() if is_env else variable["name"].lower()
 
 
 class Words:
@@ -86,22 +91,26 @@ class Words:
         """A variable as the shell's; where it ends. A list that is a word by itself is as many words as it has."""
         match = VARIABLE.match(self._text, start)
         assert match is not None
-        scope, name = (match["scope"] or "").lower(), match["name"].lower()
-        end = match.end()
+        name, end = shell_name(match), match.end()
         if self._text[end : end + 1] in (".", "[") and re.match(r"[.\[]\w", self._text[end : end + 2]) and alone:
             self._out.say(UNKNOWN, start)
             return end
-        if name in ("true", "false") and not scope:
+        if name in ("true", "false") and not match["scope"]:
             self._out.say(name.capitalize(), start)
-        elif name == "null" and not scope:
+        elif name == "null" and not match["scope"]:
             self._out.say('""', start)
         elif alone and name in self.arrays:
             self._out.say(f'"${{{name}[@]}}"', start)
         else:
-            self._out.say('"${', start)
-            self._out.copy(match["name"].upper() if scope == "env" else name, range(*match.span("name")))
-            self._out.say('}"')
+            self._out.say('"', start)
+            self._named(match)
+            self._out.say('"')
         return end
+
+    def _named(self, variable: re.Match[str]) -> None:
+        self._out.say("${", variable.start())
+        self._out.copy(shell_name(variable), range(*variable.span("name")))
+        self._out.say("}")
 
     def string(self, start: int, end: int, *, is_path: bool = False) -> None:
         """A string as the shell's, in quotes."""
@@ -116,14 +125,10 @@ class Words:
                 self._out.say('\\"' if quote == '"' else "'\\''", at)
                 at += 2
             elif variable is not None:
-                name = variable["name"]
-                in_env = (variable["scope"] or "").lower() == "env"
-                self._out.say("${", at)
-                self._out.copy(name.upper() if in_env else name.lower(), range(*variable.span("name")))
-                self._out.say("}")
+                self._named(variable)
                 at = variable.end()
             elif quote == '"' and self._text.startswith("$(", at):
-                inner = re.compile(r"\$\(\s*\$(\w+)\s*\)", re.ASCII).match(self._text, at, stop)
+                inner = _INNER.match(self._text, at, stop)
                 self._out.say(f"${{{inner[1].lower()}}}" if inner else UNKNOWN, at)
                 at = min(inner.end() if inner else self._scan.closed(at + 1), stop)
             elif quote == '"' and sign == "`":
