@@ -91,3 +91,19 @@ def test_few_are_for_all() -> None:
     for _ in ordered([(0, folders(2 * FOLDERS))], pool):
         pass
     assert [len(task.places) for task in pool.tasks] == [FOLDERS, FOLDERS]
+
+
+def test_those_that_lie_further_up_are_left_for_the_others() -> None:
+    class Listed(Pool):
+        def wait(self) -> Iterator[tuple[int, Outcome]]:
+            for number, outcome in super().wait():
+                yield number, outcome._replace(left=() if number else (*adapters, *teams))
+
+    pool = Listed()
+    adapters = [Place(f"root/team-0/{number:03}", "folder") for number in range(300)]
+    teams = [Place(f"root/team-{number}", "folder") for number in range(1, 41)]
+    for _ in ordered([(0, [Place("root", "folder")])], pool):
+        pass
+    assert pool.tasks[1].places == tuple(adapters)
+    assert len(pool.tasks[2].places) < len(teams) / 2
+    assert [place for task in pool.tasks[1:] for place in task.places] == [*adapters, *teams]

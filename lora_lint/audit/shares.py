@@ -2,14 +2,14 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass
+from itertools import islice, takewhile
 from typing import Protocol
 
 from lora_lint.audit.roots import Place
 from lora_lint.audit.tasks import Outcome, Task
 
-FOLDERS, MOST_FOLDERS = 32, 512
+FOLDERS, MOST_FOLDERS = 4, 512
 FILES = 64
 """Places of one share; more folders where many wait, so that nobody has all the rest when the others are done."""
 AHEAD = 16
@@ -41,21 +41,34 @@ class _Stretch:
 
     root: int
     places: deque[Place]
-    coming: Iterator[Place] = field(default_factory=lambda: iter(()))
+    coming: Iterator[Place] | None = None
     number: int | None = None
     outcome: Outcome | None = None
 
     def holds(self, count: int) -> bool:
         """Whether there are places; so many are asked for of those to come."""
-        self.places.extend(islice(self.coming, max(0, count - len(self.places))))
+        if self.coming is not None:
+            self.places.extend(islice(self.coming, max(0, count - len(self.places))))
+            if len(self.places) < count:
+                self.coming = None
         return bool(self.places)
 
     def share(self, fair: int) -> tuple[Place, ...]:
         """The next places for one task; `fair` folders would leave enough for everybody."""
-        most = max(FOLDERS, min(MOST_FOLDERS, fair)) if self.places[0].kind == "folder" else FILES
+        first = self.places[0]
+        most = max(FOLDERS, min(MOST_FOLDERS, fair)) if first.kind == "folder" else FILES
+        # Those that lie further up, and come last, hold more: they are enough for the others.
+        if first.kind == "folder" and _depth(self.places[-1]) < _depth(first):
+            most = MOST_FOLDERS
         # One more tells whether there is a rest.
         self.holds(most + 1)
-        return tuple(self.places.popleft() for _ in range(min(most, len(self.places))))
+        alike = takewhile(lambda place: _depth(place) >= _depth(first), self.places)
+        count = sum(1 for _ in islice(alike, most))
+        return tuple(self.places.popleft() for _ in range(count))
+
+
+def _depth(place: Place) -> int:
+    return place.path.count("/") + place.path.count("\\")
 
 
 def ordered(starts: Iterable[tuple[int, Iterable[Place]]], pool: Pool) -> Iterator[tuple[int, Outcome]]:
@@ -88,7 +101,6 @@ def _hand_out(line: deque[_Stretch], pool: Pool, under_way: dict[int, _Stretch],
     window = AHEAD * pool.size
     waiting = sum(len(stretch.places) for stretch in islice(line, window))
     ready = sum(len(stretch.outcome.items) for stretch in islice(line, window) if stretch.outcome is not None)
-    fair = max(waiting, files // 8) // (2 * pool.size)
     at = 0
     while pool.room and at < min(len(line), window) and (at == 0 or ready < READY):
         stretch = line[at]
@@ -96,7 +108,10 @@ def _hand_out(line: deque[_Stretch], pool: Pool, under_way: dict[int, _Stretch],
             if not stretch.holds(1):
                 del line[at]
                 continue
-            task = Task(stretch.root, stretch.share(fair))
+            # Of those to come nobody knows how many there are.
+            many = waiting if stretch.coming is None else max(waiting, files // 8)
+            task = Task(stretch.root, stretch.share(many // (2 * pool.size)))
+            waiting -= len(task.places)
             begun = _Stretch(stretch.root, deque(), number=count)
             if stretch.places:
                 line.insert(at, begun)
