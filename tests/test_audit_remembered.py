@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lora_lint.audit.records import Known
+from lora_lint.audit.records import Held
 from lora_lint.audit.remembered import AT_ONCE
 from lora_lint.audit.run import Audit, Tally
 from lora_lint.audit.store import Store
@@ -110,7 +110,7 @@ def test_numbers_are_the_same_where_files_are_told_together(workers: int, store:
         for rows, times in whole.counted(together=True):
             together.add(rows, times)
             found.append(times)
-        assert json_summary(together, Tally(), None) == json_summary(each, Tally(), None)
+        assert json_summary(together, Tally()) == json_summary(each, Tally())
         assert together.worst == each.worst
         assert (whole.tally.files, sum(found)) == (62, 62)
         assert max(found) > 1
@@ -125,7 +125,7 @@ def test_each_folder_is_asked_for_once(here: Path, monkeypatch: pytest.MonkeyPat
     asked: list[str] = []
     listed = Store.listed
 
-    def told(self: Store, scope: int, folders: Sequence[str]) -> dict[str, dict[str, Known]]:
+    def told(self: Store, scope: int, folders: Sequence[str]) -> dict[str, list[Held]]:
         asked.extend(folders)
         return listed(self, scope, folders)
 

@@ -12,7 +12,6 @@ Change = Literal["new", "mended", "worse", "gone"]
 CHANGES: tuple[Change, ...] = ("new", "mended", "worse", "gone")
 SHOWN = 20
 """Names of each kind that are kept; all are counted."""
-AT_ONCE = 1000
 
 
 @dataclass
@@ -44,7 +43,6 @@ class Against:
         if not self._scopes:
             raise StoreError(f"{path}: holds no audit of {', '.join(roots)}")
         self.changes.complete = all(self._scopes.values())
-        self._seen: list[int] = []
 
     def compare(self, rows: Sequence[Row]) -> None:
         """Take note of what became of the adapter of a file."""
@@ -53,17 +51,13 @@ class Against:
         known = next(filter(None, (self._store.file(scope, rows[0].file) for scope in self._scopes)), None)
         before = decoded(known.rows) if known is not None else []
         if known is not None:
-            self._seen.append(known.id)
-            if len(self._seen) == AT_ONCE:
-                self._store.keep(self._seen)
-                self._seen.clear()
+            self._store.keep([(known.id, known.id)])
         change = became(before, rows)
         if change is not None:
             self.changes.add(change, rows[0].adapter)
 
     def finish(self, unlisted: Iterable[str] = ()) -> Changes:
         """All that changed: what wasn't compared is gone, but for what lies in folders that couldn't be listed."""
-        self._store.keep(self._seen)
         self._store.spare(unlisted)
         for adapter, text in self._store.others(self._scopes):
             if is_adapter(decoded(text)):

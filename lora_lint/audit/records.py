@@ -24,6 +24,15 @@ class Known(NamedTuple):
         return Names(self.adapter, f"{folder}/{name}" if folder else name, run_of(self.adapter))
 
 
+Held = tuple[str, int, int, int, int, str, str | None, int, int, int, int, str, int]
+"""A folder whose listing the store holds, and one of its files: the row that tells whether both are as they were. Most
+of a registry is only compared, so these are nothing but tuples.
+
+Of the folder: its name, number, size, time of change, inode, and what was found in it. Of the file: its name, or None
+where there is none, number, size, time of change, inode, what it was made of besides, and the number of its rows.
+"""
+
+
 class Record(NamedTuple):
     """What is to be remembered of one file; `folder` is below the root, `item` the number of the one that tells of it
     alone.

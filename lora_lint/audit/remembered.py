@@ -3,15 +3,17 @@
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import islice, takewhile
-from typing import Any, NamedTuple
+from typing import Any
 
-from lora_lint.audit.beside import Stamp, is_current, only_folder, stamp
-from lora_lint.audit.records import FOLDER, Known, Record
+from lora_lint.audit.beside import Stamp, is_current, only_folder
+from lora_lint.audit.records import FOLDER, Held, Record
 from lora_lint.audit.roots import Place, Root, within
 from lora_lint.audit.store import Store
+from lora_lint.audit.tasks import Tell
 from lora_lint.files import Candidate
 from lora_lint.finding import Skipped
 
@@ -21,17 +23,44 @@ SETTLED = 2 * 10**9
 """Nanoseconds after which a folder that changes has another time of change, whatever the file system counts in."""
 
 
-class Same(NamedTuple):
-    """A folder that is as it was: what the store knows it as, and holds of it, by number and by the names of its files.
+@dataclass(slots=True)
+class Same:
+    """Folders that are as they were, with all their files; `skipped` is what was left out of them."""
 
-    `below` are the folders in it, `skipped` what was left out of it.
-    """
+    files: int = 0
+    kept: list[int] = field(default_factory=list)
+    """The numbers of folders and files."""
+    said: list[tuple[int, int]] = field(default_factory=list)
+    """Of the files that have rows the numbers of these, and their own."""
+    skipped: list[Skipped] = field(default_factory=list)
 
-    folder: str
-    ids: list[int]
-    files: list[tuple[str, Known]]
-    below: list[Place]
-    skipped: list[Skipped]
+    def add(self, path: str, held: Sequence[Held]) -> bool:
+        """Add a folder, unless it, or a file in it, or what that was made of is another."""
+        _, folder_id, size, changed, inode, found, named, *_ = held[0]
+        try:
+            status = os.stat(path)
+            if status.st_mtime_ns != changed or status.st_size != size or status.st_ino != inode:
+                return False
+            files = held if named is not None else ()
+            if len(files) != _found(found)[0]:
+                return False
+            alone = only_folder((size, changed, inode))
+            for _, _, _, _, _, _, name, _, size, changed, inode, beside, _ in files:
+                file = f"{path}{os.sep}{name}"
+                status = os.stat(file)
+                if status.st_mtime_ns != changed or status.st_size != size or status.st_ino != inode:
+                    return False
+                if beside != alone and not is_current(file, beside):
+                    return False
+        except (OSError, ValueError):
+            return False
+        self.files += len(files)
+        self.kept.append(folder_id)
+        for _, _, _, _, _, _, _, id_, _, _, _, _, said in files:
+            self.kept.append(id_)
+            if said:
+                self.said.append((said, id_))
+        return True
 
 
 class Remembered:
@@ -39,45 +68,31 @@ class Remembered:
 
     def __init__(self, store: Store | None, scope: int, root: Root) -> None:
         self._store, self._scope, self._root = store, scope, root
-        self._names: dict[str, str] = {}
-        """The folders that were asked for, by their paths, as the store knows them."""
-        self._listed: dict[str, dict[str, Known]] = {}
+        self._held: dict[str, list[Held] | None] = {}
+        """What is held of the folders that were asked for, by their paths."""
 
-    def same(self, place: Place, next_: Iterable[Place]) -> Same | None:
-        """What the store holds of a folder; None where that, or a file in it, or what it was made of is another.
-
-        `next_` are places that will be asked for after it.
+    def same(self, pending: list[Place], most: int, deadly: Mapping[str, str], tell: Tell) -> Same:
+        """Take the folders at the end of `pending` that are as they were, until there are so many files; what lies
+        below them comes in their stead.
         """
-        path = place.path
-        if self._store is None or place.kind != "folder":
-            return None
-        if path not in self._names:
-            self._ask(self._store, place, next_)
-        folder = self._names.pop(path, None)
-        held = self._listed.pop(folder, None) if folder is not None else None
-        if folder is None or held is None:
-            return None
-        own = held.pop(FOLDER)
-        if own.stamp != stamp(path):
-            return None
-        count, (below, skipped) = _found(own.beside)
-        if len(held) != count:
-            return None
-        alone = only_folder(own.stamp)
-        start = within(path)
-        ids = [own.id]
-        for name, known in held.items():
-            file = start + name
-            if known.stamp != stamp(file) or not (known.beside == alone or is_current(file, known.beside)):
-                return None
-            ids.append(known.id)
-        return Same(
-            folder,
-            ids,
-            list(held.items()),
-            [Place(start + name, "folder") for name in below],
-            [Skipped(start + name, reason) for name, reason in skipped],
-        )
+        same = Same()
+        while pending and self._store is not None and same.files < most:
+            path, kind = pending[-1]
+            if kind != "folder" or path in deadly:
+                break
+            if path not in self._held:
+                self._ask(self._store, pending)
+            held = self._held.pop(path)
+            tell(path)
+            if held is None or not same.add(path, held):
+                break
+            pending.pop()
+            below, skipped = _found(held[0][5])[1]
+            if below or skipped:
+                start = within(path)
+                pending += [Place(start + name, "folder") for name in reversed(below)]
+                same.skipped += [Skipped(start + name, reason) for name, reason in skipped]
+        return same
 
     def listing(
         self,
@@ -102,21 +117,20 @@ class Remembered:
         text = json.dumps(found, separators=(",", ":")) if below or skipped else "[[],[]]"
         return Record(folder, FOLDER, before, "", f"[{len(candidates)},{text}]")
 
-    def _ask(self, store: Store, place: Place, next_: Iterable[Place]) -> None:
+    def _ask(self, store: Store, pending: Sequence[Place]) -> None:
         # Its siblings: what comes after them was asked for when the folder above was gone through.
-        siblings = takewhile(lambda one: one.kind == "folder" and one.path not in self._names, next_)
-        paths = [place.path, *(one.path for one in islice(siblings, AT_ONCE - 1))]
+        siblings = takewhile(lambda one: one.kind == "folder" and one.path not in self._held, reversed(pending))
+        paths = [path for path, _ in islice(siblings, AT_ONCE)]
         self._fetch(store, paths)
         # An owner has few adapters: those of many are asked for with them.
-        held = ((path, self._listed[self._names[path]]) for path in paths if self._names.get(path) in self._listed)
-        below = (within(path) + name for path, files in held for name in _found(files[FOLDER].beside)[1][0])
+        held = ((path, files[0][5]) for path in paths if (files := self._held[path]))
+        below = (within(path) + name for path, found in held for name in _found(found)[1][0])
         self._fetch(store, list(islice(below, AT_ONCE)))
 
     def _fetch(self, store: Store, paths: Sequence[str]) -> None:
-        names = {path: name for path in paths if (name := self._root.listed_as(path)) is not None}
-        if names:
-            self._names |= names
-            self._listed |= store.listed(self._scope, list(names.values()))
+        names = {path: self._root.listed_as(path) for path in paths}
+        found = store.listed(self._scope, [name for name in names.values() if name is not None])
+        self._held.update((path, found.get(name) if name is not None else None) for path, name in names.items())
 
 
 @lru_cache(256)

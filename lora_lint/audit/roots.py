@@ -17,6 +17,7 @@ CONFIG = "adapter_config.json"
 SHORT = 7
 """Digits of a revision that are shown, as git and the hub show it."""
 
+_SNAPSHOTS = f"{os.sep}snapshots"
 _SNAPSHOT = re.compile(r"(?P<model>.*/models--[^/]+)/snapshots/(?P<revision>[^/]+)(?:/(?P<inside>.*))?")
 
 
@@ -99,10 +100,10 @@ class Folder:
 
     def listed_as(self, folder: str) -> str | None:
         # Which snapshots come first is said elsewhere.
-        if folder.endswith(f"{os.sep}snapshots"):
+        if folder.endswith(_SNAPSHOTS):
             return None
         inside = folder[self._cut :].replace(os.sep, "/") if folder != self.path else ""
-        return (self._prefix + inside).rstrip("/")
+        return f"{self._prefix}{inside}".rstrip("/")
 
     def level(self, place: Place) -> tuple[list[Candidate], list[Place]]:
         if place.kind != "folder":
@@ -166,7 +167,7 @@ class Folder:
 
 def within(folder: str) -> str:
     """What the paths in a folder begin with."""
-    return os.path.join(folder, "") if folder != os.curdir else ""
+    return folder if folder.endswith(os.sep) else f"{folder}{os.sep}" if folder != os.curdir else ""
 
 
 def _in_cache(snapshot: re.Match[str]) -> str:

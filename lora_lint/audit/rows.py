@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 FORMAT = 1
@@ -93,6 +94,12 @@ def encoded(rows: Sequence[Row], content: str = "") -> str:
 
 
 NOTHING = encoded([])
+
+
+@lru_cache(1024)
+def said(text: str) -> int:
+    """A number that tells such lines apart: 63 bits of their SHA-256, and 0 for no rows."""
+    return int.from_bytes(sha256(text.encode()).digest()[:8], "big") >> 1 if text != NOTHING else 0
 
 
 def decoded(text: str, names: Names = NAMELESS, content: str = "") -> list[Row]:

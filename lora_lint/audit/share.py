@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from lora_lint.audit.beside import NOWHERE, Stamp
 from lora_lint.audit.records import Known, Record
 from lora_lint.audit.roots import CONFIG, Place, Root, blobs, within
-from lora_lint.audit.rows import NOTHING, Names, encoded, lost
+from lora_lint.audit.rows import NOTHING, Names, encoded, lost, said
+from lora_lint.audit.seen import spans
 from lora_lint.audit.tasks import Item, Outcome, Task, Tell
 from lora_lint.files import Candidate
 from lora_lint.finding import Report
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 MOST = 512
 """Files after which a share ends; what is below its folders is another."""
+QUICKER = 8
+"""Files that the store knows count as one of others."""
 
 
 class Share:
@@ -27,11 +30,11 @@ class Share:
         self._report = Report()
         self._deadly = dict(task.deadly)
         self._items: list[Item] = []
-        self._first: dict[str, int] = {}
-        """Where the first item with some rows is, where those that have the same are told with it."""
+        self._first: dict[int, int] = {}
+        """Where the first item with some rows is, by their number, where those that have the same are told with it."""
         self._more: dict[int, int] = {}
         self._records: list[Record] = []
-        self._kept: list[int] = []
+        self._kept: list[tuple[int, int]] = []
         self._known = self._unopened = 0
         self._unlisted: list[str] = []
         self._remembered = auditor.remembered(task)
@@ -39,7 +42,7 @@ class Share:
     @property
     def left(self) -> int:
         """Files until the share is large enough."""
-        return MOST - self._report.summary.files - self._known
+        return MOST - self._report.summary.files - self._known // QUICKER
 
     def outcome(self, left: Iterable[Place]) -> Outcome:
         """What was made of it; `left` are the places that are still to be gone through."""
@@ -71,21 +74,29 @@ class Share:
         self.lose_folder(place.path, self._deadly[place.path])
         return True
 
-    def same(self, place: Place, next_: Iterable[Place]) -> list[Place] | None:
-        """The places below a folder that is as the store holds it, with all its files; None for others.
-
-        `next_` are the places that come after it.
+    def same(self, pending: list[Place]) -> bool:
+        """Take the folders at the end of `pending` that are as the store holds them, with all their files; what lies
+        below them comes in their stead. False where the last one isn't.
         """
-        same = self._remembered.same(place, next_) if self._remembered is not None else None
-        if same is None:
-            return None
-        for name, known in same.files:
-            if known.rows != NOTHING and not self._is_told(known.rows):
-                self._items.append(Item(known.rows, known.names(same.folder, name), known.content))
-        self._known += len(same.files)
-        self._kept += same.ids
+        if self._remembered is None:
+            return False
+        same = self._remembered.same(pending, self.left * QUICKER, self._deadly, self._tell)
+        if not same.kept:
+            return False
+        self._tell_of(same.said)
+        self._known += same.files
+        self._kept += spans(same.kept)
         self._root.skipped.extend(same.skipped)
-        return same.below
+        return True
+
+    def _tell_of(self, said: Sequence[tuple[int, int]]) -> None:
+        """Tell of files that the store holds, by the numbers of their rows and their own."""
+        new: list[int] = []
+        for number, id_ in said:
+            if not self._is_told(number, len(new)):
+                new.append(id_)
+        items = {id_: Item(one.rows, names, one.content) for id_, names, one in self._auditor.whole(new)}
+        self._items += map(items.__getitem__, new)
 
     def level(self, place: Place) -> tuple[list[Candidate], list[Place]]:
         """
@@ -145,7 +156,7 @@ class Share:
             return False
         item = self._add(before.rows, names, before.content, _blobs(candidate))
         if now == before.stamp:
-            self._kept.append(before.id)
+            self._kept.append((before.id, before.id))
         else:
             self._remember(names, now, before.content, before.beside, before.rows, item)
         self._known += 1
@@ -175,17 +186,19 @@ class Share:
     ) -> int | None:
         """Tell of a file; the number of the item that is its own alone."""
         alone = bool(blobs or failures)
-        if (rows == NOTHING and not failures) or (not alone and self._is_told(rows)):
+        if (rows == NOTHING and not failures) or (not alone and self._is_told(said(rows))):
             return None
         self._items.append(Item(rows, names, content, blobs, failures))
         return len(self._items) - 1 if alone else None
 
-    def _is_told(self, rows: str) -> bool:
-        """Whether these rows are told with an earlier item, or else will be with the next."""
+    def _is_told(self, number: int, coming: int = 0) -> bool:
+        """Whether the rows of this number are told with an earlier item, or else will be with the next, after so many
+        that are coming.
+        """
         if not self._auditor.together:
             return False
-        at = self._first.setdefault(rows, len(self._items))
-        if at == len(self._items):
+        at = self._first.setdefault(number, len(self._items) + coming)
+        if at == len(self._items) + coming:
             return False
         self._more[at] = self._more.get(at, 0) + 1
         return True

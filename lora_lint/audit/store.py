@@ -6,15 +6,19 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Self
+from typing import Any, Self
 
-from lora_lint.audit.records import Known, Record
+from lora_lint.audit.records import Held, Known, Record
 from lora_lint.audit.remote import absolute
+from lora_lint.audit.rows import Names, said
+from lora_lint.audit.seen import Seen
 
 APPLICATION = 0x4C6F5261
 """`LoRa`, in the header of the file, so that no other database is taken for a store."""
-LAYOUT = 2
+LAYOUT = 3
 """The version of the tables, and of the rows in them."""
+ASKED = 500
+"""Files that are asked for at once by their numbers."""
 AT_ONCE = 2000
 LATEST = 1.0
 """Files, and seconds, after which what was found is committed: all that a killed audit does again."""
@@ -25,8 +29,8 @@ CREATE TABLE scopes (
 );
 CREATE TABLE files (
     id INTEGER PRIMARY KEY, scope INTEGER NOT NULL, folder TEXT NOT NULL, name TEXT NOT NULL,
-    size INTEGER, changed INTEGER, inode INTEGER, content TEXT, beside TEXT, adapter TEXT, rows TEXT, again INTEGER,
-    audit INTEGER
+    size INTEGER, changed INTEGER, inode INTEGER, said INTEGER, beside TEXT, content TEXT, adapter TEXT, rows TEXT,
+    again INTEGER, audit INTEGER
 );
 CREATE UNIQUE INDEX places ON files (scope, folder, name);
 """
@@ -55,6 +59,7 @@ class Store:
         self._writes = not readonly
         self._audits: dict[int, int] = {}
         """Of each scope how many audits it has seen."""
+        self._seen = Seen()
         self._open, self._added, self._begun = False, 0, 0.0
         try:
             uri = f"file:{_quoted(os.path.abspath(path))}?mode={'ro' if readonly else 'rwc'}"
@@ -78,7 +83,7 @@ class Store:
             raise StoreError(f"{self.path}: is a store of format {version}; this release reads {LAYOUT}")
         if not readonly:
             self._database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
-        self._database.execute("CREATE TEMP TABLE seen (id INTEGER PRIMARY KEY)")
+        self._database.create_function("is_seen", 1, self._seen.__contains__)
         self._database.execute("CREATE TEMP TABLE spared (folder, low, high)")
 
     def __enter__(self) -> Self:
@@ -139,29 +144,42 @@ class Store:
         found = self._found("scope = ? AND folder = ? AND name = ?", scope, _kept(folder), _kept(name))
         return next((known for *_, known in found), None)
 
-    def listed(self, scope: int, folders: Sequence[str]) -> dict[str, dict[str, Known]]:
-        """Of some folders those whose listing the store holds: the folder itself and all its files, by name."""
-        found: dict[str, dict[str, Known]] = {}
-        for folder, name, known in self._found(
-            f"scope = ? AND folder IN ({', '.join('?' * len(folders))}) AND EXISTS"
-            " (SELECT 1 FROM files AS own WHERE own.scope = files.scope AND own.folder = files.folder"
-            " AND own.name = '')",
+    def listed(self, scope: int, folders: Sequence[str]) -> dict[str, list[Held]]:
+        """Of some folders those whose listing the store holds, each with its files; their rows are those of `whole`."""
+        found: dict[str, list[Held]] = {}
+        for row in self._asked(
+            "SELECT own.folder, own.id, own.size, own.changed, own.inode, own.beside,"
+            " files.name, files.id, files.size, files.changed, files.inode, files.beside, files.said FROM files AS own"
+            " LEFT JOIN files ON files.scope = own.scope AND files.folder = own.folder AND files.name > ''"
+            f" WHERE own.scope = ? AND own.name = '' AND own.folder IN ({', '.join('?' * len(folders))})",
             *(scope, *map(_kept, folders)),
         ):
-            found.setdefault(folder, {})[name] = known
+            folder, name = row[0], row[6]
+            if type(folder) is bytes or type(name) is bytes:
+                folder = _name(folder)
+                row = (folder, *row[1:6], _name(name), *row[7:])
+            found.setdefault(folder, []).append(row)
         return found
 
+    def whole(self, ids: Sequence[int]) -> Iterator[tuple[int, Names, Known]]:
+        """What the store holds of files, by their numbers."""
+        for start in range(0, len(ids), ASKED):
+            some = ids[start : start + ASKED]
+            for folder, name, known in self._found(f"id IN ({', '.join('?' * len(some))})", *some):
+                yield known.id, known.names(folder, name), known
+
     def _found(self, which: str, *values: str | bytes | int) -> Iterator[tuple[str, str, Known]]:
-        with _told(self.path):
-            found = self._database.execute(
-                "SELECT folder, name, id, size, changed, inode, content, beside, adapter, rows FROM files"
-                f" WHERE {which}",
-                values,
-            ).fetchall()
-        for folder, name, id_, *stamp, content, beside, adapter, rows in found:
+        for folder, name, id_, *stamp, content, beside, adapter, rows in self._asked(
+            f"SELECT folder, name, id, size, changed, inode, content, beside, adapter, rows FROM files WHERE {which}",
+            *values,
+        ):
             size, changed, inode = stamp
             known = Known(id_, (size, changed, inode), content, _name(beside), _name(adapter), rows)
             yield _name(folder), _name(name), known
+
+    def _asked(self, question: str, *values: str | bytes | int) -> list[Any]:
+        with _told(self.path):
+            return self._database.execute(question, values).fetchall()
 
     def earlier(self, roots: Sequence[str]) -> dict[int, bool]:
         """The latest audits of some roots, or of the only root there is: their numbers, and whether they went through.
@@ -194,7 +212,7 @@ class Store:
             with _told(self.path):
                 for adapter, rows in self._database.execute(
                     "SELECT adapter, rows FROM files WHERE scope = ? AND rows != '[]' AND NOT again"
-                    f" AND id NOT IN (SELECT id FROM temp.seen) AND {_NOT_SPARED} ORDER BY folder, name",
+                    f" AND NOT is_seen(id) AND {_NOT_SPARED} ORDER BY folder, name",
                     (scope,),
                 ):
                     yield _name(adapter), rows
@@ -210,15 +228,16 @@ class Store:
         with _told(self.path):
             self._begin()
             self._database.executemany(
-                "INSERT INTO files (scope, audit, folder, name, size, changed, inode, content, beside, adapter, rows,"
-                " again) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (scope, folder, name) DO UPDATE SET"
+                "INSERT INTO files (scope, audit, folder, name, size, changed, inode, content, beside, adapter, said,"
+                " rows, again) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (scope, folder, name) DO UPDATE SET"
                 " audit = excluded.audit, size = excluded.size, changed = excluded.changed, inode = excluded.inode,"
                 " content = excluded.content, beside = excluded.beside, adapter = excluded.adapter,"
-                " rows = excluded.rows, again = excluded.again",
+                " said = excluded.said, rows = excluded.rows, again = excluded.again",
                 [
                     (
                         *(scope, self._audits[scope], _kept(one.folder), _kept(one.name), *one.stamp, one.content),
-                        *(_kept(one.beside), _kept(one.adapter), one.rows, one.item in repeats),
+                        *(_kept(one.beside), _kept(one.adapter), said(one.rows), one.rows, one.item in repeats),
                     )
                     for one in records
                 ],
@@ -228,28 +247,30 @@ class Store:
             if self._added >= AT_ONCE or time.monotonic() - self._begun > LATEST:
                 self._commit()
 
-    def keep(self, ids: Sequence[int]) -> None:
-        """Files that are as they were."""
-        with _told(self.path):
-            if not self._database.in_transaction:
-                self._begin()
-            self._database.executemany("INSERT OR IGNORE INTO temp.seen VALUES (?)", [(one,) for one in ids])
+    def keep(self, ids: Iterable[tuple[int, int]]) -> None:
+        """Files that are as they were, by their first and last numbers."""
+        for first, last in ids:
+            self._seen.add(first, last)
 
     def finish(self, scopes: list[int]) -> None:
         """The audit went through: forget what is no longer there, and what was found under other settings."""
         with _told(self.path):
             self._begin()
-            for scope in scopes:
-                self._database.execute(
-                    "DELETE FROM files WHERE scope = ? AND id NOT IN (SELECT id FROM temp.seen) AND audit != ?"
-                    f" AND {_NOT_SPARED}",
-                    (scope, self._audits[scope]),
+            if self.written or len(self._seen) != sum(map(self._count, scopes)):
+                self._database.executemany(
+                    f"DELETE FROM files WHERE scope = ? AND audit != ? AND NOT is_seen(id) AND {_NOT_SPARED}",
+                    [(scope, self._audits[scope]) for scope in scopes],
                 )
+            for scope in scopes:
                 self._database.execute("UPDATE scopes SET finished = ? WHERE id = ?", (_now(), scope))
                 older = "SELECT id FROM scopes WHERE id != ?1 AND root = (SELECT root FROM scopes WHERE id = ?1)"
                 self._database.execute(f"DELETE FROM files WHERE scope IN ({older})", (scope,))
                 self._database.execute(f"DELETE FROM scopes WHERE id IN ({older})", (scope,))
             self._commit()
+
+    def _count(self, scope: int) -> int:
+        (count,) = self._database.execute("SELECT count(*) FROM files WHERE scope = ?", (scope,)).fetchone()
+        return int(count)
 
     def _begin(self) -> None:
         if not self._open:

@@ -41,12 +41,13 @@ class Item(NamedTuple):
 class Outcome(NamedTuple):
     """What was made of a task, in the order of the walk, and what is left of it: the places below its own.
 
-    `records` are what the store is to remember, `kept` the numbers of what stays there as it is: `known` of the files.
+    `records` are what the store is to remember, `kept` the first and last numbers of what
+    stays there as it is: `known` of the files.
     """
 
     items: tuple[Item, ...]
     records: tuple[Record, ...]
-    kept: tuple[int, ...]
+    kept: tuple[tuple[int, int], ...]
     left: tuple[Place, ...]
     files: int
     known: int

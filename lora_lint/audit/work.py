@@ -1,5 +1,6 @@
 """One share of an audit: some folders or files to rows, in whatever process it is done."""
 
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from hashlib import sha256
 from typing import NamedTuple
@@ -10,7 +11,7 @@ from lora_lint.audit.records import Known
 from lora_lint.audit.remembered import Remembered
 from lora_lint.audit.remote import RemoteError, is_remote
 from lora_lint.audit.roots import Folder, Place, Root
-from lora_lint.audit.rows import Row, encoded
+from lora_lint.audit.rows import Names, Row, encoded
 from lora_lint.audit.share import MOST, Share
 from lora_lint.audit.sites import rows
 from lora_lint.audit.store import Store
@@ -82,14 +83,13 @@ class Auditor:
         share = Share(self, task, root, tell)
         pending = list(reversed(task.places))
         while pending and (share.left > 0 or root.is_ahead(pending[-1])):
+            if share.same(pending):
+                continue
             root.ahead(reversed(pending), share.beside, share.left)
             place = pending.pop()
             if share.is_deadly(place):
                 continue
             tell(place.path)
-            if (below := share.same(place, reversed(pending))) is not None:
-                pending += reversed(below)
-                continue
             try:
                 candidates, below = share.level(place)
             except RemoteError as error:
@@ -112,6 +112,10 @@ class Auditor:
         """What the store holds of a file, as it is called there."""
         store = self._held(task)
         return store.file(self._scopes[task.root], path) if store is not None else None
+
+    def whole(self, ids: Sequence[int]) -> Iterator[tuple[int, Names, Known]]:
+        """What the store holds of files, by their numbers there."""
+        return self._store.whole(ids) if self._store is not None else iter(())
 
     def remembered(self, task: Task) -> Remembered | None:
         """The folders of a root that the store holds, and is to hold."""
