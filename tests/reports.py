@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
 
-from lora_lint.audit.changes import Changes
 from lora_lint.audit.report.page import Page
 from lora_lint.audit.rows import Found, Row
 from lora_lint.audit.run import Tally
@@ -41,7 +40,6 @@ def page(
     *,
     policy: str = "2r",
     tally: Tally | None = None,
-    changes: Changes | None = None,
     roots: Sequence[str] = ("adapters",),
 ) -> str:
     """The page of an audit that found these rows, file by file."""
@@ -50,7 +48,7 @@ def page(
         for rows in files:
             summary.add(rows)
             made.add(rows)
-        return b"".join(made.pieces(summary, tally or Tally(), changes)).decode()
+        return b"".join(made.pieces(summary, tally or Tally())).decode()
 
 
 class Parsed(HTMLParser):

@@ -1,8 +1,11 @@
 """Rows out of roots: what they say, what adapters are called, in what order they come, whoever reads them."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
@@ -17,7 +20,7 @@ from lora_lint.files import Walk
 from lora_lint.settings import Settings
 from tests.audits import Deadly, adapter, config, snapshot
 from tests.checkout import write
-from tests.conftest import Run
+from tests.conftest import Run, environment
 
 
 def audited(*roots: str | Path, workers: int = 0, **settings: object) -> list[Row]:
@@ -274,6 +277,38 @@ def test_a_folder_whose_listing_kills_is_one_row(tree: Path) -> None:
     rows = deaths(tree, "poison")
     assert [row.adapter for row in rows if row.problem] == ["poison"]
     assert len(rows) == 301
+
+
+FORKED = """
+import sys, threading
+from lora_lint.audit.local import Forks, Processes
+from lora_lint.audit.roots import Place
+from lora_lint.audit.shares import ordered
+from lora_lint.audit.work import Work
+from lora_lint.settings import Settings
+
+if sys.argv[1] == "thread":
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+with Forks(2) as forks, Processes(Work(Settings(), ("tree",), ("",)), 2, forks) as pool:
+    parts = ordered([(0, [Place("tree", "folder")])], pool)
+    files = sum(outcome.files for _, outcome in parts)
+    print(files, {worker.process._start_method for worker in pool._workers})
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
+@pytest.mark.parametrize(("threads", "how"), [("none", "fork"), ("thread", "spawn")])
+def test_processes_are_forked_where_no_thread_could_hold_a_lock(threads: str, how: str, tree: Path) -> None:
+    Path("forked.py").write_text(f"if __name__ == '__main__':\n{indent(FORKED, '    ')}", "utf-8")
+    done = subprocess.run(
+        [sys.executable, "forked.py", threads],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env=environment(tree),
+    )
+    assert done.stdout == f"600 {{{how!r}}}\n"
 
 
 class Unstartable:

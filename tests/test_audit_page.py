@@ -189,9 +189,9 @@ def test_what_stands_in_files_is_text_and_nothing_else(given: str, seen: str) ->
 
     changes = Changes()
     changes.add("worse", given)
-    tally = Tally(skipped={given: 1}, unstored=given)
-    harmless = Parsed(page(files("harmless"), tally=tally, changes=changes))
-    text = page(files(given), tally=tally, changes=changes, roots=[given])
+    tally = Tally(skipped={given: 1}, unstored=given, changes=changes)
+    harmless = Parsed(page(files("harmless"), tally=tally))
+    text = page(files(given), tally=tally, roots=[given])
     parsed = Parsed(text)
     assert parsed.tags == harmless.tags
     assert [set(attributes) for _, attributes in parsed.elements] == [set(one) for _, one in harmless.elements]
@@ -345,7 +345,7 @@ with Page(["r"], WHEN) as page:
         summary.add(rows)
         page.add(rows)
     with open("page.html", "wb") as file:
-        file.writelines(page.pieces(summary, Tally(), None))
+        file.writelines(page.pieces(summary, Tally()))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

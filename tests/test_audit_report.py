@@ -154,7 +154,7 @@ def test_changes_are_named() -> None:
     changes.add("worse", "far")
     for at in range(25):
         changes.add("new", f"good-{at:02}")
-    lines = reporter.plain(summary_of(SOME), Tally(), changes).splitlines()
+    lines = reporter.plain(summary_of(SOME), Tally(changes=changes)).splitlines()
     assert lines[:3] == ["worse   far", "new     good-00", "new     good-01"]
     assert lines[20:22] == ["new     good-19", "new     and 5 more"]
     assert lines[-1] == "since then: 25 new, 0 mended, 1 worse, 0 gone"

@@ -166,7 +166,7 @@ LATER = f"CREATE TABLE x (y); PRAGMA application_id = {APPLICATION}; PRAGMA user
     [
         (lambda: Path("F.db").write_text("no database, but long enough for a header", "utf-8"), "not a database"),
         (lambda: sqlite3.connect("F.db").executescript("CREATE TABLE x (y)"), "is not a store of lora-lint"),
-        (lambda: sqlite3.connect("F.db").executescript(LATER), "is a store of format 9; this release reads 2"),
+        (lambda: sqlite3.connect("F.db").executescript(LATER), "is a store of format 9; this release reads 3"),
         (lambda: Path("F.db").mkdir(), "unable to open database file"),
     ],
 )
@@ -337,7 +337,11 @@ def test_what_changed_since_is_told(old: str, here: Path, run: Run) -> None:
         "names": {"new": ["new"], "mended": ["mended"], "worse": ["worse"], "gone": ["gone"]},
     }
     if old == "F.db":
+        start = time.monotonic()
         assert changed(run, old)["names"] == {"new": [], "mended": [], "worse": [], "gone": []}
+        # Half a minute is how long a database waits for somebody who reads it.
+        assert time.monotonic() - start < 20
+        assert sorted(os.listdir(".")) == [".git", "F.db", "root"]
 
 
 def test_what_cannot_be_listed_is_neither_gone_nor_forgotten(

@@ -2,15 +2,23 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context
 from multiprocessing.process import BaseProcess
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from lora_lint.audit.tasks import Outcome, Task, Tell
 
+if TYPE_CHECKING:
+    from lora_lint.audit.work import Work
+
+    _Pipe = connection.Connection[Any, Any]
+
+FORKS = 8
+"""Processes that are made before it is known how much there is to do."""
 DEATHS = 3
 """Times that a process may die before it has begun with anything; then something else is wrong."""
 
@@ -30,9 +38,15 @@ class Here:
 
     size = 1
 
-    def __init__(self, job: Job) -> None:
-        self._do = job.worker()
+    def __init__(self, work: "Work") -> None:
+        self._do = work.worker()
         self._task: tuple[int, Task] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._do.close()
 
     @property
     def room(self) -> bool:
@@ -52,32 +66,50 @@ class _Worker:
     """A process, and what it was given; `at` is what it said last, where it was asked to say."""
 
     process: BaseProcess
-    pipe: "connection.Connection[Any, Any]"
+    pipe: "_Pipe"
     number: int | None = None
     task: Task | None = None
     at: str | None = None
     deaths: int = 0
 
 
+class Forks:
+    """Processes that wait for a job, made of this one in no time, where that is safe: on Linux, while there is one
+    thread. To be made before a database is opened, which no process may inherit.
+    """
+
+    def __init__(self, workers: int | None) -> None:
+        """So many, or as many as processors; none where this process alone does the work."""
+        self._waiting: list[_Worker] = []
+        if _has_one_thread():
+            for _ in range(min(processors() if workers is None else workers, FORKS)):
+                self._waiting.append(_started("fork", [worker.pipe for worker in self._waiting]))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _end(self._waiting)
+
+    def taken(self) -> _Worker | None:
+        """One of them, which is the caller's now."""
+        return self._waiting.pop() if self._waiting else None
+
+
 class Processes:
     """Several processes. A task whose process died is done again, step by step; what kills that one too is left out."""
 
-    def __init__(self, job: Job, size: int) -> None:
+    def __init__(self, job: Job, size: int, forks: Forks | None = None) -> None:
         self.size = size
         self._job = job
-        # A server that forks would import this package by its own path, which may hold another release.
-        self._context = get_context("spawn")
+        self._forks = forks
         self._workers: list[_Worker] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for worker in self._workers:
-            worker.pipe.close()
-            worker.process.terminate()
-        for worker in self._workers:
-            worker.process.join()
+        _end(self._workers)
 
     @property
     def room(self) -> bool:
@@ -136,11 +168,41 @@ class Processes:
             worker.pipe.send((worker.task, careful))
 
     def _started(self) -> _Worker:
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_serve, args=(theirs, self._job), daemon=True, name="lora-lint audit")
-        process.start()
-        theirs.close()
-        return _Worker(process, ours)
+        worker = self._forks.taken() if self._forks is not None else None
+        # A server that forks would import this package by its own path, which may hold another release.
+        worker = worker or _started("spawn")
+        with suppress(OSError):
+            worker.pipe.send(self._job)
+        return worker
+
+
+def _has_one_thread() -> bool:
+    """Whether no thread, of Python or of a library, could hold a lock that a forked process waits for for ever."""
+    try:
+        return sys.platform == "linux" and len(os.listdir("/proc/self/task")) == 1
+    except OSError:
+        return False
+
+
+def _started(how: str, inherited: Sequence["_Pipe"] = ()) -> _Worker:
+    """A process that waits for its job; one that is forked has the pipes to those before it, and its own."""
+    context = get_context(how)
+    ours, theirs = context.Pipe()
+    closed = (*inherited, ours) if how == "fork" else ()
+    process = context.Process(  # type: ignore[attr-defined]
+        target=_serve, args=(theirs, closed), daemon=True, name="lora-lint audit"
+    )
+    process.start()
+    theirs.close()
+    return _Worker(process, ours)
+
+
+def _end(workers: Iterable[_Worker]) -> None:
+    for worker in workers:
+        worker.pipe.close()
+        worker.process.terminate()
+    for worker in workers:
+        worker.process.join()
 
 
 def _ending(code: int | None) -> str:
@@ -152,14 +214,16 @@ def _ending(code: int | None) -> str:
     return f"ended with status {code}"
 
 
-def _serve(pipe: "connection.Connection[Any, Any]", job: Job) -> None:
-    """Do tasks until the other end is gone; Ctrl-C is the other end's business."""
+def _serve(pipe: "_Pipe", closed: Sequence["_Pipe"]) -> None:
+    """Wait for a job, and do tasks until the other end is gone; Ctrl-C is the other end's business."""
     import gc
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.set_threshold(100_000)
+    for one in closed:
+        one.close()
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        do = job.worker()
+        do = pipe.recv().worker()
         while True:
             task, careful = pipe.recv()
             pipe.send(tuple(do(task, pipe.send if careful else _untold)))

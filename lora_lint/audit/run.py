@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence, Set
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 
 import lora_lint
 from lora_lint.audit.beside import stamp
-from lora_lint.audit.local import Here, Processes, processors
+from lora_lint.audit.changes import Against, Changes
+from lora_lint.audit.local import Forks, Here, Processes, processors
 from lora_lint.audit.remote import Objects, RemoteError, absolute, is_owner, is_remote
 from lora_lint.audit.roots import Place
 from lora_lint.audit.rows import FORMAT, Names, Row, lost
@@ -41,6 +42,8 @@ class Tally:
     """What the names of files begin with that may be there or not, since their folder couldn't be listed."""
     unstored: str = ""
     """Why the store couldn't be written any more."""
+    changes: Changes | None = None
+    """What became of the adapters since an earlier audit."""
 
 
 @dataclass
@@ -59,6 +62,10 @@ class Audit:
     """The address of the Ray cluster that does the work, `local` for one of its own; None for processes."""
     verify: bool = False
     """Whether the tensors are read as well, with torch."""
+    forks: Forks | None = None
+    """Processes that were made for it."""
+    against: Against | None = None
+    """An earlier audit that it is compared with."""
     tally: Tally = field(default_factory=Tally)
 
     def __iter__(self) -> Iterator[list[Row]]:
@@ -100,14 +107,22 @@ class Audit:
                     store.take(number, outcome, repeats)
                 for at, item in enumerate(outcome.items):
                     if at not in repeats and (found := item.found):
-                        yield found, item.times
+                        yield self._compared(found), item.times
             for root, problem in unlisted.items():
                 self.tally.unlisted.append(prefixes[roots.index(root)].rstrip("/"))
                 self.tally.failures.append(f"{root}: {problem}")
-                yield [lost(Names(root, root, root), f"could not be gone through: {problem}")], 1
+                yield self._compared([lost(Names(root, root, root), f"could not be gone through: {problem}")]), 1
+            # Which may be the store that is let go of below: nobody else reads it then.
+            if self.against is not None:
+                self.tally.changes = self.against.finish(self.tally.unlisted)
             # What wasn't listed may still be there, and isn't to be forgotten.
             if store is not None and not unlisted:
                 store.finish()
+
+    def _compared(self, rows: list[Row]) -> list[Row]:
+        if self.against is not None:
+            self.against.compare(rows)
+        return rows
 
     def _pool(self, work: Work) -> AbstractContextManager[Pool]:
         if self.cluster is not None:
@@ -116,7 +131,7 @@ class Audit:
             local = [root for root in work.roots if not is_remote(root)]
             return Cluster(work, self.workers, self.cluster, gpus=self.verify, paths=local)
         workers = processors() if self.workers is None else self.workers
-        return Processes(work, workers) if workers else nullcontext(Here(work))
+        return Processes(work, workers, self.forks) if workers else Here(work)
 
     def _count(self, outcome: Outcome, repeats: int) -> None:
         tally = self.tally

@@ -11,7 +11,6 @@ from lora_lint.cli.options import Config, Names, Outputs, Policy, files_of, narr
 from lora_lint.cli.output import emit, fail, say
 
 if TYPE_CHECKING:
-    from lora_lint.audit.changes import Against, Changes
     from lora_lint.audit.findings import Findings
     from lora_lint.audit.report.page import Page
     from lora_lint.audit.run import Audit, Tally
@@ -73,7 +72,7 @@ def audit(
     """
     from lora_lint.audit.changes import Against
     from lora_lint.audit.findings import Findings
-    from lora_lint.audit.local import PoolError
+    from lora_lint.audit.local import Forks, PoolError
     from lora_lint.audit.run import Audit
     from lora_lint.audit.store import StoreError
     from lora_lint.audit.summary import Summary
@@ -91,18 +90,23 @@ def audit(
     settings = narrowed(settings_for(roots, config, policy, None), select, ignore)
     known = baseline or (settings.baseline and os.path.join(settings.folder, settings.baseline)) or None
     cluster = (address or "local") if engine == "ray" else None
-    whole = Audit(roots, settings, workers, store, known, cluster, verify)
     summary = Summary(policy=settings.policy)
     threshold = _threshold(fail_on, settings.fail_on)
     try:
-        earlier = Against(against, roots) if against else None
-        with table_at(table) as rows, page_at(report, roots) as page, json_lines(format_, files) as lines:
+        with (
+            Forks(workers if cluster is None else 0) as forks,
+            table_at(table) as rows,
+            page_at(report, roots) as page,
+            json_lines(format_, files) as lines,
+        ):
+            earlier = Against(against, roots) if against else None
+            whole = Audit(roots, settings, workers, store, known, cluster, verify, forks, earlier)
             by_finding = any(name in FORMATS[2:] for name in (format_, *(name for name, _ in files)))
             found = Findings(roots, settings.policy, threshold) if by_finding else None
-            changes = _go(whole, summary, rows, page, earlier, found, lines)
-            _tell(format_, files, whole.tally, found, Screen(summary, whole.tally, changes))
+            _go(whole, summary, rows, page, found, lines)
+            _tell(format_, files, whole.tally, found, Screen(summary, whole.tally))
             if report is not None and page is not None:
-                save_page(report, page.pieces(summary, whole.tally, changes))
+                save_page(report, page.pieces(summary, whole.tally))
     except (BaselineError, StoreError, PoolError, ImportError) as error:
         fail(str(error))
     except OSError as error:
@@ -142,20 +146,17 @@ def _go(
     summary: "Summary",
     table: "Table | None",
     page: "Page | None",
-    earlier: "Against | None",
     found: "Findings | None",
     written: "list[Lines]",
-) -> "Changes | None":
+) -> None:
     """Go through all rows, and say what they come to."""
     from lora_lint.cli.sinks import Progress
     from lora_lint.reporters import audit as reporter
 
     progress = Progress(whole.tally)
-    each = earlier or table or page or found or written
+    each = whole.against or table or page or found or written
     for rows, times in whole.counted(together=not each):
         summary.add(rows, times)
-        if earlier is not None:
-            earlier.compare(rows)
         if table is not None:
             table.add(rows)
         if page is not None:
@@ -166,10 +167,8 @@ def _go(
             lines.add(reporter.json_rows(rows))
         progress.show(summary.adapters.total)
     progress.clear()
-    changes = earlier.finish(whole.tally.unlisted) if earlier is not None else None
     for lines in written:
-        lines.end(reporter.json_tail(summary, whole.tally, changes))
-    return changes
+        lines.end(reporter.json_tail(summary, whole.tally))
 
 
 def _tell(

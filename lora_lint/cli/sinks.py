@@ -13,7 +13,6 @@ from lora_lint.cli import output
 from lora_lint.cli.output import emit, fail
 
 if TYPE_CHECKING:
-    from lora_lint.audit.changes import Changes
     from lora_lint.audit.report.page import Page
     from lora_lint.audit.run import Tally
     from lora_lint.audit.summary import Summary
@@ -31,7 +30,6 @@ class Screen:
 
     summary: "Summary"
     tally: "Tally"
-    changes: "Changes | None"
 
     def show(self) -> None:
         """The screen, or the same for a pipe."""
@@ -40,15 +38,17 @@ class Screen:
         if output.on_terminal():
             drawn = (sys.stdout.encoding or "").lower().startswith("utf")
             width, height, color = output.width(), output.height(), output.colour()
-            parts = self.summary, self.tally, self.changes
-            emit(reporter.for_terminal(*parts, width=width, height=height, color=color, drawn=drawn))
+            shown = reporter.for_terminal(
+                self.summary, self.tally, width=width, height=height, color=color, drawn=drawn
+            )
+            emit(shown)
         else:
             emit(self.plain())
 
     def plain(self) -> str:
         from lora_lint.reporters import audit as reporter
 
-        return reporter.plain(self.summary, self.tally, self.changes)
+        return reporter.plain(self.summary, self.tally)
 
 
 class Lines:

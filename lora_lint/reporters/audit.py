@@ -17,15 +17,13 @@ _ENDLESS = 1000
 """Lines of a pipe."""
 
 
-def plain(summary: Summary, tally: Tally, changes: Changes | None = None, *, width: int = NARROWEST) -> str:
+def plain(summary: Summary, tally: Tally, *, width: int = NARROWEST) -> str:
     """The summary as text for a pipe, with air between its parts."""
-    lines = screen(summary, tally, changes, width=width, height=_ENDLESS, marks=TYPED)
+    lines = screen(summary, tally, width=width, height=_ENDLESS, marks=TYPED)
     return "\n".join("".join(piece.text for piece in line).rstrip() for line in lines)
 
 
-def for_terminal(
-    summary: Summary, tally: Tally, changes: Changes | None = None, *, width: int, height: int, color: bool, drawn: bool
-) -> str:
+def for_terminal(summary: Summary, tally: Tally, *, width: int, height: int, color: bool, drawn: bool) -> str:
     """The summary in colours, no wider than the terminal and, from 24 lines of 80 on, no higher."""
     from rich.text import Text
 
@@ -33,7 +31,7 @@ def for_terminal(
 
     def draw(console: "Console") -> None:
         marks = DRAWN if drawn else TYPED
-        for line in screen(summary, tally, changes, width=width, height=height, marks=marks):
+        for line in screen(summary, tally, width=width, height=height, marks=marks):
             text = Text.assemble(*line)
             text.rstrip()
             console.print(text, soft_wrap=True, highlight=False)
@@ -46,7 +44,7 @@ def json_rows(rows: Iterable[Row]) -> Iterator[str]:
     return (printable_json(as_data(row), indent=None) for row in rows)
 
 
-def json_summary(summary: Summary, tally: Tally, changes: Changes | None) -> dict[str, Any]:
+def json_summary(summary: Summary, tally: Tally) -> dict[str, Any]:
     """The numbers of an audit, for machines."""
     return {
         "policy": summary.policy,
@@ -68,7 +66,7 @@ def json_summary(summary: Summary, tally: Tally, changes: Changes | None) -> dic
         "repeats": tally.repeats,
         "suppressed": tally.suppressed,
         "failures": len(tally.failures),
-        "changes": None if changes is None else _changes(changes),
+        "changes": None if tally.changes is None else _changes(tally.changes),
     }
 
 
@@ -85,5 +83,5 @@ def json_head() -> str:
     return f'{{"format": {FORMAT},\n "rows": ['
 
 
-def json_tail(summary: Summary, tally: Tally, changes: Changes | None) -> str:
-    return f'],\n "summary": {printable_json(json_summary(summary, tally, changes), indent=None)}}}'
+def json_tail(summary: Summary, tally: Tally) -> str:
+    return f'],\n "summary": {printable_json(json_summary(summary, tally), indent=None)}}}'

@@ -55,22 +55,20 @@ TYPED = Marks("#", ">", "~", "x", "sqrt ")
 """For pipes, and terminals that have ASCII alone."""
 
 
-def screen(
-    summary: Summary, tally: Tally, changes: Changes | None, *, width: int, height: int, marks: Marks
-) -> list[Line]:
+def screen(summary: Summary, tally: Tally, *, width: int, height: int, marks: Marks) -> list[Line]:
     """The parts with as much in them, and as much air between them, as there is room for."""
     width = min(max(width, NARROWEST), WIDEST)
     head = [*_head(summary, width, marks), *_verdicts(summary, width)]
     if not summary.adapters.total:
         head = [[Piece("no adapter found", "bold")]]
     worst = list(_worst(summary, width, marks))
-    foot = [*_left_out(summary, tally, width, marks), *_change_counts(changes)]
+    foot = [*_left_out(summary, tally, width, marks), *_change_counts(tally.changes)]
     spare = height - 1 - len(head) - len(worst) - len(foot) - bool(summary.problems.each)
     block = _block(summary, width, min(max(spare - 1 - _AIR, _LEAST), _MOST), marks) if head[1:] else []
     spare -= len(block)
     unreadable = list(_unreadable(summary, width, min(max(spare - _AIR, 1), _MOST), marks))
     spare -= max(len(unreadable) - 1, 0)
-    lines: list[Line] = list(_changed(changes))
+    lines: list[Line] = list(_changed(tally.changes))
     for part in filter(None, (head, block, worst, [*unreadable, *foot])):
         if part is not head and spare > 0:
             lines.append([])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import lora_lint
-from lora_lint.audit.changes import CHANGES, Changes
+from lora_lint.audit.changes import CHANGES
 from lora_lint.audit.report import charts
 from lora_lint.audit.report.answer import told
 from lora_lint.audit.report.entries import AT_ONCE, STANDINGS, Block, Standing, figure, plain, standing
@@ -89,7 +89,7 @@ class Page:
         if len(self._block) == AT_ONCE:
             self._put_aside()
 
-    def pieces(self, summary: Summary, tally: Tally, changes: Changes | None) -> Iterator[bytes]:
+    def pieces(self, summary: Summary, tally: Tally) -> Iterator[bytes]:
         """The page, piece by piece.
 
         Raises:
@@ -102,7 +102,7 @@ class Page:
         for piece in template.generate(
             begun=self._begun,
             blocks=self._blocks(),
-            changes=changes,
+            changes=tally.changes,
             changes_order=CHANGES,
             charts=list(_drawings(summary, self._figures, policy)),
             figures=self._figures,
