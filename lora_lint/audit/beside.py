@@ -55,9 +55,8 @@ def stamp(path: str) -> Stamp | None:
     return status.st_size, status.st_mtime_ns, status.st_ino
 
 
-def only_folder(stamp: Stamp) -> str:
+def only_folder(size: int, changed: int, inode: int) -> str:
     """What `stamped` gives where nothing but a folder of this stamp was used."""
-    size, changed, inode = stamp
     return f'[[".",{size},{changed},{inode}]]'
 
 
@@ -66,7 +65,7 @@ def stamped(path: str, others: Set[str]) -> str:
     folder = os.path.dirname(path)
     own = stamp(folder or ".")
     if own is not None and others <= {path}:
-        return only_folder(own)
+        return only_folder(*own)
     inside = os.path.join(folder, "")
     found: list[list[object]] = [[".", *(own or ())]]
     for other in sorted(others):

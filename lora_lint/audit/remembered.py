@@ -37,29 +37,31 @@ class Same:
     def add(self, path: str, held: Sequence[Held]) -> bool:
         """Add a folder, unless it, or a file in it, or what that was made of is another."""
         _, folder_id, size, changed, inode, found, named, *_ = held[0]
+        files = held if named is not None else ()
+        alone = only_folder(size, changed, inode)
+        kept = len(self.kept)
+        told = len(self.said)
         try:
             status = os.stat(path)
-            if status.st_mtime_ns != changed or status.st_size != size or status.st_ino != inode:
-                return False
-            files = held if named is not None else ()
-            if len(files) != _found(found)[0]:
-                return False
-            alone = only_folder((size, changed, inode))
-            for _, _, _, _, _, _, name, _, size, changed, inode, beside, _ in files:
+            same = status.st_mtime_ns == changed and status.st_size == size and status.st_ino == inode
+            same = same and len(files) == _found(found)[0]
+            self.kept.append(folder_id)
+            for _, _, _, _, _, _, name, id_, size, changed, inode, beside, said in files:
+                if not same:
+                    break
                 file = f"{path}{os.sep}{name}"
                 status = os.stat(file)
-                if status.st_mtime_ns != changed or status.st_size != size or status.st_ino != inode:
-                    return False
-                if beside != alone and not is_current(file, beside):
-                    return False
+                same = status.st_mtime_ns == changed and status.st_size == size and status.st_ino == inode
+                same = same and (beside == alone or is_current(file, beside))
+                self.kept.append(id_)
+                if said:
+                    self.said.append((said, id_))
         except (OSError, ValueError):
+            same = False
+        if not same:
+            del self.kept[kept:], self.said[told:]
             return False
         self.files += len(files)
-        self.kept.append(folder_id)
-        for _, _, _, _, _, _, _, id_, _, _, _, _, said in files:
-            self.kept.append(id_)
-            if said:
-                self.said.append((said, id_))
         return True
 
 
@@ -72,12 +74,14 @@ class Remembered:
         """What is held of the folders that were asked for, by their paths."""
 
     def same(self, pending: list[Place], most: int, deadly: Mapping[str, str], tell: Tell) -> Same:
-        """Take the folders at the end of `pending` that are as they were, until there are so many files; what lies
-        below them comes in their stead.
+        """Take the folders at the end of `pending` that are as they were, until there are so many files, and a few more
+        so that none is left of those that lie side by side; what lies below them comes in their stead.
         """
-        same = Same()
-        while pending and self._store is not None and same.files < most:
+        same, side = Same(), ""
+        while pending and self._store is not None and same.files < 2 * most:
             path, kind = pending[-1]
+            if same.files >= most and (side := side or os.path.dirname(path)) != os.path.dirname(path):
+                break
             if kind != "folder" or path in deadly:
                 break
             if path not in self._held:
