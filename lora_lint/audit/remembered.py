@@ -129,7 +129,8 @@ class Remembered:
         # An owner has few adapters: those of many are asked for with them.
         held = ((path, files[0][5]) for path in paths if (files := self._held[path]))
         below = (within(path) + name for path, found in held for name in _found(found)[1][0])
-        self._fetch(store, list(islice(below, AT_ONCE)))
+        if some := list(islice(below, AT_ONCE)):
+            self._fetch(store, some)
 
     def _fetch(self, store: Store, paths: Sequence[str]) -> None:
         names = {path: self._root.listed_as(path) for path in paths}
