@@ -325,6 +325,20 @@ def test_processes_that_can_t_start_are_an_error() -> None:
         list(pool.wait())
 
 
+def test_where_no_process_can_be_made_that_is_said(
+    repository_top: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(how: str, inherited: object = ()) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    adapter("root/a")
+    monkeypatch.setattr("lora_lint.audit.local._started", refused)
+    done = run("audit", "root", "--workers", "2")
+    said = "lora-lint: processes that read adapters can't be started: Resource temporarily unavailable\n"
+    assert (done.status, done.err) == (2, said)
+    assert run("audit", "root", "--workers", "0").status == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [

@@ -281,11 +281,13 @@ OWNED = {
 """Three pages of the models of `org`, in the order of the hub."""
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
-def test_an_owner_s_models_are_audited_one_after_the_other(workers: str, cli: Cli) -> None:
+@pytest.mark.parametrize("hands", [["--workers", "0"], ["--workers", "2"], ["--workers", "2", "--engine", "ray"]])
+def test_an_owner_s_models_are_audited_one_after_the_other(hands: list[str], cli: Cli) -> None:
+    if "ray" in hands:
+        pytest.importorskip("ray")
     with hub(OWNED) as found:
         found.refused.append("/org/gated/resolve")
-        more = ("--format", "json", "--workers", workers, "--table", "t.csv", "--store", "s.db")
+        more = ("--format", "json", *hands, "--table", "t.csv", "--store", "s.db")
         done = cli("audit", "hf://org/", *more, env=on_hub(found))
         assert [(row["file"], row["scale"], row["problem"]) for row in done.data["rows"]] == [
             ("whole/adapter_config.json", 2, None),

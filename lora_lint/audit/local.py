@@ -82,8 +82,10 @@ class Forks:
         """So many, or as many as processors; none where this process alone does the work."""
         self._waiting: list[_Worker] = []
         if _has_one_thread():
-            for _ in range(min(processors() if workers is None else workers, FORKS)):
-                self._waiting.append(_started("fork", [worker.pipe for worker in self._waiting]))
+            # Where there can't be more, as many as there are do the work, or say that they can't.
+            with suppress(OSError):
+                for _ in range(min(processors() if workers is None else workers, FORKS)):
+                    self._waiting.append(_started("fork", [worker.pipe for worker in self._waiting]))
 
     def __enter__(self) -> Self:
         return self
@@ -170,7 +172,10 @@ class Processes:
     def _started(self) -> _Worker:
         worker = self._forks.taken() if self._forks is not None else None
         # A server that forks would import this package by its own path, which may hold another release.
-        worker = worker or _started("spawn")
+        try:
+            worker = worker or _started("spawn")
+        except OSError as error:
+            raise PoolError(f"processes that read adapters can't be started: {error.strerror or error}") from None
         with suppress(OSError):
             worker.pipe.send(self._job)
         return worker

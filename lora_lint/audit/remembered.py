@@ -138,6 +138,7 @@ class Remembered:
         self._held.update((path, found.get(name) if name is not None else None) for path, name in names.items())
 
 
-@lru_cache(256)
+# Most folders hold one file and nothing else; what large ones hold is asked for twice in a row, and not kept.
+@lru_cache(16)
 def _found(beside: str) -> Any:
     return json.loads(beside)
