@@ -146,6 +146,15 @@ def _listed_in(folder: str) -> list[str]:
         return []
 
 
+def tells(name: str) -> bool:
+    """Whether what has this name, in a folder above a config, may have a part in what it means: it pins a package,
+    holds its source, or ends the repository."""
+    return name in _TELLING or _requirements_of(name) is not None
+
+
+_TELLING = frozenset((".git", "src", "setup.py", _FOLDER))
+
+
 def _may_pin(file: str) -> bool:
     return file.endswith(_ENDINGS) or file == _FOLDER
 

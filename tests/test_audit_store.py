@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 
 from lora_lint.audit.changes import became
+from lora_lint.audit.database import APPLICATION, StoreError
 from lora_lint.audit.rows import Found, Row
 from lora_lint.audit.run import Audit
-from lora_lint.audit.store import APPLICATION, Store, StoreError
+from lora_lint.audit.store import Store
 from lora_lint.project import _pinned
 from lora_lint.settings import Settings
 from tests.audits import adapter, config, in_place, later, remembered, settle, snapshot
@@ -114,6 +115,64 @@ def test_a_pin_that_comes_above_all_adapters_is_seen(file: str, here: Path) -> N
     assert [found.rule for found in row.findings] == ["peft-too-old"]
 
 
+@pytest.fixture(params=["new", "settled"])
+def teams(request: pytest.FixtureRequest, here: Path) -> list[str]:
+    """Adapters that PEFT 0.12 is too old for, in folders between the root and them, which a store holds."""
+    files = ["team/a", "team/deep/b", "team/deep/er/c", "other/d"]
+    for name in files:
+        adapter(f"root/{name}", eva_config={"rho": 2.0}, init_lora_weights="eva")
+    if request.param == "settled":
+        settle("root")
+    assert told(remembered()[0]) == []
+    return files
+
+
+def told(rows: list[Row]) -> list[str]:
+    """The adapters that PEFT is too old for."""
+    return [row.adapter for row in rows for found in row.findings if found.rule == "peft-too-old"]
+
+
+@pytest.mark.parametrize("above", ["team", "team/deep"])
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("requirements.txt", "peft==0.12.0\n"),
+        ("requirements/all.txt", "peft==0.12.0\n"),
+        ("pyproject.toml", '[project]\ndependencies = ["peft==0.12.0"]\n'),
+    ],
+)
+def test_a_pin_that_comes_between_the_root_and_an_adapter_is_seen(
+    file: str, text: str, above: str, teams: list[str]
+) -> None:
+    below = [name for name in teams if name.startswith(f"{above}/")]
+    write({f"root/{above}/{file}": text})
+    _pinned.cache_clear()
+    rows, kept = remembered()
+    assert told(rows) == below
+    assert kept == len(teams) - len(below)
+    os.unlink(f"root/{above}/{file}")
+    _pinned.cache_clear()
+    assert told(remembered()[0]) == []
+
+
+def test_what_a_pin_is_above_is_read_anew_after_an_interruption(
+    teams: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lora_lint.audit.share.MOST", 1)
+    write({"root/team/requirements.txt": "peft==0.12.0\n"})
+    _pinned.cache_clear()
+    found = iter(Audit(["root"], Settings(), 0, "F.db"))
+    next(found)
+    del found
+    assert told(remembered()[0]) == teams[:3]
+
+
+@pytest.mark.parametrize("file", ["team/notes.txt", "team/README.md", "team/deep/new/adapter_config.json"])
+def test_what_pins_nothing_makes_nothing_new(file: str, teams: list[str]) -> None:
+    write({f"root/{file}": config() if file.endswith(".json") else "Words\n"})
+    assert remembered()[1] == len(teams)
+
+
 @pytest.mark.parametrize("pinned", ["", "0.12.0"])
 def test_another_pin_above_an_adapter_is_seen(pinned: str, here: Path) -> None:
     for name, rank in (("a", 8), ("b", 4)):
@@ -207,7 +266,9 @@ def stored(here: Path) -> int:
     if not (here / "F.db").exists():
         return 0
     try:
-        count: int = sqlite3.connect("F.db", timeout=10).execute("SELECT count(*) FROM files").fetchone()[0]
+        count: int = (
+            sqlite3.connect("F.db", timeout=10).execute("SELECT count(*) FROM files WHERE name != ''").fetchone()[0]
+        )
     except sqlite3.OperationalError:
         return 0
     return count

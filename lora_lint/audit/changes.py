@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from lora_lint.audit.database import StoreError
 from lora_lint.audit.rows import Row, decoded, off_by
-from lora_lint.audit.store import Store, StoreError
+from lora_lint.audit.store import Store
 
 Change = Literal["new", "mended", "worse", "gone"]
 CHANGES: tuple[Change, ...] = ("new", "mended", "worse", "gone")

@@ -9,13 +9,14 @@ from functools import lru_cache
 from itertools import islice, takewhile
 from typing import Any
 
-from lora_lint.audit.beside import Stamp, is_current, only_folder
+from lora_lint.audit.beside import NOWHERE, Stamp, is_current, only_folder
 from lora_lint.audit.records import FOLDER, Held, Record
 from lora_lint.audit.roots import Place, Root, within
 from lora_lint.audit.store import Store
 from lora_lint.audit.tasks import Tell
 from lora_lint.files import Candidate
 from lora_lint.finding import Skipped
+from lora_lint.project import tells
 
 AT_ONCE = 128
 """Folders that are asked for at once, and the most files of one whose listing is kept."""
@@ -72,6 +73,8 @@ class Remembered:
         self._store, self._scope, self._root = store, scope, root
         self._held: dict[str, list[Held] | None] = {}
         """What is held of the folders that were asked for, by their paths."""
+        self._changed: dict[str, str] = {}
+        """What was found in folders that aren't as they were."""
 
     def same(self, pending: list[Place], most: int, deadly: Mapping[str, str], tell: Tell) -> Same:
         """Take the folders at the end of `pending` that are as they were, until there are so many files, and a few more
@@ -79,19 +82,23 @@ class Remembered:
         """
         same, side = Same(), ""
         while pending and self._store is not None and same.files < 2 * most:
-            path, kind = pending[-1]
+            path, kind, anew = pending[-1]
             if same.files >= most and (side := side or os.path.dirname(path)) != os.path.dirname(path):
                 break
-            if kind != "folder" or path in deadly:
+            if kind != "folder" or anew or path in deadly:
                 break
             if path not in self._held:
                 self._ask(self._store, pending)
             held = self._held.pop(path)
             tell(path)
-            if held is None or not same.add(path, held):
+            if held is None:
+                break
+            found = held[0][5]
+            if not same.add(path, held):
+                self._changed[path] = found
                 break
             pending.pop()
-            below, skipped = _found(held[0][5])[1]
+            below, skipped, _ = _found(found)[1]
             if below or skipped:
                 start = within(path)
                 pending += [Place(start + name, "folder") for name in reversed(below)]
@@ -110,21 +117,31 @@ class Remembered:
         same stamp may stand for something else: links lead elsewhere, and what changed just now may change again.
         """
         folder = self._root.listed_as(place.path) if place.kind == "folder" else None
-        if folder is None or before is None or time.time_ns() - before[1] < SETTLED or len(candidates) > AT_ONCE:
+        if folder is None or len(candidates) > AT_ONCE or any(one.name == place.path for one in skipped):
             return None
-        if not all(one.regular for one in candidates) or any(one.name == place.path for one in skipped):
-            return None
+        settled = before is not None and time.time_ns() - before[1] > SETTLED
+        if before is None or not settled or not all(one.regular for one in candidates):
+            # What tells the configs below it something is to be known again.
+            before = NOWHERE
+            if not below:
+                return None
         found = [
             [os.path.basename(one.path) for one in below],
             [[os.path.basename(one.name), one.reason] for one in skipped],
+            _telling(place.path) if below else [],
         ]
-        text = json.dumps(found, separators=(",", ":")) if below or skipped else "[[],[]]"
+        text = json.dumps(found, separators=(",", ":")) if below or skipped else "[[],[],[]]"
         return Record(folder, FOLDER, before, "", f"[{len(candidates)},{text}]")
+
+    def tells_otherwise(self, place: Place) -> bool:
+        """Whether something came into a folder that was listed, or went, which tells the configs below it something."""
+        found = self._changed.pop(place.path, None)
+        return found is not None and _found(found)[1][2] != _telling(place.path)
 
     def _ask(self, store: Store, pending: Sequence[Place]) -> None:
         # Its siblings: what comes after them was asked for when the folder above was gone through.
         siblings = takewhile(lambda one: one.kind == "folder" and one.path not in self._held, reversed(pending))
-        paths = [path for path, _ in islice(siblings, AT_ONCE)]
+        paths = [one.path for one in islice(siblings, AT_ONCE)]
         self._fetch(store, paths)
         # An owner has few adapters: those of many are asked for with them.
         held = ((path, files[0][5]) for path in paths if (files := self._held[path]))
@@ -136,6 +153,14 @@ class Remembered:
         names = {path: self._root.listed_as(path) for path in paths}
         found = store.listed(self._scope, [name for name in names.values() if name is not None])
         self._held.update((path, found.get(name) if name is not None else None) for path, name in names.items())
+
+
+def _telling(folder: str) -> list[str]:
+    """The names in a folder that tell the configs below it something."""
+    try:
+        return sorted(filter(tells, os.listdir(folder)))
+    except OSError:
+        return []
 
 
 # Most folders hold one file and nothing else; what large ones hold is asked for twice in a row, and not kept.

@@ -27,6 +27,8 @@ class Place(NamedTuple):
     path: str
     kind: str
     """`folder`, `file`, `link` for a file that is none by itself, `named` for one that was asked for."""
+    anew: bool = False
+    """Whether nothing that a store holds of it is true any more."""
 
 
 class Root(Protocol):

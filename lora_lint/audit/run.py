@@ -11,12 +11,13 @@ from tempfile import TemporaryDirectory
 import lora_lint
 from lora_lint.audit.beside import stamp
 from lora_lint.audit.changes import Against, Changes
+from lora_lint.audit.database import StoreError
 from lora_lint.audit.local import Forks, Here, Processes, processors
 from lora_lint.audit.remote import Objects, RemoteError, absolute, is_owner, is_remote
 from lora_lint.audit.roots import Place
 from lora_lint.audit.rows import FORMAT, Names, Row, lost
 from lora_lint.audit.shares import Pool, ordered
-from lora_lint.audit.store import Store, StoreError
+from lora_lint.audit.store import Store
 from lora_lint.audit.tasks import Item, Outcome
 from lora_lint.audit.work import Work
 from lora_lint.catalogue import root as rule_pages
@@ -190,6 +191,7 @@ class _Keeper:
         if not self._tally.unstored:
             with self._noted():
                 self._store.keep(outcome.kept)
+                self._store.forget(self._scopes[root], outcome.outdated)
                 self._store.add(self._scopes[root], outcome.records, repeats)
 
     def finish(self) -> None:

@@ -37,6 +37,7 @@ class Share:
         self._kept: list[tuple[int, int]] = []
         self._known = self._unopened = 0
         self._unlisted: list[str] = []
+        self._outdated: list[str] = []
         self._remembered = auditor.remembered(task)
 
     @property
@@ -61,6 +62,7 @@ class Share:
             self._report.summary.suppressed,
             self._unopened,
             tuple(self._unlisted),
+            tuple(self._outdated),
         )
 
     def beside(self, folder: str) -> dict[str, str]:
@@ -113,10 +115,16 @@ class Share:
             record = self._remembered.listing(place, before, candidates, below, left_out)
             if record is not None:
                 self._records.append(record)
+            anew = place.anew
+            if below and self._remembered.tells_otherwise(place):
+                self._outdated.append(self._called(place.path))
+                anew = True
+            if anew:
+                below = [one._replace(anew=True) for one in below]
         return candidates, below
 
-    def go_through(self, candidates: Sequence[Candidate]) -> None:
-        """Keep or read files."""
+    def go_through(self, candidates: Sequence[Candidate], *, anew: bool) -> None:
+        """Keep or read files, all of them where what the store holds is true no more."""
         for candidate in candidates:
             address = self._root.address(candidate.path)
             self._tell(address)
@@ -124,7 +132,7 @@ class Share:
                 self.lose(candidate.path, self._deadly[address])
                 continue
             names = self._root.names(candidate.path)
-            before = self._auditor.file(self._task, names.file)
+            before = self._auditor.file(self._task, names.file) if not anew else None
             if before is None or not self._keep(candidate, names, before):
                 self._read(candidate, names)
 

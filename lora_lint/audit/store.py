@@ -1,49 +1,26 @@
 """What an audit found, in a SQLite file: an unchanged adapter isn't read again, and an interrupted audit goes on."""
 
-import os
-import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence, Set
 from datetime import UTC, datetime
 from typing import Any, Self
 
+from lora_lint.audit.database import KINDS, kept, name_of, opened, told
 from lora_lint.audit.records import Held, Known, Record
 from lora_lint.audit.remote import absolute
 from lora_lint.audit.rows import Names, said
 from lora_lint.audit.seen import Seen
 
-APPLICATION = 0x4C6F5261
-"""`LoRa`, in the header of the file, so that no other database is taken for a store."""
-LAYOUT = 3
-"""The version of the tables, and of the rows in them."""
 ASKED = 500
 """Files that are asked for at once by their numbers."""
 AT_ONCE = 2000
 LATEST = 1.0
 """Files, and seconds, after which what was found is committed: all that a killed audit does again."""
 
-_TABLES = """
-CREATE TABLE scopes (
-    id INTEGER PRIMARY KEY, root TEXT, fingerprint TEXT, started TEXT, finished TEXT, audit INTEGER DEFAULT 1
-);
-CREATE TABLE files (
-    id INTEGER PRIMARY KEY, scope INTEGER NOT NULL, folder TEXT NOT NULL, name TEXT NOT NULL,
-    size INTEGER, changed INTEGER, inode INTEGER, said INTEGER, beside TEXT, content TEXT, adapter TEXT, rows TEXT,
-    again INTEGER, audit INTEGER
-);
-CREATE UNIQUE INDEX places ON files (scope, folder, name);
-"""
-
-
 _NOT_SPARED = (
     "NOT EXISTS (SELECT 1 FROM temp.spared AS one WHERE one.folder IN ('', files.folder)"
     " OR files.folder > one.low AND files.folder < one.high)"
 )
-
-
-class StoreError(Exception):
-    """A store that can't be used, and why."""
 
 
 class Store:
@@ -61,28 +38,7 @@ class Store:
         """Of each scope how many audits it has seen."""
         self._seen = Seen()
         self._open, self._added, self._begun = False, 0, 0.0
-        try:
-            uri = f"file:{_quoted(os.path.abspath(path))}?mode={'ro' if readonly else 'rwc'}"
-            self._database = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
-            self._check(readonly=readonly)
-        except sqlite3.Error as error:
-            raise StoreError(f"{path}: {error}") from None
-
-    def _check(self, *, readonly: bool) -> None:
-        (application,) = self._database.execute("PRAGMA application_id").fetchone()
-        (version,) = self._database.execute("PRAGMA user_version").fetchone()
-        tables = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if not readonly and not application and not tables:
-            self._database.executescript(
-                f"PRAGMA journal_mode = WAL; BEGIN IMMEDIATE; {_TABLES} PRAGMA application_id = {APPLICATION};"
-                f"PRAGMA user_version = {LAYOUT}; COMMIT;"
-            )
-        elif application != APPLICATION:
-            raise StoreError(f"{self.path}: is not a store of lora-lint")
-        elif version != LAYOUT:
-            raise StoreError(f"{self.path}: is a store of format {version}; this release reads {LAYOUT}")
-        if not readonly:
-            self._database.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
+        self._database = opened(path, readonly=readonly)
         self._database.create_function("is_seen", 1, self._seen.__contains__)
         self._database.execute("CREATE TEMP TABLE spared (folder, low, high)")
 
@@ -99,7 +55,7 @@ class Store:
             StoreError: when it can't be written.
         """
         try:
-            with _told(self.path):
+            with told(self.path):
                 self._commit()
                 if self._writes:
                     self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -112,8 +68,8 @@ class Store:
         Raises:
             StoreError: when it can't be written.
         """
-        key = (_kept(absolute(root)), fingerprint)
-        with _told(self.path):
+        key = (kept(absolute(root)), fingerprint)
+        with told(self.path):
             found = (
                 self._database.execute(
                     "UPDATE scopes SET finished = NULL, audit = audit + 1 WHERE id ="
@@ -130,18 +86,18 @@ class Store:
 
     def is_empty(self, scope: int) -> bool:
         """Whether nothing is held of a root."""
-        with _told(self.path):
+        with told(self.path):
             return not self._database.execute("SELECT 1 FROM files WHERE scope = ? LIMIT 1", (scope,)).fetchall()
 
     def known(self, scope: int, folder: str) -> dict[str, Known]:
         """The files of one folder that the store holds, by name."""
-        found = self._found("scope = ? AND folder = ? AND name != ''", scope, _kept(folder))
+        found = self._found("scope = ? AND folder = ? AND name != ''", scope, kept(folder))
         return {name: known for _, name, known in found}
 
     def file(self, scope: int, path: str) -> Known | None:
         """What the store holds of one file."""
         folder, _, name = path.rpartition("/")
-        found = self._found("scope = ? AND folder = ? AND name = ?", scope, _kept(folder), _kept(name))
+        found = self._found("scope = ? AND folder = ? AND name = ?", scope, kept(folder), kept(name))
         return next((known for *_, known in found), None)
 
     def listed(self, scope: int, folders: Sequence[str]) -> dict[str, list[Held]]:
@@ -152,12 +108,12 @@ class Store:
             " files.name, files.id, files.size, files.changed, files.inode, files.beside, files.said FROM files AS own"
             " LEFT JOIN files ON files.scope = own.scope AND files.folder = own.folder AND files.name > ''"
             f" WHERE own.scope = ? AND own.name = '' AND own.folder IN ({', '.join('?' * len(folders))})",
-            *(scope, *map(_kept, folders)),
+            *(scope, *map(kept, folders)),
         ):
             folder, name = row[0], row[6]
             if type(folder) is bytes or type(name) is bytes:
-                folder = _name(folder)
-                row = (folder, *row[1:6], _name(name), *row[7:])
+                folder = name_of(folder)
+                row = (folder, *row[1:6], name_of(name), *row[7:])
             found.setdefault(folder, []).append(row)
         return found
 
@@ -174,11 +130,11 @@ class Store:
             *values,
         ):
             size, changed, inode = stamp
-            known = Known(id_, (size, changed, inode), content, _name(beside), _name(adapter), rows)
-            yield _name(folder), _name(name), known
+            known = Known(id_, (size, changed, inode), content, name_of(beside), name_of(adapter), rows)
+            yield name_of(folder), name_of(name), known
 
     def _asked(self, question: str, *values: str | bytes | int) -> list[Any]:
-        with _told(self.path):
+        with told(self.path):
             return self._database.execute(question, values).fetchall()
 
     def earlier(self, roots: Sequence[str]) -> dict[int, bool]:
@@ -186,12 +142,12 @@ class Store:
 
         From here on the store is read as it is now, whatever is written meanwhile.
         """
-        with _told(self.path):
+        with told(self.path):
             self._database.execute("BEGIN")
             found = self._database.execute(
                 "SELECT root, id, finished FROM scopes ORDER BY finished IS NOT NULL, id"
             ).fetchall()
-        found = [(os.fsdecode(root), number, finished) for root, number, finished in found]
+        found = [(name_of(root), number, finished) for root, number, finished in found]
         wanted = set(map(absolute, roots))
         only = len({root for root, *_ in found}) == 1 == len(wanted)
         latest = {root: (number, bool(finished)) for root, number, finished in found if only or root in wanted}
@@ -199,23 +155,38 @@ class Store:
 
     def spare(self, folders: Iterable[str]) -> None:
         """Folders of which nobody knows what is there now: their files, and those below them, aren't called gone."""
-        kinds: tuple[Callable[[str], str | bytes], ...] = (_kept, os.fsencode)
-        with _told(self.path):
+        with told(self.path):
             self._database.executemany(
                 "INSERT INTO temp.spared VALUES (?, ?, ?)",
-                [tuple(map(kind, (one, f"{one}/", f"{one}0"))) for one in folders for kind in kinds],
+                [tuple(map(kind, (one, f"{one}/", f"{one}0"))) for one in folders for kind in KINDS],
             )
 
     def others(self, scopes: Iterable[int]) -> Iterator[tuple[str, str]]:
         """The adapters and the rows of all files that were neither added nor kept, nor are spared."""
         for scope in scopes:
-            with _told(self.path):
+            with told(self.path):
                 for adapter, rows in self._database.execute(
                     "SELECT adapter, rows FROM files WHERE scope = ? AND rows != '[]' AND NOT again"
                     f" AND NOT is_seen(id) AND {_NOT_SPARED} ORDER BY folder, name",
                     (scope,),
                 ):
-                    yield _name(adapter), rows
+                    yield name_of(adapter), rows
+
+    def forget(self, scope: int, folders: Sequence[str]) -> None:
+        """Hold nothing any more of what is below some folders.
+
+        Raises:
+            StoreError: when it can't be written.
+        """
+        with told(self.path):
+            for folder in folders:
+                self._begin()
+                below: list[tuple[str, tuple[str | bytes, ...]]] = [("folder != ''", ())]
+                if folder:
+                    ends = ((kind(f"{folder}/"), kind(f"{folder}0")) for kind in KINDS)
+                    below = [("folder > ? AND folder < ?", values) for values in ends]
+                for which, values in below:
+                    self._database.execute(f"DELETE FROM files WHERE scope = ? AND {which}", (scope, *values))
 
     def add(self, scope: int, records: Sequence[Record], repeats: Set[int] = frozenset()) -> None:
         """Remember files; those of the items in `repeats` were counted under another name already.
@@ -225,7 +196,7 @@ class Store:
         """
         if not records:
             return
-        with _told(self.path):
+        with told(self.path):
             self._begin()
             self._database.executemany(
                 "INSERT INTO files (scope, audit, folder, name, size, changed, inode, content, beside, adapter, said,"
@@ -236,8 +207,8 @@ class Store:
                 " said = excluded.said, rows = excluded.rows, again = excluded.again",
                 [
                     (
-                        *(scope, self._audits[scope], _kept(one.folder), _kept(one.name), *one.stamp, one.content),
-                        *(_kept(one.beside), _kept(one.adapter), said(one.rows), one.rows, one.item in repeats),
+                        *(scope, self._audits[scope], kept(one.folder), kept(one.name), *one.stamp, one.content),
+                        *(kept(one.beside), kept(one.adapter), said(one.rows), one.rows, one.item in repeats),
                     )
                     for one in records
                 ],
@@ -254,7 +225,7 @@ class Store:
 
     def finish(self, scopes: list[int]) -> None:
         """The audit went through: forget what is no longer there, and what was found under other settings."""
-        with _told(self.path):
+        with told(self.path):
             self._begin()
             if self.written or len(self._seen) != sum(map(self._count, scopes)):
                 self._database.executemany(
@@ -282,30 +253,6 @@ class Store:
         if self._open:
             self._open = False
             self._database.execute("COMMIT")
-
-
-def _name(kept: str | bytes) -> str:
-    return kept if type(kept) is str else os.fsdecode(kept)
-
-
-def _kept(name: str) -> str | bytes:
-    """A name as it is kept: as its bytes where these are no text, which a database doesn't take."""
-    return name if name.isascii() or not any("\udc80" <= char <= "\udcff" for char in name) else os.fsencode(name)
-
-
-@contextmanager
-def _told(path: str) -> Iterator[None]:
-    """Errors of the database as ours."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise StoreError(f"{path}: {error}") from None
-
-
-def _quoted(path: str) -> str:
-    from urllib.parse import quote
-
-    return quote(path)
 
 
 def _now() -> str:

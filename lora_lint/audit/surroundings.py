@@ -5,14 +5,13 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
+from lora_lint.project import tells
 from lora_lint.upwards import upwards
 
 MOST_NAMES = 2048
 """Names of a folder that are looked through; one that holds more counts by itself."""
 KEPT = 64
 """Folders that are remembered."""
-_LOOKED_FOR = frozenset((".git", "requirements", "src"))
-"""Folders that a reader looks for by themselves, in those above a config."""
 _STRINGS = re.compile(rb'"([^"]*)"(\s*:)?')
 """Strings of JSON, and whether they are keys."""
 
@@ -65,7 +64,7 @@ def _only_folders(folder: str) -> frozenset[bytes] | None:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if len(names) == MOST_NAMES or entry.name in _LOOKED_FOR or not entry.is_dir(follow_symlinks=False):
+                if len(names) == MOST_NAMES or tells(entry.name) or not entry.is_dir(follow_symlinks=False):
                     return None
                 names.add(os.fsencode(entry.name))
     except OSError:

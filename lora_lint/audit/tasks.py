@@ -57,6 +57,8 @@ class Outcome(NamedTuple):
     """Files that were named and couldn't even be opened."""
     unlisted: tuple[str, ...] = ()
     """Folders that couldn't be listed, as the files below them are called: nobody knows what is there now."""
+    outdated: tuple[str, ...] = ()
+    """Folders below which nothing that the store held is true any more, called likewise."""
 
 
 class Made(NamedTuple):

@@ -97,8 +97,8 @@ class Auditor:
                 continue
             most = len(candidates) if root.whole else MOST
             now, later = candidates[:most], candidates[most:]
-            share.go_through(now)
-            rest = [Place(one.path, "file" if one.regular else "link") for one in later]
+            share.go_through(now, anew=place.anew)
+            rest = [Place(one.path, "file" if one.regular else "link", place.anew) for one in later]
             pending += reversed((*rest, *below))
         root.end()
         return share.outcome(reversed(pending))

@@ -71,10 +71,10 @@ def audit(
       lora-lint audit runs/ --store runs.db --against runs.db
     """
     from lora_lint.audit.changes import Against
+    from lora_lint.audit.database import StoreError
     from lora_lint.audit.findings import Findings
     from lora_lint.audit.local import Forks, PoolError
     from lora_lint.audit.run import Audit
-    from lora_lint.audit.store import StoreError
     from lora_lint.audit.summary import Summary
     from lora_lint.baseline import BaselineError
     from lora_lint.cli.sinks import Screen, json_lines, page_at, save_page, table_at
