@@ -113,18 +113,20 @@ class Remembered:
         below: Sequence[Place],
         skipped: Sequence[Skipped],
     ) -> Record | None:
-        """What is to be remembered of a folder that was listed, `before` being its stamp until then; None where the
-        same stamp may stand for something else: links lead elsewhere, and what changed just now may change again.
+        """What is to be remembered of a folder that was listed, `before` being its stamp until then.
+
+        Where the same stamp may stand for something else it's listed again: links lead elsewhere, and what changed just
+        now may change again.
         """
         folder = self._root.listed_as(place.path) if place.kind == "folder" else None
         if folder is None or len(candidates) > AT_ONCE or any(one.name == place.path for one in skipped):
             return None
         settled = before is not None and time.time_ns() - before[1] > SETTLED
         if before is None or not settled or not all(one.regular for one in candidates):
-            # What tells the configs below it something is to be known again.
-            before = NOWHERE
             if not below:
                 return None
+            # What tells the configs below it something is to be known.
+            before = NOWHERE
         found = [
             [os.path.basename(one.path) for one in below],
             [[os.path.basename(one.name), one.reason] for one in skipped],
