@@ -190,6 +190,31 @@ def test_other_blocks_prose_and_fragments_hold_nothing(text: str) -> None:
     assert facts("README.md", text) == []
 
 
+WAYS = """model_name_or_path: Qwen/Qwen2-7B
+stage: sft
+finetuning_type: lora
+{}
+# With less memory
+lora_rank: 8
+lora_alpha: 16
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "found"),
+    [
+        ("README.md", "lora_rank: 32", []),
+        ("train.yaml", "lora_rank: 32", ["duplicate-key"]),
+        ("README.md", "freeze_extra_modules: {a: 1, a: 2}", ["duplicate-key"]),
+    ],
+)
+def test_a_page_shows_one_way_below_the_other(name: str, before: str, found: list[str], tmp_path: Path) -> None:
+    text = WAYS.format(before)
+    (tmp_path / name).write_text(f"```yaml\n{text}```\n" if name.endswith(".md") else text, "utf-8")
+    said = [one.rule for one in lint([str(tmp_path / name)]).diagnostics]
+    assert [rule for rule in said if rule == "duplicate-key"] == found
+
+
 def test_a_checkpoint_in_a_readme_is_not_the_one_beside_it(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text(MARKDOWN["json"], "utf-8")
     (tmp_path / "adapter_model.safetensors").write_bytes(b"")

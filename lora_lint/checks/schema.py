@@ -32,6 +32,9 @@ def unknown_key(setup: Setup) -> Iterator[Finding]:
 def duplicate_key(setup: Setup) -> Iterator[Finding]:
     document = setup.document
     for duplicate in document.duplicates:
+        # A page shows one way below the other in the same block.
+        if document.embedded and document.example and document.syntax == "yaml" and len(duplicate.path) == 1:
+            continue
         line = document.source.position(duplicate.first.start).line
         # On a command line a later flag overrides an earlier one on purpose often enough.
         severity = Severity.WARNING if document.syntax == "shell" else None

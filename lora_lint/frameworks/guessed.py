@@ -49,6 +49,7 @@ _MOST_LOOKED_AT = 5_000
 """Mappings and lists; aliases may make one value stand at very many places."""
 _DEEPEST = 8
 _PART = re.compile(r"(?P<before>\w+)_lora_(?:rank|r|dim)|lora_(?:rank|r|dim)_(?P<after>\w+)")
+_WORDS = re.compile(r"[^\W\d_]{2,} +[^\W\d_]{2,}")
 _DIGITS = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)
 
 
@@ -112,8 +113,9 @@ def _first(named: Mapping[str, Path], keys: tuple[str, ...]) -> Path | None:
 
 
 def _is_setting(document: Document, path: Path) -> bool:
-    """Whether a value stands there, rather than a description of one as in a schema."""
-    return not isinstance(value_at(document, path), dict | list | None)
+    """Whether a value stands there, rather than a description of one as in a schema, or words as in a translation."""
+    value = value_at(document, path)
+    return not isinstance(value, dict | list | None) and not (isinstance(value, str) and _WORDS.search(value))
 
 
 def _mappings(document: Document) -> Iterator[Keys]:
