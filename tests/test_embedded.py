@@ -1,5 +1,6 @@
 """Commands and configs inside other files: Makefiles, Dockerfiles, Markdown, YAML and what scripts write."""
 
+import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -198,6 +199,19 @@ finetuning_type: lora
 lora_rank: 8
 lora_alpha: 16
 """
+
+
+@pytest.mark.parametrize(
+    ("record", "found"),
+    [
+        ({}, ["removed-key"]),
+        ({"ckpt_dir": None, "global_world_size": 8, "model_info": "ModelInfo(...)"}, []),
+    ],
+)
+def test_what_wrote_a_record_knew_its_keys(record: dict[str, object], found: list[str], tmp_path: Path) -> None:
+    data = {"tuner_type": "lora", "lora_rank": 8, "lora_alpha": 16, "eval_strategy": "no", "evaluation_strategy": "no"}
+    (tmp_path / "args.json").write_text(json.dumps({**data, **record}), "utf-8")
+    assert [one.rule for one in lint([str(tmp_path)]).diagnostics] == found
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def peft_too_old(setup: Setup) -> Iterator[Finding]:
 
 
 def removed_key(setup: Setup) -> Iterator[Finding]:
-    for old in setup.old_keys:
+    for old in _told_keys(setup):
         if not old.new and not setup.fragment and not (setup.planned and _holds_older(setup, old)):
             harmless = old.neutral and "refuses" not in old.reaction
             yield Finding(
@@ -125,7 +125,7 @@ def removed_key(setup: Setup) -> Iterator[Finding]:
 
 
 def renamed_key(setup: Setup) -> Iterator[Finding]:
-    for old in () if setup.off else setup.old_keys:
+    for old in () if setup.off else _told_keys(setup):
         if not old.new or old.neutral or _holds_older(setup, old):
             continue
         yield Finding(
@@ -135,6 +135,13 @@ def renamed_key(setup: Setup) -> Iterator[Finding]:
             severity=Severity.NOTE if _may_be_older(setup, old) else None,
             on_key=True,
         )
+
+
+def _told_keys(setup: Setup) -> Iterator[OldKey]:
+    """The old keys of a setup, but for those in the record of a run: what wrote them knew them, and nobody starts a run
+    from it. PEFT itself reads what it wrote.
+    """
+    return (old for old in setup.old_keys if setup.kind != "checkpoint" or old.library == "PEFT")
 
 
 def _may_be_older(setup: Setup, old: OldKey) -> bool:
