@@ -447,7 +447,7 @@ def test_values_through_a_wrapper_stand_where_they_are_given(
     ("text", "expected"),
     [
         ("def build(rank, alpha):\n    LoraConfig(r=rank, lora_alpha=alpha)\nbuild(8, 4)", [("build", 8, 4)]),
-        ("def build(rank, alpha):\n    LoraConfig(r=rank, lora_alpha=alpha)", []),
+        ("def build(rank, alpha):\n    LoraConfig(r=rank, lora_alpha=alpha)", [("LoraConfig", "?", "?")]),
         (
             "def build(rank=8, alpha=16):\n    LoraConfig(r=rank, lora_alpha=alpha)\nbuild(alpha=4)",
             [("build", 8, 16), ("build", 8, 4)],
@@ -470,7 +470,7 @@ def test_values_through_a_wrapper_stand_where_they_are_given(
         ("def lora(rank):\n    LoraConfig(r=rank, lora_alpha=2 * rank)\nlora(8)", [("LoraConfig", "?", "?")]),
         ("def f(r, a):\n    LoraConfig(r=r, lora_alpha=a)\nf(**k)", [("f", "?", "?")]),
         ("def f(r, a):\n    LoraConfig(r=r, lora_alpha=a)\nf(8, a=args.a)", [("f", 8, "?")]),
-        ("def f(r, a):\n    f(r, a)\n    LoraConfig(r=r, lora_alpha=a)", []),
+        ("def f(r, a):\n    f(r, a)\n    LoraConfig(r=r, lora_alpha=a)", [("LoraConfig", "?", "?")]),
         ("def f(r, a):\n    rank = r\n    LoraConfig(r=rank, lora_alpha=a)\nf(8, 4)", [("f", 8, 4)]),
         ("def f(r, k):\n    LoraConfig(r=r, lora_alpha=k * r)\nf(8, 3)", [("f", 8, 24)]),
         ("def f(r, a):\n    return dict(type='LoraConfig', r=r, lora_alpha=a)\nf(8, 4)", [("f", 8, 4)]),

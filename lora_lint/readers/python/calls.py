@@ -84,10 +84,18 @@ class Calls:
                 self.wrapping.add(function)
                 if role != "settled":
                     wrapped = self._wrapped([place], function, defaults=role == "full")
+                    told = len(made)
                     made += islice(wrapped, MAX_DOCUMENTS - len(made))
+                    if role == "full" and told == len(made) and self._is_asked_for(place, function):
+                        role = "plain"
             if role != "full":
                 direct.append((place, arguments))
         return direct
+
+    def _is_asked_for(self, place: Place, function: Function) -> bool:
+        """Whether whoever calls a function has to say the rank; where nobody does here, its call is all there is."""
+        rank = self.binder.evaluate([place], self.binder.defaults(function)).rank
+        return rank is not None and not rank.default and isinstance(rank.data, Unknown)
 
     def _copies(self, places: list[Place], made: list[Document]) -> set[ast.expr]:
         """Add the documents of copies with other values, and say which calls are only there to be copied."""
