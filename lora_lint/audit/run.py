@@ -240,16 +240,20 @@ def fingerprint(settings: Settings, baseline: str | None, roots: Sequence[str], 
     what the project around the roots is held to.
     """
     code = Path(lora_lint.__file__).parent
-    pages = {path for top in {code, rule_pages()} for path in (*top.rglob("*.py"), *top.rglob("*.md"))}
+    pages = {path for top in {code, rule_pages()} for path in _files(top) if path.endswith((".py", ".md"))}
     parts = [lora_lint.__version__, str(FORMAT), os.getcwd(), settings.folder, settings.model_dump_json()]
     # Where there are several, their names are in those of the files.
     parts += roots if len(roots) > 1 else ()
     for path in sorted(pages):
-        status = path.stat()
-        parts.append(f"{path.name} {status.st_size} {status.st_mtime_ns}")
+        parts.append(f"{os.path.basename(path)} {stamp(path)}")
     if verify:
         parts.append("verify")
     parts += (f"{file} {stamp(file)}" for root in roots if not is_remote(root) for file in pinning(root))
     if baseline is not None:
         parts.append(Path(baseline).read_text("utf-8", "replace"))
     return sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _files(top: Path) -> Iterator[str]:
+    for folder, _, names in os.walk(top):
+        yield from (os.path.join(folder, name) for name in names)

@@ -82,7 +82,9 @@ class Share:
         """
         if self._remembered is None:
             return False
-        same = self._remembered.same(pending, self.left * QUICKER, self._deadly, self._tell)
+        # Where a walk begins, everybody waits for what lies below it.
+        most = self.left * QUICKER if len(self._task.places) > 1 else self.left
+        same = self._remembered.same(pending, most, self._deadly, self._tell)
         if not same.kept:
             return False
         self._tell_of(same.said)
