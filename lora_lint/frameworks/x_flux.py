@@ -31,8 +31,15 @@ def recognises(document: Document) -> tuple[str, ...]:
     data = document.data
     if document.syntax != "yaml" or not isinstance(data, dict):
         return ()
+    # Trainers that came of it take the layout over, and write a scale of their own into their code.
+    if _OTHERS in data:
+        return ()
     blocks = tuple(key for key in ("single_blocks", "double_blocks") if key in data)
     return ("rank", "data_config", *blocks) if blocks and "rank" in data and "data_config" in data else ()
+
+
+_OTHERS = "pretrained_model_name_or_path"
+"""x-flux itself asks for a `model_name` of its own list."""
 
 
 def sites(config: View[Config]) -> Iterator[Site]:

@@ -281,6 +281,7 @@ def test_a_value_that_the_trainer_refuses_is_told(file: tuple[str, str], message
         shell(FAST, "--sp_size 2"),
         ("ltx.yaml", "model: {training_mode: full}\noptimization: {steps: 9}\ndata: {}\n"),
         ("a.yaml", "rank: 16\nsingle_blocks: 4\n"),
+        ("a.yaml", "pretrained_model_name_or_path: p\ndata_config: {img_dir: i}\nrank: 16\ndouble_blocks: null\n"),
         shell("lora_add a.safetensors b.safetensors --alpha_1 0.5"),
     ],
     ids=lambda file: file[1][:60],
