@@ -405,6 +405,21 @@ def test_what_changed_since_is_told(old: str, here: Path, run: Run) -> None:
         assert sorted(os.listdir(".")) == [".git", "F.db", "root"]
 
 
+def test_the_first_of_many_audits_has_nothing_to_be_compared_with(here: Path, run: Run) -> None:
+    for name in ("root/a", "other/b", "third/c"):
+        adapter(name)
+    both = ("--workers", "0", "--store", "F.db", "--against", "F.db")
+    for root in ("root", "third"):
+        if root == "third":
+            run("audit", "other", "--workers", "0", "--store", "F.db")
+        first, again = run("audit", root, *both), run("audit", root, *both)
+        assert (first.status, again.status) == (0, 0)
+        assert first.err == "F.db: holds no earlier audit; there is nothing to compare with\n"
+        assert again.out.endswith("since then: 0 new, 0 mended, 0 worse, 0 gone\n")
+        assert "since then" not in first.out + again.err
+    assert run("audit", "root", "--workers", "0", "--against", "G.db").status == 2
+
+
 def test_what_cannot_be_listed_is_neither_gone_nor_forgotten(
     here: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,19 +30,25 @@ class Changes:
             self.names[change].append(name)
 
 
+class NoAuditError(StoreError):
+    """A store in which there is nothing to compare with."""
+
+
 class Against:
     """An earlier audit as it was when this one began, even where this one writes the same store."""
 
     def __init__(self, path: str, roots: Sequence[str]) -> None:
         """
         Raises:
-            StoreError: when the store can't be read, or holds nothing of these roots.
+            NoAuditError: when the store holds nothing of these roots.
+            StoreError: when it can't be read.
         """
         self.changes = Changes()
         self._store = Store(path, readonly=True)
         self._scopes = self._store.earlier(roots)
         if not self._scopes:
-            raise StoreError(f"{path}: holds no audit of {', '.join(roots)}")
+            self._store.close()
+            raise NoAuditError(f"{path}: holds no audit of {', '.join(roots)}")
         self.changes.complete = all(self._scopes.values())
 
     def compare(self, rows: Sequence[Row]) -> None:

@@ -11,6 +11,7 @@ from lora_lint.cli.options import Config, Names, Outputs, Policy, files_of, narr
 from lora_lint.cli.output import emit, fail, say
 
 if TYPE_CHECKING:
+    from lora_lint.audit.changes import Against
     from lora_lint.audit.findings import Findings
     from lora_lint.audit.report.page import Page
     from lora_lint.audit.run import Audit, Tally
@@ -70,7 +71,6 @@ def audit(
       lora-lint audit adapters/ --report adapters.html
       lora-lint audit runs/ --store runs.db --against runs.db
     """
-    from lora_lint.audit.changes import Against
     from lora_lint.audit.database import StoreError
     from lora_lint.audit.findings import Findings
     from lora_lint.audit.local import Forks, PoolError
@@ -99,7 +99,7 @@ def audit(
             page_at(report, roots) as page,
             json_lines(format_, files) as lines,
         ):
-            earlier = Against(against, roots) if against else None
+            earlier = _earlier(against, store, roots)
             whole = Audit(roots, settings, workers, store, known, cluster, verify, forks, earlier)
             by_finding = any(name in FORMATS[2:] for name in (format_, *(name for name, _ in files)))
             found = Findings(roots, settings.policy, threshold) if by_finding else None
@@ -115,6 +115,23 @@ def audit(
         for failure in whole.tally.failures:
             say(failure)
     raise typer.Exit(_status(whole.tally, summary.severity(), threshold, exit_zero=exit_zero))
+
+
+def _earlier(against: str | None, store: str | None, roots: list[str]) -> "Against | None":
+    """The audit that this one is compared with; none where both are to be in one store, and this is the first."""
+    from lora_lint.audit.changes import Against, NoAuditError
+
+    if against is None:
+        return None
+    own = store is not None and os.path.realpath(store) == os.path.realpath(against)
+    try:
+        if not own or os.path.exists(against):
+            return Against(against, roots)
+    except NoAuditError:
+        if not own:
+            raise
+    say(f"{against}: holds no earlier audit; there is nothing to compare with")
+    return None
 
 
 def _check(roots: list[str]) -> None:
