@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 APPLICATION = 0x4C6F5261
@@ -69,8 +69,10 @@ def name_of(kept: str | bytes) -> str:
     return kept if type(kept) is str else os.fsdecode(kept)
 
 
-KINDS: tuple[Callable[[str], str | bytes], ...] = (kept, os.fsencode)
-"""Both ways in which the names below a folder may be kept."""
+def as_kept(*names: str) -> Iterator[tuple[str | bytes, ...]]:
+    """Names as text and as bytes: in both ways what is below a folder may be kept."""
+    yield tuple(map(kept, names))
+    yield tuple(map(os.fsencode, names))
 
 
 @contextmanager

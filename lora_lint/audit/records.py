@@ -34,8 +34,8 @@ where there is none, number, size, time of change, inode, what it was made of be
 
 
 class Record(NamedTuple):
-    """What is to be remembered of one file; `folder` is below the root, `item` the number of the one that tells of it
-    alone.
+    """What is to be remembered of one file; `folder` is below the root, `said` the number of its rows, `item` that of
+    the one that tells of it alone.
     """
 
     folder: str
@@ -45,4 +45,5 @@ class Record(NamedTuple):
     beside: str
     adapter: str = ""
     rows: str = NOTHING
+    said: int = 0
     item: int | None = None

@@ -9,7 +9,7 @@ from functools import lru_cache
 from itertools import islice, takewhile
 from typing import Any
 
-from lora_lint.audit.beside import NOWHERE, Stamp, is_current, only_folder
+from lora_lint.audit.beside import NOWHERE, Stamp, is_current, only_folder, stamp
 from lora_lint.audit.records import FOLDER, Held, Record
 from lora_lint.audit.roots import Place, Root, within
 from lora_lint.audit.store import Store
@@ -39,30 +39,19 @@ class Same:
         """Add a folder, unless it, or a file in it, or what that was made of is another."""
         _, folder_id, size, changed, inode, found, named, *_ = held[0]
         files = held if named is not None else ()
-        alone = only_folder(size, changed, inode)
-        kept = len(self.kept)
-        told = len(self.said)
-        try:
-            status = os.stat(path)
-            same = status.st_mtime_ns == changed and status.st_size == size and status.st_ino == inode
-            same = same and len(files) == _found(found)[0]
-            self.kept.append(folder_id)
-            for _, _, _, _, _, _, name, id_, size, changed, inode, beside, said in files:
-                if not same:
-                    break
-                file = f"{path}{os.sep}{name}"
-                status = os.stat(file)
-                same = status.st_mtime_ns == changed and status.st_size == size and status.st_ino == inode
-                same = same and (beside == alone or is_current(file, beside))
-                self.kept.append(id_)
-                if said:
-                    self.said.append((said, id_))
-        except (OSError, ValueError):
-            same = False
-        if not same:
-            del self.kept[kept:], self.said[told:]
+        if stamp(path) != (size, changed, inode) or len(files) != _found(found)[0]:
             return False
+        alone = only_folder(size, changed, inode)
+        for _, _, _, _, _, _, name, _, size, changed, inode, beside, _ in files:
+            file = f"{path}{os.sep}{name}"
+            if stamp(file) != (size, changed, inode) or not (beside == alone or is_current(file, beside)):
+                return False
         self.files += len(files)
+        self.kept.append(folder_id)
+        for _, _, _, _, _, _, _, id_, _, _, _, _, said in files:
+            self.kept.append(id_)
+            if said:
+                self.said.append((said, id_))
         return True
 
 
@@ -83,8 +72,11 @@ class Remembered:
         same, side = Same(), ""
         while pending and self._store is not None and same.files < 2 * most:
             path, kind, anew = pending[-1]
-            if same.files >= most and (side := side or os.path.dirname(path)) != os.path.dirname(path):
-                break
+            if same.files >= most:
+                above = os.path.dirname(path)
+                side = side or above
+                if above != side:
+                    break
             if kind != "folder" or anew or path in deadly:
                 break
             if path not in self._held:
@@ -112,8 +104,10 @@ class Remembered:
         candidates: Sequence[Candidate],
         below: Sequence[Place],
         skipped: Sequence[Skipped],
+        telling: list[str],
     ) -> Record | None:
-        """What is to be remembered of a folder that was listed, `before` being its stamp until then.
+        """What is to be remembered of a folder that was listed, `before` being its stamp until then; `telling` are the
+        names in it that tell the configs below it something.
 
         Where the same stamp may stand for something else it's listed again: links lead elsewhere, and what changed just
         now may change again.
@@ -130,15 +124,15 @@ class Remembered:
         found = [
             [os.path.basename(one.path) for one in below],
             [[os.path.basename(one.name), one.reason] for one in skipped],
-            _telling(place.path) if below else [],
+            telling,
         ]
         text = json.dumps(found, separators=(",", ":")) if below or skipped else "[[],[],[]]"
         return Record(folder, FOLDER, before, "", f"[{len(candidates)},{text}]")
 
-    def tells_otherwise(self, place: Place) -> bool:
+    def told_otherwise(self, place: Place, telling: list[str]) -> bool:
         """Whether something came into a folder that was listed, or went, which tells the configs below it something."""
         found = self._changed.pop(place.path, None)
-        return found is not None and _found(found)[1][2] != _telling(place.path)
+        return found is not None and _found(found)[1][2] != telling
 
     def _ask(self, store: Store, pending: Sequence[Place]) -> None:
         # Its siblings: what comes after them was asked for when the folder above was gone through.
@@ -157,7 +151,7 @@ class Remembered:
         self._held.update((path, found.get(name) if name is not None else None) for path, name in names.items())
 
 
-def _telling(folder: str) -> list[str]:
+def telling_in(folder: str) -> list[str]:
     """The names in a folder that tell the configs below it something."""
     try:
         return sorted(filter(tells, os.listdir(folder)))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lora_lint.audit.beside import NOWHERE, Stamp
 from lora_lint.audit.records import Known, Record
+from lora_lint.audit.remembered import telling_in
 from lora_lint.audit.roots import CONFIG, Place, Root, blobs, within
 from lora_lint.audit.rows import NOTHING, Names, encoded, lost, said
 from lora_lint.audit.seen import spans
@@ -114,11 +115,12 @@ class Share:
         if any(one.name == place.path for one in left_out) and os.path.isdir(place.path):
             self._unlisted.append(self._called(place.path))
         elif self._remembered is not None:
-            record = self._remembered.listing(place, before, candidates, below, left_out)
+            telling = telling_in(place.path) if below else []
+            record = self._remembered.listing(place, before, candidates, below, left_out, telling)
             if record is not None:
                 self._records.append(record)
             anew = place.anew
-            if below and self._remembered.tells_otherwise(place):
+            if below and self._remembered.told_otherwise(place, telling):
                 self._outdated.append(self._called(place.path))
                 anew = True
             if anew:
@@ -215,7 +217,7 @@ class Share:
 
     def _remember(self, names: Names, stamp: Stamp, content: str, beside: str, rows: str, item: int | None) -> None:
         folder, _, name = names.file.rpartition("/")
-        self._records.append(Record(folder, name, stamp, content, beside, names.adapter, rows, item))
+        self._records.append(Record(folder, name, stamp, content, beside, names.adapter, rows, said(rows), item))
 
 
 def _blobs(candidate: Candidate) -> str:

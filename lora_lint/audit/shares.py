@@ -56,13 +56,15 @@ class _Stretch:
     def share(self, fair: int) -> tuple[Place, ...]:
         """The next places for one task; `fair` folders would leave enough for everybody."""
         first = self.places[0]
-        most = max(FOLDERS, min(MOST_FOLDERS, fair)) if first.kind == "folder" else FILES
-        # Those that lie further up, and come last, hold more: they are enough for the others.
-        if first.kind == "folder" and _depth(self.places[-1]) < _depth(first):
-            most = MOST_FOLDERS
+        depth = _depth(first)
+        most = FILES
+        if first.kind == "folder":
+            # Those that lie further up, and come last, hold more: they are enough for the others.
+            fair = MOST_FOLDERS if _depth(self.places[-1]) < depth else fair
+            most = max(FOLDERS, min(MOST_FOLDERS, fair))
         # One more tells whether there is a rest.
         self.holds(most + 1)
-        alike = takewhile(lambda place: _depth(place) >= _depth(first), self.places)
+        alike = takewhile(lambda place: _depth(place) >= depth, self.places)
         count = sum(1 for _ in islice(alike, most))
         return tuple(self.places.popleft() for _ in range(count))
 

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence, Set
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from lora_lint.audit.database import KINDS, kept, name_of, opened, told
+from lora_lint.audit.database import as_kept, kept, name_of, opened, told
 from lora_lint.audit.records import Held, Known, Record
 from lora_lint.audit.remote import absolute
-from lora_lint.audit.rows import Names, said
+from lora_lint.audit.rows import Names
 from lora_lint.audit.seen import Seen
 
 ASKED = 500
@@ -158,7 +158,7 @@ class Store:
         with told(self.path):
             self._database.executemany(
                 "INSERT INTO temp.spared VALUES (?, ?, ?)",
-                [tuple(map(kind, (one, f"{one}/", f"{one}0"))) for one in folders for kind in KINDS],
+                [held for one in folders for held in as_kept(one, f"{one}/", f"{one}0")],
             )
 
     def others(self, scopes: Iterable[int]) -> Iterator[tuple[str, str]]:
@@ -181,12 +181,13 @@ class Store:
         with told(self.path):
             for folder in folders:
                 self._begin()
-                below: list[tuple[str, tuple[str | bytes, ...]]] = [("folder != ''", ())]
-                if folder:
-                    ends = ((kind(f"{folder}/"), kind(f"{folder}0")) for kind in KINDS)
-                    below = [("folder > ? AND folder < ?", values) for values in ends]
-                for which, values in below:
-                    self._database.execute(f"DELETE FROM files WHERE scope = ? AND {which}", (scope, *values))
+                if not folder:
+                    self._database.execute("DELETE FROM files WHERE scope = ? AND folder != ''", (scope,))
+                    continue
+                self._database.executemany(
+                    "DELETE FROM files WHERE scope = ? AND folder > ? AND folder < ?",
+                    [(scope, *ends) for ends in as_kept(f"{folder}/", f"{folder}0")],
+                )
 
     def add(self, scope: int, records: Sequence[Record], repeats: Set[int] = frozenset()) -> None:
         """Remember files; those of the items in `repeats` were counted under another name already.
@@ -208,7 +209,7 @@ class Store:
                 [
                     (
                         *(scope, self._audits[scope], kept(one.folder), kept(one.name), *one.stamp, one.content),
-                        *(kept(one.beside), kept(one.adapter), said(one.rows), one.rows, one.item in repeats),
+                        *(kept(one.beside), kept(one.adapter), one.said, one.rows, one.item in repeats),
                     )
                     for one in records
                 ],
